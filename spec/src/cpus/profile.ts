@@ -1,0 +1,49 @@
+/** A processor model as data: what CPUID says, and what it does where the manuals leave room or vendors differ. */
+
+import type { Citation } from '../state/citation.ts';
+import { type Feature, FEATURES } from './features.table.ts';
+
+/** How a processor treats the x87 pointers (FOP, FIP, FCS, FDP, FDS). */
+export interface X87Behaviour {
+  /** Which non-control instructions load FOP: each, or only those that incur an unmasked exception. */
+  fopUpdate: 'every instruction' | 'unmasked exception';
+  /** What FXSAVE and the XSAVE family do with FOP, FIP and FDP while no unmasked exception is pending. */
+  saveWithoutException: 'store' | 'store zero' | 'leave memory';
+  /** What FXRSTOR and the XRSTOR family do with them when the image has no unmasked exception pending. */
+  restoreWithoutException: 'load' | 'leave register';
+  /** FDP is sign-extended from the top linear-address bit on a 64-bit restore, as FIP is; otherwise kept as loaded. */
+  canonicalFdp: boolean;
+}
+
+export interface CpuProfile {
+  readonly id: string;
+  readonly name: string;
+  readonly vendor: 'GenuineIntel' | 'AuthenticAMD';
+  readonly year: number;
+  /** CPUID leaf 01h EAX: family, model, stepping. */
+  readonly signature: number;
+  readonly features: ReadonlySet<Feature>;
+  /** Bits that XSETBV accepts in XCR0: CPUID leaf 0Dh, sub-leaf 0, EDX:EAX. 0 without XSAVE. */
+  readonly xcr0: bigint;
+  /** Width of a linear address in bits: 48, or 57 where the processor has 5-level paging. */
+  readonly linearAddressBits: 48 | 57;
+  readonly physicalAddressBits: number;
+  readonly x87: X87Behaviour;
+  /**
+   * XINUSE: `tracked` sets a component's bit when an instruction writes it and clears it only on a restore to the
+   * initial configuration; `by value` has it set exactly while the component differs from that configuration.
+   */
+  readonly xinuse: 'tracked' | 'by value';
+  /** Where each of these facts is from. */
+  readonly sources: Readonly<Record<string, Citation>>;
+}
+
+export type ProfileInput = Omit<CpuProfile, 'features'> & { features: readonly Feature[] };
+
+/** Checks a profile's features against the table and freezes it. A misspelt feature is a `RangeError`. */
+export function cpuProfile(input: ProfileInput): CpuProfile {
+  for (const feature of input.features) {
+    if (!(feature in FEATURES)) throw new RangeError(`CPU profile ${input.id}: ${feature} is not in the table of features (cpus/features.table.ts)`);
+  }
+  return Object.freeze({ ...input, features: new Set(input.features) });
+}

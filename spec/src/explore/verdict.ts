@@ -1,0 +1,88 @@
+/**
+ * What an exploration answers, as plain data: it prints, it is compared in tests, and figures are drawn from it.
+ *
+ * A value of a field that is at most 32 bits wide is a `number`; a wider one is a `bigint`.
+ */
+
+export type FieldValue = number | bigint;
+
+/** One field of the guest's state that is not what it would have been on bare metal. */
+export interface Difference {
+  /** The manual's name of the register or field: `FCS`, `FIP`, `ST0`, `RAX`, `CS.limit`, `memory`. */
+  field: string;
+  /** As `field`, narrowed to the bits that differ where the rest agrees: `FIP[63:32]`. */
+  label: string;
+  /** Width in bits. */
+  width: number;
+  bareMetal: FieldValue;
+  underPolicy: FieldValue;
+  /** `lost`: replaced by a value that depends on no other guest. `leaked`: the value varies with what another vCPU did. */
+  kind: 'lost' | 'leaked';
+}
+
+/** The first instruction boundary at which the guest could tell. */
+export interface Counterexample extends Difference {
+  /** Number of guest instructions executed before the world switch. */
+  boundary: number;
+  /** RIP of the guest at that boundary. */
+  rip: bigint;
+  /** The last instruction before the boundary, as printed by the disassembler (empty at boundary 0). */
+  after: string;
+  /** Everything that differs at that boundary, the counterexample's own field first. */
+  differences: Difference[];
+  /** The guest cut down to the instructions that are needed for this field to differ, printed one a line. */
+  smallest: string[];
+}
+
+export interface Verdict {
+  transparent: boolean;
+  cpu: string;
+  policy: string;
+  /** How many instruction boundaries were tried. */
+  boundaries: number;
+  /** Fields that differ at any boundary, in order of first appearance, as labels. */
+  fields: string[];
+  /** Set when the guest cannot run on this CPU at all (say `#UD` at its first XSAVE); no boundary beyond it was tried. */
+  ended: string;
+  counterexample?: Counterexample;
+  /** The run with the world switch at the counterexample's boundary (or at the middle boundary when transparent). */
+  timeline: Timeline;
+}
+
+/** Guest and hypervisor as lanes, one step an instruction; figures and the terminal printer read this. */
+export interface Timeline {
+  lanes: { id: string; name: string; kind: 'guest' | 'host' }[];
+  /** The fields that are tracked, in display order. */
+  fields: { name: string; width: number }[];
+  steps: TimelineStep[];
+}
+
+export interface TimelineStep {
+  lane: string;
+  /** The instruction as printed, or the name of an event. */
+  text: string;
+  rip: bigint;
+  /** Values of the tracked fields after this step, by field name. */
+  values: Record<string, FieldValue>;
+  /** Fields that this step changed. */
+  changed: string[];
+  /** Fields whose value at this step is not the guest's own (only meaningful back in the guest, or once reloaded). */
+  wrong: string[];
+  /** What the step did, where a sentence helps. */
+  note?: string;
+}
+
+/** Policies × CPUs. */
+export interface VerdictTable {
+  cpus: { id: string; name: string }[];
+  rows: { policy: PolicySummary; cells: Verdict[] }[];
+}
+
+export interface PolicySummary {
+  id: string;
+  name: string;
+  year: number;
+  /** The upstream commit, abbreviated, or empty. */
+  commit: string;
+  summary: string;
+}

@@ -1,0 +1,249 @@
+/**
+ * What an operation may touch: registers through `state`, memory through segments, flags, the next instruction pointer.
+ * Every fault is raised before the first architectural write, so a faulting instruction leaves nothing behind.
+ */
+
+import { hex, isCanonical, u } from '../numbers/bits.ts';
+import type { CpuProfile } from '../cpus/profile.ts';
+import { Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
+import { CS, DS, FS, OFFSET, SEGMENT_NAMES, SS } from '../state/fields.ts';
+import { ATTRIBUTE, type State } from '../state/state.ts';
+import type { Instruction, Mode } from './instruction.ts';
+import type { MemoryOperand, Operand } from './operand.ts';
+
+/** Linear memory as an instruction sees it. Each method may throw #PF before anything is written. */
+export interface MemoryPort {
+  /** Little-endian, 1 to 16 bytes. */
+  read(linear: bigint, bytes: number): bigint;
+  write(linear: bigint, bytes: number, value: bigint): void;
+  readBytes(linear: bigint, bytes: number): Uint8Array;
+  writeBytes(linear: bigint, data: Uint8Array): void;
+  /** Throws #PF unless all of `bytes` bytes can be written. */
+  requireWritable(linear: bigint, bytes: number): void;
+}
+
+export class Execution {
+  readonly state: State;
+  readonly cpu: CpuProfile;
+  readonly memory: MemoryPort;
+  /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
+  onUndefined: 'continue' | 'stop' = 'continue';
+  /** Address of the instruction being executed: what FIP records. */
+  ip = 0n;
+  /** RIP after this instruction. */
+  next = 0n;
+
+  constructor(state: State, cpu: CpuProfile, memory: MemoryPort) {
+    this.state = state;
+    this.cpu = cpu;
+    this.memory = memory;
+  }
+
+  /** 64-bit mode, or the default operation size of a legacy or compatibility code segment. */
+  get mode(): Mode {
+    const attributes = this.state.attributes(CS);
+    if (this.state.doubleword(OFFSET.efer) & 0x400 && attributes & ATTRIBUTE.long) return 64;
+    return attributes & ATTRIBUTE.big ? 32 : 16;
+  }
+
+  /** Current privilege level: the DPL of SS. SDM vol. 3C, 24.4.1. */
+  get cpl(): number {
+    return (this.state.attributes(SS) >> 5) & 3;
+  }
+
+  fault(mnemonic: FaultMnemonic, reason: string, errorCode?: number): never {
+    throw new Fault(mnemonic, reason, errorCode);
+  }
+
+  unmodelled(what: string): never {
+    throw new Unmodelled(what);
+  }
+
+  /** #GP(0) unless CPL is 0. */
+  requirePrivilege(mnemonic: string): void {
+    if (this.cpl !== 0) this.fault('#GP', `${mnemonic} needs CPL 0, it is ${this.cpl}`, 0);
+  }
+
+  // ---- operands
+
+  read(operand: Operand): bigint {
+    switch (operand.kind) {
+      case 'register': return this.readRegister(operand.file, operand.index, operand.size, operand.high);
+      case 'memory': return this.load(operand, operand.size / 8);
+      case 'immediate': return operand.value;
+      case 'relative': return operand.displacement;
+    }
+  }
+
+  write(operand: Operand, value: bigint): void {
+    if (operand.kind === 'register') this.writeRegister(operand.file, operand.index, operand.size, operand.high, value);
+    else if (operand.kind === 'memory') this.store(operand, operand.size / 8, value);
+    else throw new TypeError('an immediate is no destination');
+  }
+
+  private readRegister(file: string, index: number, size: number, high: boolean): bigint {
+    if (file === 'gpr') {
+      const value = this.state.gpr[index]!;
+      return size === 64 ? value : high ? u(8, value >> 8n) : u(size, value);
+    }
+    if (file === 'xmm') return this.state.xmm(index);
+    if (file === 'segment') return BigInt(this.state.selector(index));
+    throw new TypeError(`register file ${file} is read by its own instructions`);
+  }
+
+  private writeRegister(file: string, index: number, size: number, high: boolean, value: bigint): void {
+    const gpr = this.state.gpr;
+    if (file === 'xmm') this.writeXmm(index, value);
+    else if (file !== 'gpr') throw new TypeError(`register file ${file} is written by its own instructions`);
+    else if (size === 64) gpr[index] = value;
+    else if (size === 32) gpr[index] = u(32, value); // bits 63:32 become zero: SDM vol. 1, 3.4.1.1
+    else if (high) gpr[index] = (gpr[index]! & ~0xff00n) | (u(8, value) << 8n);
+    else gpr[index] = ((gpr[index]! >> BigInt(size)) << BigInt(size)) | u(size, value);
+  }
+
+  /** Writes an XMM register and notes it for XSAVE's tracking. Bits above 127 are kept, as legacy SSE does. */
+  writeXmm(index: number, value: bigint): void {
+    this.state.setXmm(index, value);
+    this.state.xinuse |= 2n;
+    this.state.xmodified |= 2n;
+  }
+
+  // ---- memory
+
+  /** Effective address: an offset, wrapped to the address size. SDM vol. 1, 3.7.5. */
+  offset(operand: MemoryOperand): bigint {
+    const gpr = this.state.gpr;
+    let sum = operand.displacement;
+    if (operand.ripRelative) sum = u(64, sum + this.next);
+    if (operand.base >= 0) sum = u(64, sum + gpr[operand.base]!);
+    if (operand.index >= 0) sum = u(64, sum + u(64, gpr[operand.index]! * BigInt(operand.scale)));
+    return operand.addressSize === 64 ? sum : u(operand.addressSize, sum);
+  }
+
+  load(operand: MemoryOperand, bytes: number): bigint {
+    return this.memory.read(this.linear(operand.segment, this.offset(operand), bytes, false), bytes);
+  }
+
+  store(operand: MemoryOperand, bytes: number, value: bigint): void {
+    this.memory.write(this.linear(operand.segment, this.offset(operand), bytes, true), bytes, value);
+  }
+
+  /** Faults exactly where `store` would, and writes nothing: for instructions that write after other work. */
+  requireStorable(operand: MemoryOperand, bytes: number): bigint {
+    const linear = this.linear(operand.segment, this.offset(operand), bytes, true);
+    this.memory.requireWritable(linear, bytes);
+    return linear;
+  }
+
+  /** Linear address of `bytes` bytes at `offset` of a segment, with the segment's checks. SDM vol. 3A, 5.3 and 5.5; vol. 1, 3.3.7.1. */
+  linear(segment: number, offset: bigint, bytes: number, write: boolean): bigint {
+    const fault: FaultMnemonic = segment === SS ? '#SS' : '#GP';
+    if (this.mode === 64) {
+      const linear = segment >= FS ? u(64, offset + this.state.base(segment)) : offset;
+      const width = this.cpu.features.has('LA57') && this.state.cr4 & 0x1000n ? 57 : 48;
+      if (!isCanonical(linear, width) || !isCanonical(u(64, linear + BigInt(bytes - 1)), width)) {
+        this.fault(fault, `the linear address ${hex(linear)} is not canonical`, 0);
+      }
+      return linear;
+    }
+    this.checkSegment(segment, offset, bytes, write, fault);
+    return u(32, this.state.base(segment) + offset);
+  }
+
+  private checkSegment(segment: number, offset: bigint, bytes: number, write: boolean, fault: FaultMnemonic): void {
+    const attributes = this.state.attributes(segment);
+    const name = SEGMENT_NAMES[segment]!;
+    if (!(attributes & ATTRIBUTE.present)) this.fault(fault, `${name} holds a null selector`, 0);
+    const code = (attributes & ATTRIBUTE.code) !== 0;
+    if (write && (code || !(attributes & ATTRIBUTE.writableOrReadable))) this.fault(fault, `${name} is not writable`, 0);
+    if (!write && code && !(attributes & ATTRIBUTE.writableOrReadable)) this.fault(fault, `${name} is execute-only`, 0);
+    const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
+    const expandDown = !code && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
+    const top = attributes & ATTRIBUTE.big ? 0xffff_ffff : 0xffff;
+    const outside = expandDown ? first <= limit || last > top : last > limit;
+    if (outside) this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
+  }
+
+  // ---- stack
+
+  /** Pushes `size` bits. The stack-address size is 64 in 64-bit mode, else SS.B's. */
+  push(size: number, value: bigint): void {
+    const width = this.stackAddressSize;
+    const pointer = u(width, u(width, this.state.gpr[4]!) - BigInt(size / 8));
+    this.memory.write(this.linear(SS, pointer, size / 8, true), size / 8, value);
+    this.setStackPointer(pointer);
+  }
+
+  /** Reads what POP would, at `depth` bytes above the top, without moving the stack pointer. */
+  peek(size: number, depth = 0): bigint {
+    const width = this.stackAddressSize;
+    return this.memory.read(this.linear(SS, u(width, this.state.gpr[4]! + BigInt(depth)), size / 8, false), size / 8);
+  }
+
+  /** Moves the stack pointer by `bytes` upward. */
+  release(bytes: number): void {
+    const width = this.stackAddressSize;
+    this.setStackPointer(u(width, this.state.gpr[4]! + BigInt(bytes)));
+  }
+
+  get stackAddressSize(): number {
+    return this.mode === 64 ? 64 : this.state.attributes(SS) & ATTRIBUTE.big ? 32 : 16;
+  }
+
+  private setStackPointer(pointer: bigint): void {
+    const width = this.stackAddressSize;
+    this.state.gpr[4] = width === 16 ? (this.state.gpr[4]! & ~0xffffn) | pointer : pointer;
+  }
+
+  // ---- control flow
+
+  /** Makes `target` the next RIP: canonical in 64-bit mode, within the limit of CS elsewhere, else #GP(0). */
+  branch(target: bigint, size: number): void {
+    const to = this.mode === 64 ? target : u(size === 16 ? 16 : 32, target);
+    if (this.mode === 64 ? !isCanonical(to, 48) : Number(to) > this.state.limit(CS)) {
+      this.fault('#GP', `branch to ${hex(to)}, outside the code segment`, 0);
+    }
+    this.next = to;
+  }
+
+  /** One iteration a step of a string instruction: interruptible between any two, resumed from the registers. SDM vol. 2B, REP. */
+  repeat(i: Instruction, body: () => void): void {
+    const counted = i.repeat !== 0;
+    const count = u(i.addressSize, this.state.gpr[1]!);
+    if (!counted || count !== 0n) body();
+    if (counted && count !== 0n) {
+      this.writeRegister('gpr', 1, i.addressSize, false, u(i.addressSize, count - 1n));
+      this.next = count === 1n ? this.next : this.ip;
+    }
+  }
+
+  // ---- flags
+
+  get flags(): number {
+    return this.state.rflags;
+  }
+
+  /** Gives the flags of `mask` the values in `value`; they are defined from now on. */
+  setFlags(mask: number, value: number): void {
+    this.state.rflags = (this.state.rflags & ~mask) | (value & mask);
+    this.state.undefinedFlags &= ~mask;
+  }
+
+  /** Leaves the flags of `mask` undefined: they keep a value, and reading it is reported. */
+  undefineFlags(mask: number): void {
+    this.state.undefinedFlags |= mask;
+  }
+
+  /** The flags, for an instruction that depends on those of `mask`. */
+  readFlags(mask: number): number {
+    if (this.state.undefinedFlags & mask && this.onUndefined === 'stop') {
+      throw new Undefined(`flag bits ${hex(this.state.undefinedFlags & mask)} of RFLAGS, read at ${hex(this.ip)}`, [0n, 1n]);
+    }
+    return this.state.rflags;
+  }
+
+  /** DS unless overridden: the segment of a string instruction's source. */
+  sourceSegment(i: Instruction): number {
+    return i.segment >= 0 ? i.segment : DS;
+  }
+}

@@ -1,0 +1,77 @@
+/** Shifts and rotates. SDM vol. 1, 5.1.5; vol. 2B, SAL/SAR/SHL/SHR and RCL/RCR/ROL/ROR. */
+
+import { bit, s, u } from '../numbers/bits.ts';
+import { sdm } from '../state/citation.ts';
+import { AF, CF, OF, PF, SF, ZF, resultFlags } from './flags.ts';
+import type { Execution } from './execution.ts';
+import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
+
+/** Result, and CF and OF as they are defined for a count of `count` (OF only for 1). */
+interface Shifted {
+  result: bigint;
+  carry: boolean;
+  overflow: boolean;
+  /** CF is undefined: a logical shift by at least the operand's width. */
+  carryUndefined: boolean;
+}
+
+const forms = (digit: number): string[] => [
+  `D0 /${digit} | r/m8, 1`, `D1 /${digit} | r/mv, 1`, `D2 /${digit} | r/m8, CL`, `D3 /${digit} | r/mv, CL`,
+  `C0 /${digit} ib | r/m8, imm8`, `C1 /${digit} ib | r/mv, imm8`,
+];
+
+/** The count is masked to 5 bits, or 6 for 64-bit operands. */
+const countOf = (x: Execution, i: Instruction): number => Number(x.read(i.operands[1]!) & (i.size === 64 ? 0x3fn : 0x1fn));
+
+const shift = (mnemonic: string, digit: number, title: string, aliases: string[], operate: (n: number, a: bigint, count: number) => Shifted): InstructionDefinition => instruction({
+  mnemonic,
+  aliases,
+  title,
+  forms: forms(digit),
+  operation(x, i) {
+    const count = countOf(x, i);
+    const { result, carry, overflow, carryUndefined } = operate(i.size, x.read(i.operands[0]!), count);
+    x.write(i.operands[0]!, result);
+    // A count of 0 changes no flag.
+    const changed = count === 0 ? 0 : CF | PF | ZF | SF | (count === 1 ? OF : 0);
+    x.setFlags(changed, resultFlags(i.size, result) | (carry ? CF : 0) | (overflow ? OF : 0));
+    x.undefineFlags(count === 0 ? 0 : AF | (count === 1 ? 0 : OF) | (carryUndefined ? CF : 0));
+  },
+  source: sdm('2B', '4.3, SAL/SAR/SHL/SHR'),
+});
+
+const rotate = (mnemonic: string, digit: number, title: string, operate: (n: number, a: bigint, count: number) => Shifted): InstructionDefinition => instruction({
+  mnemonic,
+  title,
+  forms: forms(digit),
+  operation(x, i) {
+    const count = countOf(x, i);
+    const { result, carry, overflow } = operate(i.size, x.read(i.operands[0]!), count % i.size);
+    x.write(i.operands[0]!, result);
+    x.setFlags(count === 0 ? 0 : CF | (count === 1 ? OF : 0), (carry ? CF : 0) | (overflow ? OF : 0));
+    x.undefineFlags(count > 1 ? OF : 0);
+  },
+  source: sdm('2B', '4.3, RCL/RCR/ROL/ROR'),
+});
+
+const rotateLeft = (n: number, a: bigint, count: number): bigint => u(n, u(128, a << BigInt(count)) | (a >> BigInt(n - count)));
+
+export const SHIFTS: readonly InstructionDefinition[] = [
+  shift('SHL', 4, 'Shift left', ['SAL'], (n, a, count) => {
+    const result = u(n, a << BigInt(count));
+    const carry = count > 0 && count <= n && bit(a, n - count);
+    return { result, carry, overflow: bit(result, n - 1) !== carry, carryUndefined: count > n };
+  }),
+  shift('SHR', 5, 'Shift right, logical', [], (n, a, count) =>
+    ({ result: a >> BigInt(count), carry: count > 0 && bit(a, count - 1), overflow: bit(a, n - 1), carryUndefined: count > n })),
+  shift('SAR', 7, 'Shift right, arithmetic', [], (n, a, count) =>
+    ({ result: u(n, s(n, a) >> BigInt(count)), carry: count > 0 && bit(u(64, s(n, a)), Math.min(count - 1, 63)), overflow: false, carryUndefined: false })),
+  rotate('ROL', 0, 'Rotate left', (n, a, count) => {
+    const result = rotateLeft(n, a, count);
+    return { result, carry: bit(result, 0), overflow: bit(result, n - 1) !== bit(result, 0), carryUndefined: false };
+  }),
+  rotate('ROR', 1, 'Rotate right', (n, a, count) => {
+    const result = rotateLeft(n, a, n - count);
+    return { result, carry: bit(result, n - 1), overflow: bit(result, n - 1) !== bit(result, n - 2), carryUndefined: false };
+  }),
+];

@@ -1,0 +1,49 @@
+/** All instructions, indexed for the decoder (by opcode) and for the assembler (by mnemonic). */
+
+import { ARITHMETIC } from './arithmetic.ts';
+import { CONTROL_TRANSFER } from './control-transfer.ts';
+import { DATA_TRANSFER } from './data-transfer.ts';
+import { LOGIC } from './logic.ts';
+import { SHIFTS } from './shifts.ts';
+import { SSE } from './sse/index.ts';
+import { STRINGS } from './strings.ts';
+import { SYSTEM } from './system.ts';
+import { X87 } from './x87/index.ts';
+import { XSAVE } from './xsave/index.ts';
+import { type Form, type OpcodeMap, parseForm } from './form.ts';
+import type { InstructionDefinition } from './instruction.ts';
+
+export const INSTRUCTIONS: readonly InstructionDefinition[] = [
+  ...DATA_TRANSFER, ...ARITHMETIC, ...LOGIC, ...SHIFTS, ...CONTROL_TRANSFER, ...STRINGS, ...SYSTEM, ...X87, ...SSE, ...XSAVE,
+];
+
+/** Every encoding of every instruction. */
+export const FORMS: readonly Form[] = INSTRUCTIONS.flatMap((definition) => definition.forms.map((text) => parseForm(text, definition)));
+
+/** More particular encodings first: a whole ModRM byte, a mandatory prefix, REX.W, a digit. */
+const rank = (form: Form): number =>
+  (form.modrmByte === undefined ? 8 : 0) + (form.prefix === undefined ? 4 : 0) + (form.rexW ? 0 : 2) + (form.registerInOpcode ? 1 : 0);
+
+const byOpcode = new Map<string, Form[]>();
+const byMnemonic = new Map<string, Form[]>();
+for (const form of [...FORMS].sort((a, b) => rank(a) - rank(b))) {
+  for (let low = 0; low < (form.registerInOpcode ? 8 : 1); low++) {
+    const key = `${form.map} ${form.opcode + low}`;
+    byOpcode.set(key, [...(byOpcode.get(key) ?? []), form]);
+  }
+}
+for (const form of FORMS) {
+  for (const name of [form.definition.mnemonic, ...(form.definition.aliases ?? [])]) {
+    const key = name.toLowerCase();
+    byMnemonic.set(key, [...(byMnemonic.get(key) ?? []), form]);
+  }
+}
+
+export const formsOf = (map: OpcodeMap, opcode: number): readonly Form[] => byOpcode.get(`${map} ${opcode}`) ?? [];
+export const formsNamed = (mnemonic: string): readonly Form[] => byMnemonic.get(mnemonic.toLowerCase()) ?? [];
+export const MNEMONICS: readonly string[] = [...byMnemonic.keys()];
+
+/** One-byte opcodes that 64-bit mode gave up. SDM vol. 2D, table A-2, superscript i64. */
+export const INVALID_IN_64BIT: ReadonlySet<number> = new Set([
+  0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x60, 0x61, 0x62, 0x82, 0x9a, 0xce, 0xd4, 0xd5, 0xd6, 0xea,
+]);

@@ -1,0 +1,167 @@
+/** Control instructions: none of them updates the pointers that they store and load. SDM vol. 1, 8.3.12. */
+
+import { sdm } from '../../state/citation.ts';
+import { type InstructionDefinition, instruction } from '../instruction.ts';
+import type { MemoryOperand } from '../operand.ts';
+import { CR0 } from '../system.ts';
+import { environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack } from './environment.ts';
+import { FSW, controlWord, raisePending, touch, withSummary, x87Instruction } from './unit.ts';
+
+const FNINIT = x87Instruction({
+  mnemonic: 'FNINIT',
+  title: 'Initialise floating point unit, without wait',
+  forms: ['DB E3'],
+  kind: 'no-wait control',
+  operation(x) {
+    initialise(x.state);
+  },
+  source: sdm('2A', '3.2, FINIT/FNINIT'),
+});
+
+const FNCLEX = x87Instruction({
+  mnemonic: 'FNCLEX',
+  title: 'Clear exceptions, without wait',
+  forms: ['DB E2'],
+  kind: 'no-wait control',
+  operation(x) {
+    x.state.fsw &= ~(0x3f | FSW.SF | FSW.ES | FSW.B);
+  },
+  source: sdm('2A', '3.2, FCLEX/FNCLEX'),
+});
+
+const FLDCW = x87Instruction({
+  mnemonic: 'FLDCW',
+  title: 'Load control word',
+  forms: ['D9 /5 | m2byte'],
+  kind: 'control',
+  operation(x, i) {
+    const fcw = controlWord(Number(x.read(i.operands[0]!)));
+    x.state.fcw = fcw;
+    x.state.fsw = withSummary(fcw, x.state.fsw);
+  },
+  source: sdm('2A', '3.2, FLDCW'),
+});
+
+const FNSTCW = x87Instruction({
+  mnemonic: 'FNSTCW',
+  title: 'Store control word, without wait',
+  forms: ['D9 /7 | m2byte'],
+  kind: 'no-wait control',
+  operation(x, i) {
+    x.write(i.operands[0]!, BigInt(x.state.fcw));
+  },
+  source: sdm('2A', '3.2, FSTCW/FNSTCW'),
+});
+
+const FNSTSW = x87Instruction({
+  mnemonic: 'FNSTSW',
+  title: 'Store status word, without wait',
+  forms: ['DD /7 | m2byte', 'DF E0 | AX'],
+  kind: 'no-wait control',
+  operation(x, i) {
+    x.write(i.operands[0]!, BigInt(x.state.fsw));
+  },
+  source: sdm('2A', '3.2, FSTSW/FNSTSW'),
+});
+
+/** Masks every exception once the environment is stored, so ES and B drop. */
+const FNSTENV = x87Instruction({
+  mnemonic: 'FNSTENV',
+  title: 'Store x87 environment, without wait',
+  forms: ['D9 /6 | m'],
+  kind: 'no-wait control',
+  operation(x, i) {
+    const memory = i.operands[0] as MemoryOperand;
+    const size = environmentSize(i.size);
+    const linear = x.requireStorable(memory, environmentBytes(size));
+    x.memory.writeBytes(linear, storeEnvironment(x, size));
+    x.state.fcw |= 0x3f;
+    x.state.fsw = withSummary(x.state.fcw, x.state.fsw);
+  },
+  source: sdm('2A', '3.2, FSTENV/FNSTENV'),
+});
+
+const FLDENV = x87Instruction({
+  mnemonic: 'FLDENV',
+  title: 'Load x87 environment',
+  forms: ['D9 /4 | m'],
+  kind: 'control',
+  operation(x, i) {
+    const memory = i.operands[0] as MemoryOperand;
+    const size = environmentSize(i.size);
+    const bytes = environmentBytes(size);
+    loadEnvironment(x, size, x.memory.readBytes(x.linear(memory.segment, x.offset(memory), bytes, false), bytes));
+  },
+  source: sdm('2A', '3.2, FLDENV'),
+});
+
+/** Stores environment and registers, then does what FNINIT does. */
+const FNSAVE = x87Instruction({
+  mnemonic: 'FNSAVE',
+  title: 'Store x87 state, without wait',
+  forms: ['DD /6 | m'],
+  kind: 'no-wait control',
+  operation(x, i) {
+    const memory = i.operands[0] as MemoryOperand;
+    const size = environmentSize(i.size);
+    const bytes = environmentBytes(size);
+    const linear = x.requireStorable(memory, bytes + 80);
+    const image = new Uint8Array(bytes + 80);
+    image.set(storeEnvironment(x, size));
+    image.set(storeStack(x.state), bytes);
+    x.memory.writeBytes(linear, image);
+    initialise(x.state);
+  },
+  source: sdm('2A', '3.2, FSAVE/FNSAVE'),
+});
+
+const FRSTOR = x87Instruction({
+  mnemonic: 'FRSTOR',
+  title: 'Restore x87 state',
+  forms: ['DD /4 | m'],
+  kind: 'control',
+  operation(x, i) {
+    const memory = i.operands[0] as MemoryOperand;
+    const size = environmentSize(i.size);
+    const bytes = environmentBytes(size);
+    const image = x.memory.readBytes(x.linear(memory.segment, x.offset(memory), bytes + 80, false), bytes + 80);
+    loadEnvironment(x, size, image);
+    loadStack(x.state, image.subarray(bytes));
+  },
+  source: sdm('2A', '3.2, FRSTOR'),
+});
+
+/** Waits, and does nothing else; #NM needs both CR0.MP and CR0.TS. */
+const FWAIT = instruction({
+  mnemonic: 'FWAIT',
+  aliases: ['WAIT'],
+  title: 'Wait for pending x87 exceptions',
+  forms: ['9B'],
+  cpuid: 'FPU',
+  operation(x) {
+    if ((x.state.cr0 & (CR0.MP | CR0.TS)) === (CR0.MP | CR0.TS)) x.fault('#NM', 'CR0.MP and CR0.TS are 1');
+    raisePending(x);
+  },
+  source: sdm('2C', '5.3, WAIT/FWAIT'),
+});
+
+/** Empties the register stack and sets TOP to 0; the pointers stay. SDM vol. 3A, 12.2, table 12-1. */
+const EMMS = instruction({
+  mnemonic: 'EMMS',
+  title: 'Empty MMX technology state',
+  forms: ['NP 0F 77'],
+  cpuid: 'MMX',
+  operation(x) {
+    if (x.state.cr0 & CR0.EM) x.fault('#UD', 'CR0.EM is 1');
+    if (x.state.cr0 & CR0.TS) x.fault('#NM', 'CR0.TS is 1');
+    raisePending(x);
+    x.state.ftw = 0;
+    x.state.fsw &= ~FSW.TOP;
+    touch(x);
+  },
+  source: sdm('2A', '3.2, EMMS'),
+});
+
+export const X87_CONTROL: readonly InstructionDefinition[] = [
+  FNINIT, FNCLEX, FLDCW, FNSTCW, FNSTSW, FNSTENV, FLDENV, FNSAVE, FRSTOR, FWAIT, EMMS,
+];

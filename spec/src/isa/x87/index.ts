@@ -1,0 +1,5 @@
+import { X87_ARITHMETIC } from './arithmetic.ts';
+import { X87_CONTROL } from './control.ts';
+import { X87_DATA_TRANSFER } from './data-transfer.ts';
+
+export const X87 = [...X87_DATA_TRANSFER, ...X87_ARITHMETIC, ...X87_CONTROL];

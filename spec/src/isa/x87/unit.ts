@@ -1,0 +1,133 @@
+/** The x87 unit: register stack, status word, exceptions, and the pointers to the last instruction. SDM vol. 1, chapter 8. */
+
+import type { Outcome } from '../../numbers/float80.ts';
+import { REAL_INDEFINITE, controlOf } from '../../numbers/float80.ts';
+import { u } from '../../numbers/bits.ts';
+import { CS } from '../../state/fields.ts';
+import type { State } from '../../state/state.ts';
+import type { Execution } from '../execution.ts';
+import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
+import { CR0 } from '../system.ts';
+
+/** Bits of the status word. SDM vol. 1, figure 8-4. */
+export const FSW = { IE: 1, DE: 2, ZE: 4, OE: 8, UE: 0x10, PE: 0x20, SF: 0x40, ES: 0x80, C0: 0x100, C1: 0x200, C2: 0x400, TOP: 0x3800, C3: 0x4000, B: 0x8000 } as const;
+
+export const topOf = (fsw: number): number => (fsw >> 11) & 7;
+
+/** Whether an exception is flagged that the control word does not mask: the state of ES, whatever the loaded bit says. */
+export const pending = (fcw: number, fsw: number): boolean => (fsw & ~fcw & 0x3f) !== 0;
+
+/** FSW with ES and B as they follow from the flags and masks. */
+export const withSummary = (fcw: number, fsw: number): number =>
+  pending(fcw, fsw) ? fsw | FSW.ES | FSW.B : fsw & ~(FSW.ES | FSW.B);
+
+/** FCW keeps bits 5:0 and 12:8; bit 6 reads as 1. SDM vol. 1, 8.1.5; FLDCW of 0 and FFFFh gives 0040h and 1F7Fh on silicon. */
+export const controlWord = (value: number): number => (value & 0x1f3f) | 0x40;
+
+/** Physical register number of ST(i). */
+export const physical = (state: State, i: number): number => (topOf(state.fsw) + i) & 7;
+export const isEmpty = (state: State, i: number): boolean => ((state.ftw >> physical(state, i)) & 1) === 0;
+export const st = (state: State, i: number): bigint => state.x87(physical(state, i));
+
+export function setSt(state: State, i: number, value: bigint): void {
+  const register = physical(state, i);
+  state.setX87(register, value);
+  state.ftw |= 1 << register;
+}
+
+export function pop(state: State): void {
+  state.ftw &= ~(1 << topOf(state.fsw));
+  moveTop(state, 1);
+}
+
+export function push(state: State, value: bigint): void {
+  moveTop(state, -1);
+  setSt(state, 0, value);
+}
+
+function moveTop(state: State, by: number): void {
+  state.fsw = (state.fsw & ~FSW.TOP) | (((topOf(state.fsw) + by) & 7) << 11);
+}
+
+/** Sets exception flags and C1, and ES and B with them. */
+export function signal(state: State, flags: number, c1: number): void {
+  state.fsw = withSummary(state.fcw, (state.fsw & ~FSW.C1) | flags | (c1 ? FSW.C1 : 0));
+}
+
+/** What a stack underflow delivers: #IS, C1 = 0, and the real indefinite where #IA is masked. SDM vol. 1, 8.5.1.1. */
+export const underflow = (state: State): Outcome =>
+  ({ written: (state.fcw & FSW.IE) !== 0, value: REAL_INDEFINITE, flags: FSW.IE | FSW.SF, c1: 0 });
+
+/** Pushes an outcome; a full stack is #IS with C1 = 1, and pushes the real indefinite where #IA is masked. */
+export function pushOutcome(state: State, outcome: Outcome): void {
+  const full = !isEmpty(state, 7);
+  const masked = (state.fcw & FSW.IE) !== 0;
+  signal(state, full ? FSW.IE | FSW.SF : outcome.flags, full ? 1 : outcome.c1);
+  if (full ? masked : outcome.written) push(state, full ? REAL_INDEFINITE : outcome.value);
+}
+
+export const control = (state: State) => controlOf(state.fcw);
+
+/** What kind of x87 instruction a declaration is, which decides the checks before it and the pointers after it. */
+export type Kind =
+  /** Waits for pending exceptions; updates FIP, FCS and, as the profile says, FDP, FDS and FOP. */
+  | 'arithmetic'
+  /** Waits; leaves the pointers alone (FLDCW, FLDENV, FRSTOR). */
+  | 'control'
+  /** Neither (FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE). */
+  | 'no-wait control';
+
+type X87Definition = Omit<InstructionDefinition, 'operation' | 'cpuid'> & { kind: Kind; operation: InstructionDefinition['operation'] };
+
+/** Declares an x87 instruction: the checks in the manual's order, the operation, then the pointers. */
+export const x87Instruction = ({ kind, operation, ...rest }: X87Definition): InstructionDefinition => instruction({
+  ...rest,
+  cpuid: 'FPU',
+  operation(x, i) {
+    if (x.state.cr0 & (CR0.EM | CR0.TS)) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
+    if (kind !== 'no-wait control') raisePending(x);
+    const address = kind === 'arithmetic' ? operandAddress(x, i) : undefined;
+    operation(x, i);
+    touch(x);
+    if (kind === 'arithmetic') recordPointers(x, i, address);
+  },
+});
+
+/** #MF, if an unmasked exception is pending: what every waiting instruction does first. SDM vol. 1, 8.7. */
+export function raisePending(x: Execution): void {
+  if (!(x.state.fsw & FSW.ES)) return;
+  if (!(x.state.cr0 & CR0.NE)) x.unmodelled('reporting an x87 exception through FERR# and IGNNE# (CR0.NE = 0)');
+  x.fault('#MF', `an unmasked x87 exception is pending (FSW ${x.state.fsw.toString(16)}h, FCW ${x.state.fcw.toString(16)}h)`);
+}
+
+/** The x87 state is in use and modified, for the XSAVE family: any x87 instruction does it. */
+export function touch(x: Execution): void {
+  x.state.xinuse |= 1n;
+  x.state.xmodified |= 1n;
+}
+
+interface DataPointer { offset: bigint; selector: number }
+
+function operandAddress(x: Execution, i: Instruction): DataPointer | undefined {
+  const memory = i.operands.find((operand) => operand.kind === 'memory');
+  if (memory?.kind !== 'memory') return undefined;
+  return { offset: x.offset(memory), selector: x.state.selector(memory.segment) };
+}
+
+/**
+ * FIP and FCS follow every non-control instruction; FDP and FDS its memory operand, if it has one; FOP its opcode.
+ * CPUID.7.0:EBX[6] restricts FDP and FDS, and `fopUpdate` FOP, to instructions that incur an unmasked exception;
+ * CPUID.7.0:EBX[13] makes FCS and FDS zero. SDM vol. 1, 8.1.8 and 8.1.9.
+ */
+function recordPointers(x: Execution, i: Instruction, data: DataPointer | undefined): void {
+  const { state, cpu } = x;
+  const unmasked = pending(state.fcw, state.fsw);
+  const selectors = !cpu.features.has('FPCSDS');
+  state.fip = x.ip;
+  state.fcs = selectors ? state.selector(CS) : 0;
+  if (data && (unmasked || !cpu.features.has('FDP_EXCPTN_ONLY'))) {
+    state.fdp = u(64, data.offset);
+    state.fds = selectors ? data.selector : 0;
+  }
+  if (unmasked || cpu.x87.fopUpdate === 'every instruction') state.fop = i.x87Opcode;
+}

@@ -1,0 +1,50 @@
+/** What the instructions of the XSAVE family have in common: the checks, RFBM, the header. SDM vol. 1, 13.4 and 13.7 to 13.9. */
+
+import { fromBytes, u } from '../../numbers/bits.ts';
+import type { Execution } from '../execution.ts';
+import type { Instruction } from '../instruction.ts';
+import type { MemoryOperand } from '../operand.ts';
+import { CR0, CR4 } from '../system.ts';
+import { COMPONENTS } from './components.ts';
+
+export const HEADER_OFFSET = 512;
+export const HEADER_BYTES = 64;
+
+/** #UD without CR4.OSXSAVE, #NM with CR0.TS: first of all in each instruction of the family but XGETBV and XSETBV. */
+export function requireEnabled(x: Execution): void {
+  if (!(x.state.cr4 & CR4.OSXSAVE)) x.fault('#UD', 'CR4.OSXSAVE is 0');
+  if (x.state.cr0 & CR0.TS) x.fault('#NM', 'CR0.TS is 1');
+}
+
+/** The requested-feature bitmap: XCR0 and EDX:EAX. */
+export const requestedFeatures = (x: Execution): bigint =>
+  x.state.xcr0 & ((u(32, x.state.gpr[2]!) << 32n) | u(32, x.state.gpr[0]!));
+
+/** Bytes of the standard format that hold the components of `mask`: never less than legacy region and header. */
+export const areaBytes = (mask: bigint): number =>
+  COMPONENTS.reduce((end, c) => (mask & (1n << BigInt(c.number)) ? Math.max(end, c.offset + c.size) : end), HEADER_OFFSET + HEADER_BYTES);
+
+/** Linear address of the area; not aligned on 64 bytes is #GP(0). */
+export function areaAddress(x: Execution, i: Instruction, bytes: number, write: boolean): bigint {
+  const memory = i.operands[0] as MemoryOperand;
+  const linear = x.linear(memory.segment, x.offset(memory), bytes, write);
+  if (linear & 63n) x.fault('#GP', 'the XSAVE area is not aligned on 64 bytes', 0);
+  return linear;
+}
+
+export interface Header {
+  readonly xstateBv: bigint;
+  readonly xcompBv: bigint;
+  /** Bytes 16 to 63, as one number: zero or not is all that matters. */
+  readonly reserved: bigint;
+  /** Bytes 16 to 23, which the standard form of XRSTOR checks. */
+  readonly reservedLow: bigint;
+}
+
+export const readHeader = (x: Execution, linear: bigint): Header => {
+  const bytes = x.memory.readBytes(linear + BigInt(HEADER_OFFSET), HEADER_BYTES);
+  return { xstateBv: fromBytes(bytes, 0, 8), xcompBv: fromBytes(bytes, 8, 8), reservedLow: fromBytes(bytes, 16, 8), reserved: fromBytes(bytes, 16, 48) };
+};
+
+/** MXCSR is stored and loaded when SSE or AVX is requested, in the standard form. */
+export const SSE_OR_AVX = 6n;

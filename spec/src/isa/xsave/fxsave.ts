@@ -1,0 +1,54 @@
+/** FXSAVE and FXRSTOR. SDM vol. 2A, 3.2. */
+
+import { sdm } from '../../state/citation.ts';
+import type { Execution } from '../execution.ts';
+import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
+import type { MemoryOperand } from '../operand.ts';
+import { CR0 } from '../system.ts';
+import { LEGACY_BYTES, checkedMxcsr, loadX87, loadXmm, mxcsrPiece, wideForm, x87Pieces, xmmPiece } from './legacy-region.ts';
+
+/** #NM, then a memory operand that is aligned on 16 bytes. */
+function area(x: Execution, i: Instruction, write: boolean): bigint {
+  if (x.state.cr0 & (CR0.EM | CR0.TS)) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
+  const memory = i.operands[0] as MemoryOperand;
+  const linear = x.linear(memory.segment, x.offset(memory), LEGACY_BYTES, write);
+  if (linear & 15n) x.fault('#GP', 'the operand is not aligned on 16 bytes', 0);
+  return linear;
+}
+
+const saving = (mnemonic: string, form: string): InstructionDefinition => instruction({
+  mnemonic,
+  title: 'Save x87 FPU, MMX technology and SSE state',
+  forms: [form],
+  cpuid: 'FXSR',
+  operation(x, i) {
+    const linear = area(x, i, true);
+    x.memory.requireWritable(linear, LEGACY_BYTES);
+    for (const { offset, bytes } of [...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), xmmPiece(x)]) {
+      x.memory.writeBytes(linear + BigInt(offset), bytes);
+    }
+    x.state.xmodified |= 1n;
+  },
+  source: sdm('2A', '3.2, FXSAVE'),
+});
+
+const restoring = (mnemonic: string, form: string): InstructionDefinition => instruction({
+  mnemonic,
+  title: 'Restore x87 FPU, MMX, XMM and MXCSR state',
+  forms: [form],
+  cpuid: 'FXSR',
+  operation(x, i) {
+    const image = x.memory.readBytes(area(x, i, false), LEGACY_BYTES);
+    x.state.mxcsr = checkedMxcsr(x, image);
+    loadX87(x, image, wideForm(x, i.rexW));
+    loadXmm(x, image);
+    x.state.xinuse |= 3n;
+    x.state.xmodified |= 3n;
+  },
+  source: sdm('2A', '3.2, FXRSTOR'),
+});
+
+export const FXSAVE_FAMILY: readonly InstructionDefinition[] = [
+  saving('FXSAVE64', 'NP REX.W + 0F AE /0 | m | o64'), saving('FXSAVE', 'NP 0F AE /0 | m'),
+  restoring('FXRSTOR64', 'NP REX.W + 0F AE /1 | m | o64'), restoring('FXRSTOR', 'NP 0F AE /1 | m'),
+];

@@ -1,0 +1,51 @@
+/** XGETBV and XSETBV. SDM vol. 2C, 5.3; vol. 1, 13.3. */
+
+import { u } from '../../numbers/bits.ts';
+import { sdm } from '../../state/citation.ts';
+import type { Execution } from '../execution.ts';
+import { instruction } from '../instruction.ts';
+import { CR4 } from '../system.ts';
+import { MODELLED_COMPONENTS, xinuse } from './components.ts';
+
+const requireOsxsave = (x: Execution): void => {
+  if (!(x.state.cr4 & CR4.OSXSAVE)) x.fault('#UD', 'CR4.OSXSAVE is 0');
+};
+
+const XGETBV = instruction({
+  mnemonic: 'XGETBV',
+  title: 'Get value of extended control register',
+  forms: ['NP 0F 01 D0'],
+  cpuid: 'XSAVE',
+  operation(x) {
+    requireOsxsave(x);
+    const number = Number(u(32, x.state.gpr[1]!));
+    const inUse = number === 1 && x.cpu.features.has('XGETBV_ECX_1');
+    if (number !== 0 && !inUse) x.fault('#GP', `there is no extended control register ${number}`, 0);
+    const value = inUse ? x.state.xcr0 & xinuse(x) : x.state.xcr0;
+    x.state.gpr[0] = u(32, value);
+    x.state.gpr[2] = value >> 32n;
+  },
+  source: sdm('2C', '5.3, XGETBV'),
+});
+
+const XSETBV = instruction({
+  mnemonic: 'XSETBV',
+  title: 'Set extended control register',
+  forms: ['NP 0F 01 D1'],
+  cpuid: 'XSAVE',
+  operation(x) {
+    requireOsxsave(x);
+    x.requirePrivilege('XSETBV');
+    const number = Number(u(32, x.state.gpr[1]!));
+    const value = (u(32, x.state.gpr[2]!) << 32n) | u(32, x.state.gpr[0]!);
+    if (number !== 0) x.fault('#GP', `there is no extended control register ${number}`, 0);
+    if (!(value & 1n)) x.fault('#GP', 'XCR0[0] must be 1', 0);
+    if ((value & 6n) === 4n) x.fault('#GP', 'XCR0[2] (AVX) needs XCR0[1] (SSE)', 0);
+    if (value & ~x.cpu.xcr0) x.fault('#GP', 'a bit that this processor does not support in XCR0', 0);
+    if (value & ~MODELLED_COMPONENTS) x.unmodelled(`XCR0 bits ${(value & ~MODELLED_COMPONENTS).toString(16)}h (components beyond x87, SSE and AVX)`);
+    x.state.xcr0 = value;
+  },
+  source: sdm('2C', '5.3, XSETBV'),
+});
+
+export const XCR_FAMILY = [XGETBV, XSETBV];

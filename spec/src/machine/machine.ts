@@ -1,0 +1,166 @@
+/** One processor and its memory: fetch, decode, execute. */
+
+import { hex, u } from '../numbers/bits.ts';
+import type { CpuProfile } from '../cpus/profile.ts';
+import { ivyBridge } from '../cpus/index.ts';
+import { decode } from '../isa/decode.ts';
+import { Execution } from '../isa/execution.ts';
+import { TF } from '../isa/flags.ts';
+import type { Instruction, Mode } from '../isa/instruction.ts';
+import { print } from '../isa/print.ts';
+import { CS, OFFSET } from '../state/fields.ts';
+import { Fault, Unmodelled } from '../state/outcomes.ts';
+import { type FieldDifference, State, differences } from '../state/state.ts';
+import { kernelState } from './initial.ts';
+import { Memory, type MemoryDifference, type MemorySnapshot, memoryDifferences } from './memory.ts';
+
+/** What a machine can be given to run: bytes, where they go, and in which mode. An assembled `Program` is one. */
+export interface Loadable {
+  readonly mode: Mode;
+  readonly origin: bigint;
+  readonly bytes: Uint8Array;
+}
+
+export interface MachineOptions {
+  /** The processor model. Default: `cpus.ivyBridge`. */
+  cpu?: CpuProfile;
+  /** `stop` makes reading a flag that the architecture leaves undefined throw `Undefined`. Default: `continue`. */
+  onUndefined?: 'continue' | 'stop';
+}
+
+/** Why `run` returned. A `Fault` or an `Unmodelled` is thrown instead. */
+export interface Stop {
+  reason: 'halted' | 'budget';
+  /** Instructions executed by this call; an iteration of a repeated string instruction counts as one. */
+  executed: number;
+  rip: bigint;
+}
+
+export interface Snapshot {
+  readonly state: Uint8Array;
+  readonly memory: MemorySnapshot;
+}
+
+/** What differs between two snapshots. */
+export interface MachineDifference {
+  fields: FieldDifference[];
+  memory: MemoryDifference[];
+}
+
+/** Bytes of stack below a loaded program, and of the unmapped gap between them. */
+const STACK_BYTES = 0x10000n, STACK_GAP = 0x1000n;
+const DEFAULT_BUDGET = 1_000_000;
+
+export class Machine {
+  readonly cpu: CpuProfile;
+  readonly state: State;
+  readonly memory = new Memory();
+  readonly execution: Execution;
+
+  /** With a program: its bytes are loaded, a stack is mapped below, and the processor is in kernel mode at its first byte. */
+  constructor(program?: Loadable, options: MachineOptions = {}) {
+    checkOptions(options);
+    this.cpu = options.cpu ?? ivyBridge;
+    this.state = kernelState(this.cpu, program?.mode ?? 64);
+    this.execution = new Execution(this.state, this.cpu, this.memory);
+    this.execution.onUndefined = options.onUndefined ?? 'continue';
+    if (program) {
+      this.load(program.bytes, program.origin);
+      const top = program.origin - STACK_GAP;
+      this.memory.map(top - STACK_BYTES, Number(STACK_BYTES));
+      this.state.gpr[4] = u(64, top);
+      this.state.rip = program.origin;
+    }
+  }
+
+  /** Maps and fills memory at `linear`. */
+  load(bytes: Uint8Array, linear: bigint): void {
+    if (bytes.length === 0) return;
+    this.memory.map(linear, bytes.length);
+    this.memory.writeBytes(linear, bytes);
+  }
+
+  get mode(): Mode {
+    return this.execution.mode;
+  }
+
+  /** The instruction at `address` in the current mode. Throws like its execution would: #PF, #UD, #GP, `Unmodelled`. */
+  decodeAt(address: bigint): Instruction {
+    const mode = this.mode;
+    if (mode === 16) throw new Unmodelled('execution in a 16-bit code segment');
+    const page = this.memory.page(address);
+    const offset = Number(address & 0xfffn);
+    const cached = page?.decoded?.[offset];
+    if (cached && cached.mode === mode) return cached;
+    const limit = mode === 64 ? undefined : this.state.limit(CS);
+    const i = decode((n) => {
+      const at = u(mode === 64 ? 64 : 32, address + BigInt(n));
+      if (limit !== undefined && Number(at) > limit) throw new Fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
+      const here = this.memory.page(at);
+      // An instruction fetch sets I/D in the error code, as IA32_EFER.NXE is 1. SDM vol. 3A, 4.7.
+      if (!here) throw new Fault('#PF', `the page of ${hex(at)} is not present`, 0x10, at);
+      return here.bytes[Number(at & 0xfffn)]!;
+    }, mode);
+    const { cpuid, mnemonic } = i.definition;
+    if (cpuid && !this.cpu.features.has(cpuid)) throw new Fault('#UD', `${this.cpu.name} has no ${mnemonic} (CPUID: ${cpuid})`);
+    if (page && offset + i.length <= 4096) (page.decoded ??= new Array<Instruction | undefined>(4096))[offset] = i;
+    return i;
+  }
+
+  /**
+   * Executes one instruction (one iteration of a repeated string instruction). Throws `Fault` with nothing written but
+   * CR2 for #PF, and RIP at the instruction; `Unmodelled` where the engine does not know.
+   */
+  step(): Instruction {
+    const { state, execution } = this;
+    const ip = state.rip;
+    if (state.rflags & TF) throw new Unmodelled('single-step traps (RFLAGS.TF = 1)');
+    let i: Instruction | undefined;
+    try {
+      i = this.decodeAt(ip);
+      execution.ip = ip;
+      execution.next = u(i.mode === 64 ? 64 : 32, ip + BigInt(i.length));
+      i.operation(execution, i);
+    } catch (error) {
+      if (error instanceof Fault) {
+        if (error.linearAddress !== undefined) state.setQuad(OFFSET.cr2, error.linearAddress);
+        throw error.at(ip, i ? print(i, ip) : 'instruction fetch');
+      }
+      throw error;
+    }
+    state.rip = execution.next;
+    return i;
+  }
+
+  /** Runs until HLT or for at most `limit` instructions. */
+  run(options: { limit?: number } = {}): Stop {
+    const limit = options.limit ?? DEFAULT_BUDGET;
+    if (!(limit >= 0)) throw new RangeError(`run: limit is ${limit}; it is a number of instructions, 0 or more`);
+    let executed = 0;
+    while (executed < limit && !this.state.halted) {
+      this.step();
+      executed++;
+    }
+    return { reason: this.state.halted ? 'halted' : 'budget', executed, rip: this.state.rip };
+  }
+
+  snapshot(): Snapshot {
+    return { state: this.state.snapshot(), memory: this.memory.snapshot() };
+  }
+
+  restore(snapshot: Snapshot): void {
+    this.state.restore(snapshot.state);
+    this.memory.restore(snapshot.memory);
+  }
+
+  /** What changed since `before`, or from `before` to `after`. */
+  diff(before: Snapshot, after: Snapshot = this.snapshot()): MachineDifference {
+    return { fields: differences(before.state, after.state), memory: memoryDifferences(before.memory, after.memory) };
+  }
+}
+
+function checkOptions(options: MachineOptions): void {
+  for (const key of Object.keys(options)) {
+    if (key !== 'cpu' && key !== 'onUndefined') throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are cpu and onUndefined`);
+  }
+}

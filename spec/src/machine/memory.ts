@@ -1,0 +1,187 @@
+/**
+ * Memory as pages of bytes, by linear address: paging structures are not walked yet, so linear and physical are one.
+ * A page that was not mapped is not present (#PF). Writes can be journaled and rolled back, which makes exploring cheap.
+ */
+
+import { fromBytes, hex, toBytes } from '../numbers/bits.ts';
+import type { Instruction } from '../isa/instruction.ts';
+import type { MemoryPort } from '../isa/execution.ts';
+import { Fault } from '../state/outcomes.ts';
+
+const PAGE = 4096;
+
+export interface Page {
+  /** Linear address divided by 4096. */
+  readonly number: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly writable: boolean;
+  /** Decoded instructions by offset; dropped whole on a write to the page. */
+  decoded: (Instruction | undefined)[] | undefined;
+}
+
+interface JournalEntry { page: Page; offset: number; before: Uint8Array }
+
+/** Memory at one moment: page numbers and contents. */
+export type MemorySnapshot = ReadonlyMap<number, Uint8Array>;
+
+/** Bytes that differ between two snapshots, as runs. */
+export interface MemoryDifference { linear: bigint; before: Uint8Array; after: Uint8Array }
+
+const pageNumber = (linear: bigint): number => Number(BigInt.asUintN(64, linear) >> 12n);
+
+export class Memory implements MemoryPort {
+  readonly pages = new Map<number, Page>();
+  #last: Page | undefined;
+  #journal: JournalEntry[] | undefined;
+
+  /** Makes the pages of `bytes` bytes at `linear` present, filled with zeros; those that are there stay. */
+  map(linear: bigint, bytes: number, options: { writable?: boolean } = {}): void {
+    if (bytes <= 0 || bytes > 1 << 30) throw new RangeError(`cannot map ${bytes} bytes at ${hex(linear)}: between 1 byte and 1 GiB at a time`);
+    const last = pageNumber(linear + BigInt(bytes - 1));
+    for (let number = pageNumber(linear); number <= last; number++) {
+      if (this.pages.has(number)) continue;
+      const content = new Uint8Array(PAGE);
+      this.pages.set(number, { number, bytes: content, view: new DataView(content.buffer), writable: options.writable ?? true, decoded: undefined });
+    }
+  }
+
+  /** The page that holds `linear`, or undefined when it is not present. */
+  page(linear: bigint): Page | undefined {
+    const number = pageNumber(linear);
+    if (this.#last?.number === number) return this.#last;
+    const page = this.pages.get(number);
+    if (page) this.#last = page;
+    return page;
+  }
+
+  #present(linear: bigint, write: boolean): Page {
+    const page = this.page(linear);
+    if (!page) throw new Fault('#PF', `the page of ${hex(linear)} is not present`, write ? 2 : 0, linear);
+    if (write && !page.writable) throw new Fault('#PF', `the page of ${hex(linear)} is read-only`, 3, linear);
+    return page;
+  }
+
+  read(linear: bigint, bytes: number): bigint {
+    const offset = Number(linear & 0xfffn);
+    if (offset + bytes > PAGE) return fromBytes(this.readBytes(linear, bytes));
+    const { view, bytes: content } = this.#present(linear, false);
+    switch (bytes) {
+      case 8: return view.getBigUint64(offset, true);
+      case 4: return BigInt(view.getUint32(offset, true));
+      case 2: return BigInt(view.getUint16(offset, true));
+      case 1: return BigInt(content[offset]!);
+      default: return fromBytes(content, offset, bytes);
+    }
+  }
+
+  write(linear: bigint, bytes: number, value: bigint): void {
+    const offset = Number(linear & 0xfffn);
+    if (offset + bytes > PAGE || this.#journal || bytes > 8) return this.writeBytes(linear, toBytes(value, bytes));
+    const page = this.#present(linear, true);
+    page.decoded = undefined;
+    switch (bytes) {
+      case 8: return page.view.setBigUint64(offset, value, true);
+      case 4: return page.view.setUint32(offset, Number(value), true);
+      case 2: return page.view.setUint16(offset, Number(value), true);
+      case 1: page.bytes[offset] = Number(value); return;
+      default: page.bytes.set(toBytes(value, bytes), offset);
+    }
+  }
+
+  readBytes(linear: bigint, bytes: number): Uint8Array {
+    const out = new Uint8Array(bytes);
+    this.#spans(linear, bytes, false, (page, offset, at, length) => out.set(page.bytes.subarray(offset, offset + length), at));
+    return out;
+  }
+
+  writeBytes(linear: bigint, data: Uint8Array): void {
+    this.requireWritable(linear, data.length);
+    this.#spans(linear, data.length, true, (page, offset, at, length) => {
+      this.#journal?.push({ page, offset, before: page.bytes.slice(offset, offset + length) });
+      page.decoded = undefined;
+      page.bytes.set(data.subarray(at, at + length), offset);
+    });
+  }
+
+  requireWritable(linear: bigint, bytes: number): void {
+    this.#spans(linear, bytes, true, () => {});
+  }
+
+  /** Visits the pieces of a range page by page, in order; #PF at the first that is not there. */
+  #spans(linear: bigint, bytes: number, write: boolean, visit: (page: Page, offset: number, at: number, length: number) => void): void {
+    for (let at = 0; at < bytes;) {
+      const address = BigInt.asUintN(64, linear + BigInt(at));
+      const offset = Number(address & 0xfffn);
+      const length = Math.min(bytes - at, PAGE - offset);
+      visit(this.#present(address, write), offset, at, length);
+      at += length;
+    }
+  }
+
+  /** Runs `body` and undoes every write it made, whatever it returns or throws. Nests. */
+  transaction<T>(body: (written: () => MemoryDifference[]) => T): T {
+    const outer = this.#journal;
+    const journal: JournalEntry[] = (this.#journal = []);
+    try {
+      return body(() => writtenBy(journal));
+    } finally {
+      for (let n = journal.length - 1; n >= 0; n--) {
+        const { page, offset, before } = journal[n]!;
+        page.bytes.set(before, offset);
+        page.decoded = undefined;
+      }
+      this.#journal = outer;
+    }
+  }
+
+  snapshot(): MemorySnapshot {
+    return new Map([...this.pages].map(([number, page]) => [number, page.bytes.slice()]));
+  }
+
+  restore(snapshot: MemorySnapshot): void {
+    for (const number of this.pages.keys()) if (!snapshot.has(number)) this.pages.delete(number);
+    this.#last = undefined;
+    for (const [number, content] of snapshot) {
+      this.map(BigInt(number) << 12n, PAGE);
+      const page = this.pages.get(number)!;
+      page.bytes.set(content);
+      page.decoded = undefined;
+    }
+  }
+}
+
+/** The cells that a journal touched and that now differ from what they were. */
+function writtenBy(journal: readonly JournalEntry[]): MemoryDifference[] {
+  const seen = new Map<Page, Map<number, number>>();
+  for (const { page, offset, before } of journal) {
+    const cells = seen.get(page) ?? new Map<number, number>();
+    seen.set(page, cells);
+    before.forEach((value, n) => { if (!cells.has(offset + n)) cells.set(offset + n, value); });
+  }
+  const found: MemoryDifference[] = [];
+  for (const [page, cells] of seen) {
+    for (const [offset, before] of cells) {
+      if (page.bytes[offset] === before) continue;
+      found.push({ linear: (BigInt(page.number) << 12n) + BigInt(offset), before: Uint8Array.of(before), after: Uint8Array.of(page.bytes[offset]!) });
+    }
+  }
+  return found.sort((a, b) => (a.linear < b.linear ? -1 : 1));
+}
+
+/** Bytes that differ between two snapshots, in address order, adjacent ones joined. */
+export function memoryDifferences(before: MemorySnapshot, after: MemorySnapshot): MemoryDifference[] {
+  const found: MemoryDifference[] = [];
+  const zeros = new Uint8Array(PAGE);
+  for (const number of [...new Set([...before.keys(), ...after.keys()])].sort((a, b) => a - b)) {
+    const [a, b] = [before.get(number) ?? zeros, after.get(number) ?? zeros];
+    for (let offset = 0; offset < PAGE; offset++) {
+      if (a[offset] === b[offset]) continue;
+      let end = offset + 1;
+      while (end < PAGE && a[end] !== b[end]) end++;
+      found.push({ linear: (BigInt(number) << 12n) + BigInt(offset), before: a.slice(offset, end), after: b.slice(offset, end) });
+      offset = end;
+    }
+  }
+  return found;
+}

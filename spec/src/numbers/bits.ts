@@ -1,0 +1,50 @@
+/**
+ * Fixed-width integers in bigint. Architectural arithmetic is written with ordinary operators and wrapped to its
+ * width before any other use: `u(64, a + b)`.
+ */
+
+/** `x` modulo 2^`n`, as an unsigned integer. */
+export const u = BigInt.asUintN as (n: number, x: bigint) => bigint;
+
+/** `x` modulo 2^`n`, as a two's complement signed integer. */
+export const s = BigInt.asIntN as (n: number, x: bigint) => bigint;
+
+/** Marks arithmetic on plain numbers (offsets, counts) as such for readers and for the semantics lint. */
+export const int = (x: number): number => x | 0;
+
+/** `x` with only its low `n` bits, sign-extended to 64 bits and given as an unsigned 64-bit value. */
+export const signExtend = (n: number, x: bigint): bigint => u(64, s(n, x));
+
+/** The sign bit of an `n`-bit value: 2^(n-1). */
+export const signBit = (n: number): bigint => SIGN_BITS[n] ?? 1n << BigInt(n - 1);
+const SIGN_BITS: Record<number, bigint> = { 8: 0x80n, 16: 0x8000n, 32: 0x8000_0000n, 64: 0x8000_0000_0000_0000n };
+
+/** Bit `position` of `x` is 1. */
+export const bit = (x: bigint, position: number): boolean => ((x >> BigInt(position)) & 1n) === 1n;
+
+/**
+ * A linear address is canonical when all bits from `width - 1` up are equal.
+ * `width` is 48, or 57 with 5-level paging. SDM vol. 1, 3.3.7.1.
+ */
+export const isCanonical = (address: bigint, width: number): boolean => signExtend(width, address) === address;
+
+/** Hexadecimal with `0x`, as everywhere in this project. */
+export const hex = (x: bigint | number): string => (x < 0 ? `-0x${(-x).toString(16)}` : `0x${x.toString(16)}`);
+
+/** Little-endian bytes of `value`. */
+export function toBytes(value: bigint, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let rest = value;
+  for (let i = 0; i < length; i++) {
+    bytes[i] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return bytes;
+}
+
+/** The unsigned value of `length` little-endian bytes at `offset`. */
+export function fromBytes(bytes: Uint8Array, offset = 0, length = bytes.length - offset): bigint {
+  let value = 0n;
+  for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[offset + i]!);
+  return value;
+}

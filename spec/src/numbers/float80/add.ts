@@ -1,0 +1,47 @@
+/** FADD, FSUB, FSUBR. */
+
+import { int, u } from '../bits.ts';
+import { type Operation, infinityOf, perform, zeroOf } from './arithmetic.ts';
+import type { Control, Outcome } from './control.ts';
+import { type Operand, type Source, operand } from './operand.ts';
+import type { Unrounded } from './round.ts';
+import { normalise, shiftRightSticky } from './shift.ts';
+
+const cancels = (x: Operand, y: Operand): boolean =>
+  x.sign !== y.sign && x.exponent === y.exponent && x.significand === y.significand;
+
+const sum: Operation = {
+  invalid: (x, y) => x.kind === 'infinity' && y.kind === 'infinity' && x.sign !== y.sign,
+  special(x, y, control) {
+    if (x.kind === 'infinity') return infinityOf(x.sign);
+    if (y.kind === 'infinity') return infinityOf(y.sign);
+    if (x.kind === 'zero' && y.kind === 'zero' && x.sign === y.sign) return zeroOf(x.sign);
+    // A sum that cancels out is +0, or −0 when rounding down. SDM vol. 1, 4.8.3.1.
+    return cancels(x, y) ? zeroOf(control.mode === 'down' ? 1 : 0) : undefined;
+  },
+  compute: (x, y) => (x.exponent >= y.exponent ? addAligned(x, y) : addAligned(y, x)),
+};
+
+/** `x` has the greater exponent. One bit is left above the significands for the carry, 63 and a sticky one below. */
+function addAligned(x: Operand, y: Operand): Unrounded {
+  const larger = u(128, x.significand << 63n);
+  const smaller = shiftRightSticky(u(128, y.significand << 63n), int(x.exponent - y.exponent));
+  const exponent = int(x.exponent + 1);
+  if (x.sign === y.sign) return { sign: x.sign, ...normalise(128, exponent, u(128, larger + smaller)) };
+  const sign = larger > smaller ? x.sign : y.sign;
+  const difference = larger > smaller ? u(128, larger - smaller) : u(128, smaller - larger);
+  return { sign, ...normalise(128, exponent, difference) };
+}
+
+/** Subtraction negates numbers only: a NaN keeps its sign. */
+const negated = (x: Operand): Operand =>
+  x.kind === 'quiet NaN' || x.kind === 'signalling NaN' ? x : { ...x, sign: int(1 - x.sign) };
+
+export const add = (x: Source, y: Source, control: Control): Outcome => perform(sum, x, y, control);
+
+/** `x − y`. */
+export const subtract = (x: Source, y: Source, control: Control): Outcome =>
+  perform(sum, x, negated(operand(y)), control);
+
+/** `y − x`, as FSUBR. */
+export const subtractReversed = (x: Source, y: Source, control: Control): Outcome => subtract(y, x, control);

@@ -1,0 +1,23 @@
+/** FMUL. */
+
+import { int, u } from '../bits.ts';
+import { type Operation, infinityOf, perform, zeroOf } from './arithmetic.ts';
+import type { Control, Outcome } from './control.ts';
+import { BIAS } from './format.ts';
+import type { Source } from './operand.ts';
+import { normalise } from './shift.ts';
+
+const product: Operation = {
+  invalid: (x, y) => (x.kind === 'infinity' && y.kind === 'zero') || (x.kind === 'zero' && y.kind === 'infinity'),
+  special(x, y) {
+    if (x.kind === 'infinity' || y.kind === 'infinity') return infinityOf(x.sign ^ y.sign);
+    return x.kind === 'zero' || y.kind === 'zero' ? zeroOf(x.sign ^ y.sign) : undefined;
+  },
+  compute(x, y) {
+    // Both integer bits are set, so the product's top bit is bit 126 or 127, and it is exact in 128 bits.
+    const exponent = int(x.exponent + y.exponent - BIAS + 1);
+    return { sign: x.sign ^ y.sign, ...normalise(128, exponent, u(128, x.significand * y.significand)) };
+  },
+};
+
+export const multiply = (x: Source, y: Source, control: Control): Outcome => perform(product, x, y, control);

@@ -1,0 +1,71 @@
+/** Source operands taken apart. Those from memory widen without loss, but stay denormal or signalling as they were. */
+
+import { int, u } from '../bits.ts';
+import { BIAS, type Float80, INTEGER_BIT, classify, exponentOf, pack, signOf, significandOf } from './format.ts';
+import { normalise } from './shift.ts';
+
+export interface Operand {
+  readonly kind: 'zero' | 'finite' | 'infinity' | 'quiet NaN' | 'signalling NaN' | 'unsupported';
+  readonly sign: number;
+  /** Biased by 3FFFh. Below 1 where a denormal was normalised; in a zero, below that of any finite value. */
+  readonly exponent: number;
+  /** 64 bits; bit 63 is 1 in all kinds but `zero` and `unsupported`. */
+  readonly significand: bigint;
+  /** Using this value raises the denormal-operand exception. */
+  readonly denormal: boolean;
+}
+
+/** A register's pattern, or what `fromFloat32`, `fromFloat64` or `fromInteger` made of a memory operand. */
+export type Source = Float80 | Operand;
+
+export const operand = (source: Source): Operand => (typeof source === 'bigint' ? fromFloat80(source) : source);
+
+const ZERO_EXPONENT = -64;
+
+const zero = (sign: number): Operand =>
+  ({ kind: 'zero', sign, exponent: ZERO_EXPONENT, significand: 0n, denormal: false });
+
+function finite(sign: number, exponent: number, significand: bigint, denormal: boolean): Operand {
+  const normal = normalise(64, exponent, significand);
+  return { kind: 'finite', sign, ...normal, denormal };
+}
+
+export function fromFloat80(x: Float80): Operand {
+  const sign = signOf(x), exponent = exponentOf(x), significand = significandOf(x), kind = classify(x);
+  switch (kind) {
+    case 'zero': return zero(sign);
+    case 'normal': return { kind: 'finite', sign, exponent, significand, denormal: false };
+    case 'denormal':
+    case 'pseudo-denormal': return finite(sign, 1, significand, true);
+    case 'infinity':
+    case 'quiet NaN':
+    case 'signalling NaN': return { kind, sign, exponent, significand, denormal: false };
+    default: return { kind: 'unsupported', sign, exponent, significand, denormal: false };
+  }
+}
+
+/** A format whose integer bit is implied: `fraction` and `exponent` are the widths of its fields. */
+function fromImplied(x: bigint, fractionBits: number, exponentBits: number): Operand {
+  const sign = Number(u(1, x >> BigInt(fractionBits + exponentBits)));
+  const exponent = Number(u(exponentBits, x >> BigInt(fractionBits)));
+  const fraction = u(63, u(fractionBits, x) << BigInt(63 - fractionBits));
+  const greatest = int((1 << exponentBits) - 1);
+  const rebias = int(BIAS - (greatest >> 1));
+  if (exponent === greatest) return fromFloat80(pack(sign, 0x7fff, INTEGER_BIT | fraction));
+  if (exponent === 0) return fraction === 0n ? zero(sign) : finite(sign, int(rebias + 1), fraction, true);
+  return finite(sign, int(exponent + rebias), INTEGER_BIT | fraction, false);
+}
+
+export const fromFloat32 = (x: bigint): Operand => fromImplied(u(32, x), 23, 8);
+export const fromFloat64 = (x: bigint): Operand => fromImplied(u(64, x), 52, 11);
+
+/** A two's complement integer of `width` bits, 16, 32 or 64: always exact. */
+export function fromInteger(width: number, x: bigint): Operand {
+  const sign = Number(u(1, x >> BigInt(width - 1)));
+  const magnitude = u(width, sign === 1 ? u(width, -x) : x);
+  return magnitude === 0n ? zero(0) : finite(sign, int(BIAS + 63), magnitude, false);
+}
+
+/** The register pattern of an operand that is not denormal in this format: memory operands never are. */
+export const toFloat80 = (x: Operand): Float80 =>
+  x.kind === 'zero' ? pack(x.sign, 0, 0n) : pack(x.sign, x.exponent, x.significand);

@@ -1,0 +1,121 @@
+/**
+ * The architectural state as a table: name, width and place in the state area. Getters, differences, printing and
+ * comparison all come from it. Names are the manuals'.
+ */
+
+export type Visibility =
+  /** Software of the guest can read it back by some instruction. */
+  | 'architectural'
+  /** No instruction reads it, but it decides what later ones do (descriptor caches, shadows). */
+  | 'hidden'
+  /** A permission to optimise, not a value: what the processor tracks for XSAVEOPT, and the engine's own notes. */
+  | 'tracking';
+
+export interface Field {
+  readonly name: string;
+  /** Byte offset in the state area. */
+  readonly offset: number;
+  /** Width in bits: 8, 16, 32, 64, 80 or 128. */
+  readonly width: number;
+  readonly visibility: Visibility;
+}
+
+export const GPR_NAMES = [
+  'RAX', 'RCX', 'RDX', 'RBX', 'RSP', 'RBP', 'RSI', 'RDI', 'R8', 'R9', 'R10', 'R11', 'R12', 'R13', 'R14', 'R15',
+] as const;
+
+/** Segment registers in their encoding order, then LDTR and TR. */
+export const SEGMENT_NAMES = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'LDTR', 'TR'] as const;
+export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;
+
+/** Bytes from one segment register to the next in the area: selector +0, attributes +4, limit +8, base +16. */
+export const SEGMENT_STRIDE = 32;
+/** Bytes from one vector register to the next: room for 512 bits. */
+export const VECTOR_STRIDE = 64;
+
+const fields: Field[] = [];
+let end = 0;
+
+function place(name: string, width: number, visibility: Visibility = 'architectural', bytes = Math.max(8, width / 8)): number {
+  const align = Math.min(bytes, 16);
+  const offset = Math.ceil(end / align) * align;
+  end = offset + bytes;
+  fields.push({ name, offset, width, visibility });
+  return offset;
+}
+
+const gpr = GPR_NAMES.map((name) => place(name, 64))[0]!;
+const rip = place('RIP', 64);
+const rflags = place('RFLAGS', 64);
+const segments = (end = Math.ceil(end / SEGMENT_STRIDE) * SEGMENT_STRIDE);
+for (const name of SEGMENT_NAMES) {
+  const start = end;
+  fields.push(
+    { name, offset: start, width: 16, visibility: 'architectural' },
+    { name: `${name}.attributes`, offset: start + 4, width: 16, visibility: 'hidden' },
+    { name: `${name}.limit`, offset: start + 8, width: 32, visibility: 'hidden' },
+    { name: `${name}.base`, offset: start + 16, width: 64, visibility: 'hidden' },
+  );
+  end = start + SEGMENT_STRIDE;
+}
+
+/** Byte offsets of fields in the state area. */
+export const OFFSET = {
+  gpr, rip, rflags, segments,
+  gdtrBase: place('GDTR.base', 64), gdtrLimit: place('GDTR.limit', 16),
+  idtrBase: place('IDTR.base', 64), idtrLimit: place('IDTR.limit', 16),
+  cr0: place('CR0', 64), cr2: place('CR2', 64), cr3: place('CR3', 64), cr4: place('CR4', 64), cr8: place('CR8', 64),
+  xcr0: place('XCR0', 64),
+  efer: place('IA32_EFER', 64), star: place('IA32_STAR', 64), lstar: place('IA32_LSTAR', 64),
+  cstar: place('IA32_CSTAR', 64), fmask: place('IA32_FMASK', 64), kernelGsBase: place('IA32_KERNEL_GS_BASE', 64),
+  xss: place('IA32_XSS', 64), tscAux: place('IA32_TSC_AUX', 64), miscEnable: place('IA32_MISC_ENABLE', 64),
+  sysenterCs: place('IA32_SYSENTER_CS', 64), sysenterEsp: place('IA32_SYSENTER_ESP', 64),
+  sysenterEip: place('IA32_SYSENTER_EIP', 64), pat: place('IA32_PAT', 64),
+  /** 1 while halted. */
+  halted: place('activity state', 8),
+  fcw: place('FCW', 16), fsw: place('FSW', 16),
+  /** Abridged: bit j is 1 when physical register Rj is not empty. SDM vol. 1, 10.5.1.1. */
+  ftw: place('FTW', 8),
+  fop: place('FOP', 16), fip: place('FIP', 64), fcs: place('FCS', 16), fdp: place('FDP', 64), fds: place('FDS', 16),
+  mxcsr: place('MXCSR', 32),
+  /** What the processor tracks as in use; read it through a CPU profile, which may compute it from values instead. */
+  xinuse: place('XINUSE', 64, 'tracking'),
+  /** XRSTOR_INFO and XMODIFIED of SDM vol. 1, 13.6. */
+  xrstorValid: place('XRSTOR_INFO.valid', 8, 'tracking'), xrstorCpl: place('XRSTOR_INFO.CPL', 8, 'tracking'),
+  xrstorGuest: place('XRSTOR_INFO.VMX non-root', 8, 'tracking'),
+  xrstorAddress: place('XRSTOR_INFO.linear address', 64, 'tracking'),
+  xrstorXcompBv: place('XRSTOR_INFO.XCOMP_BV', 64, 'tracking'),
+  xmodified: place('XMODIFIED', 64, 'tracking'),
+  /** 1 while this processor runs a guest in VMX non-root operation (or SVM guest mode). */
+  guestMode: place('VMX non-root', 8, 'tracking'),
+  /** Bits of RFLAGS whose value the architecture leaves undefined at this moment. */
+  undefinedFlags: place('undefined RFLAGS bits', 32, 'tracking'),
+  st: ['R0', 'R1', 'R2', 'R3', 'R4', 'R5', 'R6', 'R7'].map((name) => place(name, 80, 'architectural', 16))[0]!,
+  vector: 0,
+};
+
+end = Math.ceil(end / VECTOR_STRIDE) * VECTOR_STRIDE;
+OFFSET.vector = end;
+for (let i = 0; i < 16; i++) {
+  fields.push(
+    { name: `XMM${i}`, offset: end, width: 128, visibility: 'architectural' },
+    { name: `YMM${i}[255:128]`, offset: end + 16, width: 128, visibility: 'architectural' },
+  );
+  end += VECTOR_STRIDE;
+}
+
+/** Size of the state area in bytes. */
+export const STATE_SIZE = end;
+
+/** Every field, in the order in which differences are reported. */
+export const FIELDS: readonly Field[] = fields;
+
+const byName = new Map(fields.map((field) => [field.name, field]));
+
+/** The field with this manual name. Throws a `RangeError` that lists near names when there is none. */
+export function fieldNamed(name: string): Field {
+  const field = byName.get(name);
+  if (field) return field;
+  const near = fields.map((f) => f.name).filter((n) => n.toUpperCase().startsWith(name.slice(0, 2).toUpperCase()));
+  throw new RangeError(`no field of the state is called ${JSON.stringify(name)}${near.length ? `; near it: ${near.join(', ')}` : ''}`);
+}
