@@ -24,6 +24,8 @@ export interface Difference {
 export interface Counterexample extends Difference {
   /** Number of guest instructions executed before the world switch. */
   boundary: number;
+  /** World switches at that boundary until the difference showed: 1, or 2 in a row with nothing executed between. */
+  switches: 1 | 2;
   /** RIP of the guest at that boundary. */
   rip: bigint;
   /** The last instruction before the boundary, as printed by the disassembler (empty at boundary 0). */
@@ -51,14 +53,14 @@ export interface Verdict {
 
 /** Guest and hypervisor as lanes, one step an instruction; figures and the terminal printer read this. */
 export interface Timeline {
-  lanes: { id: string; name: string; kind: 'guest' | 'host' }[];
+  lanes: { id: 'guest' | 'hypervisor' | 'other'; name: string; kind: 'guest' | 'host' }[];
   /** The fields that are tracked, in display order. */
   fields: { name: string; width: number }[];
   steps: TimelineStep[];
 }
 
 export interface TimelineStep {
-  lane: string;
+  lane: 'guest' | 'hypervisor' | 'other';
   /** The instruction as printed, or the name of an event. */
   text: string;
   rip: bigint;

@@ -104,6 +104,18 @@ export class Memory implements MemoryPort {
     });
   }
 
+  /** Maps and fills memory outside of any transaction: for what was there before the machine began to run. */
+  install(linear: bigint, data: Uint8Array): void {
+    this.map(linear, data.length);
+    const journal = this.#journal;
+    this.#journal = undefined;
+    try {
+      this.writeBytes(linear, data);
+    } finally {
+      this.#journal = journal;
+    }
+  }
+
   requireWritable(linear: bigint, bytes: number): void {
     this.#spans(linear, bytes, true, () => {});
   }

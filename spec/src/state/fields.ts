@@ -104,6 +104,12 @@ for (let i = 0; i < 16; i++) {
   end += VECTOR_STRIDE;
 }
 
+/**
+ * x87, MMX, SSE and AVX state with what the processor tracks about it, as byte ranges of the area: what stays in the
+ * registers across a VM exit, because neither VMCS nor VMCB nor a push of the general-purpose registers covers it.
+ */
+export const EXTENDED_STATE: readonly (readonly [start: number, end: number])[] = [[OFFSET.fcw, OFFSET.guestMode], [OFFSET.st, end]];
+
 /** Size of the state area in bytes. */
 export const STATE_SIZE = end;
 

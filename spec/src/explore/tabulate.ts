@@ -1,0 +1,30 @@
+/** Policies × CPUs: the verdict table. */
+
+import type { Program } from '../asm/assemble.ts';
+import type { CpuProfile } from '../cpus/profile.ts';
+import type { Policy } from '../hypervisors/policy.ts';
+import { type ExploreOptions, explore } from './explore.ts';
+import type { PolicySummary, VerdictTable } from './verdict.ts';
+
+export interface TabulateOptions {
+  /** The guest, or a guest for each processor (one without XSAVE needs FXSAVE). */
+  guest: Program | ((cpu: CpuProfile) => Program);
+  cpus: readonly CpuProfile[];
+  policies: readonly Policy[];
+  prepare?: ExploreOptions['prepare'];
+}
+
+export const summarise = ({ id, name, year, source, summary }: Policy): PolicySummary =>
+  ({ id, name, year, commit: source.kind === 'commit' ? source.commit : '', summary });
+
+/** Explores every cell. */
+export function tabulate({ guest, cpus, policies, prepare }: TabulateOptions): VerdictTable {
+  const options = prepare ? { prepare } : {};
+  return {
+    cpus: cpus.map(({ id, name }) => ({ id, name })),
+    rows: policies.map((policy) => ({
+      policy: summarise(policy),
+      cells: cpus.map((cpu) => explore(typeof guest === 'function' ? guest(cpu) : guest, { cpu, policy, ...options })),
+    })),
+  };
+}

@@ -1,0 +1,205 @@
+/**
+ * A hypervisor around a machine: leaves the guest, lets another vCPU run, comes back.
+ *
+ * Everything but extended state is kept exactly, hidden parts of segment registers included, as VMX and SVM and a push
+ * of the general-purpose registers do it. Extended state stays in the registers, and is the policy's affair.
+ */
+
+import { assemble } from '../asm/assemble.ts';
+import { type Interpolation, sourceOf } from '../asm/template.ts';
+import { kernelState } from '../machine/initial.ts';
+import type { Machine } from '../machine/machine.ts';
+import { print } from '../isa/print.ts';
+import { CS, DS, ES, EXTENDED_STATE, OFFSET, SS, STATE_SIZE } from '../state/fields.ts';
+import { type Segment, State } from '../state/state.ts';
+import type { Host, HostStep, Policy, Steps } from './policy.ts';
+import { AREA_BYTES, SaveArea } from './save-area.ts';
+
+/** Hypervisor memory: where Xen's direct map begins. What lies here is not the guest's. */
+export const HYPERVISOR_BASE = 0xffff_8300_0000_0000n;
+export const HYPERVISOR_BYTES = 0x100_0000n;
+const CODE = HYPERVISOR_BASE + 0x10_0000n;
+const AREAS = HYPERVISOR_BASE + 0x20_0000n;
+const HOST_STACK = HYPERVISOR_BASE + 0x30_0000n;
+/** Xen's selectors: __HYPERVISOR_CS and FLAT_KERNEL_SS of public/arch-x86/xen-x86_64.h. */
+const HOST_CS = 0xe008, HOST_SS = 0xe010;
+
+/** A moment of a world switch: an instruction of the hypervisor or of the other vCPU, just executed. */
+export interface SwitchStep extends HostStep {
+  readonly lane: 'hypervisor' | 'other';
+}
+
+/** Another vCPU's program: what it leaves in the FPU is what may leak. */
+export interface Neighbour {
+  /** Linear address of its code; different neighbours leave different pointers. */
+  readonly origin: bigint;
+  readonly source: string;
+}
+
+/** Two neighbours that differ in everything an x87 unit remembers: a value that follows the neighbour is a leak. */
+export const NEIGHBOURS: readonly [Neighbour, Neighbour] = [
+  { origin: 0x7f11_2233_4000n, source: 'fninit\n fld qword ptr [secret]\n movups xmm0, [secret]\n secret: dq 3.25, 1.5' },
+  { origin: 0x7f55_6677_8000n, source: 'fninit\n fild dword ptr [secret]\n fld1\n movups xmm0, [secret]\n secret: dd 7, 11, 13, 17' },
+];
+
+export class World {
+  readonly machine: Machine;
+  readonly policy: Policy;
+  readonly area: SaveArea;
+  readonly #other: SaveArea;
+  readonly #fragments = new Map<string, { address: bigint; end: bigint }>();
+  #nextCode = CODE;
+
+  constructor(machine: Machine, policy: Policy) {
+    this.machine = machine;
+    this.policy = policy;
+    this.area = new SaveArea(machine.memory, AREAS);
+    this.#other = new SaveArea(machine.memory, AREAS + BigInt(AREA_BYTES));
+    machine.memory.map(HOST_STACK - 0x1000n, 0x1000);
+  }
+
+  /** The vCPU's first schedule: its FPU is loaded from the area as allocated, and the guest is entered. */
+  start(): void {
+    const guest = this.#leave();
+    for (const _ of this.policy.restore(this.#host(this.area)));
+    this.#enter(guest);
+  }
+
+  /** Takes the guest off the processor, runs `neighbour` with its own FPU state, and puts the guest back. */
+  *switch(neighbour: Neighbour = NEIGHBOURS[0]): Generator<SwitchStep, void> {
+    const guest = this.#leave();
+    yield* this.#hypervisor(this.policy.save, this.area);
+    yield* this.#hypervisor(this.policy.restore, this.#other);
+    yield* this.#runNeighbour(neighbour);
+    yield* this.#hypervisor(this.policy.save, this.#other);
+    yield* this.#hypervisor(this.policy.restore, this.area);
+    this.#enter(guest);
+  }
+
+  *#hypervisor(steps: Policy['save'], area: SaveArea): Generator<SwitchStep, void> {
+    for (const step of steps(this.#host(area))) yield { ...step, lane: 'hypervisor' };
+  }
+
+  *#runNeighbour(neighbour: Neighbour): Generator<SwitchStep, void> {
+    const { machine } = this;
+    const { bytes, end } = neighbourCode(neighbour);
+    if (!machine.memory.page(neighbour.origin)) machine.memory.install(neighbour.origin, bytes);
+    const state = neighbourState(machine);
+    state.rip = neighbour.origin;
+    const host = this.#leave();
+    this.#enter(state);
+    while (machine.state.rip !== end) {
+      const rip = machine.state.rip;
+      yield { text: print(machine.step(), rip), rip, lane: 'other' };
+    }
+    this.#leave();
+    this.#enter(host);
+    machine.state.setByte(OFFSET.guestMode, 0);
+  }
+
+  /** Saves what VMX or SVM and SAVE_ALL save, and loads the host's. Extended state is left in the registers. */
+  #leave(): State {
+    const { state } = this.machine;
+    const guest = new State(state.bytes);
+    copyOutside(hostState(this.machine), state);
+    state.setByte(OFFSET.guestMode, 0);
+    return guest;
+  }
+
+  #enter(guest: State): void {
+    copyOutside(guest, this.machine.state);
+    this.machine.state.setByte(OFFSET.guestMode, 1);
+  }
+
+  #host(area: SaveArea): Host {
+    return {
+      area,
+      cpu: this.machine.cpu,
+      run: (strings, ...values) => this.#run(sourceOf(strings, values.map((value): Interpolation => (value instanceof SaveArea ? String(value) : value)))),
+    };
+  }
+
+  /** Runs a fragment of host code; it is assembled once and stays where it is. */
+  *#run(source: string): Steps {
+    const { machine } = this;
+    const { address, end } = this.#fragment(source);
+    machine.state.rip = address;
+    while (machine.state.rip !== end) {
+      const rip = machine.state.rip;
+      const text = print(machine.step(), rip, (at) => this.#symbol(at));
+      yield { text, rip };
+    }
+  }
+
+  #fragment(source: string): { address: bigint; end: bigint } {
+    const known = this.#fragments.get(source);
+    if (known) return known;
+    const program = assemble(source, { mode: 64, origin: this.#nextCode });
+    this.machine.memory.install(program.origin, program.bytes);
+    const fragment = { address: program.origin, end: program.origin + BigInt(program.bytes.length) };
+    this.#fragments.set(source, fragment);
+    this.#nextCode = (fragment.end + 15n) & ~15n;
+    return fragment;
+  }
+
+  /** Names for the addresses that host instructions use, for people. */
+  #symbol(address: bigint): string | undefined {
+    for (const [name, area] of [['area', this.area], ["other vCPU's area", this.#other]] as const) {
+      if (address === area.address) return name;
+      if (address === area.environment) return `${name}.env`;
+    }
+    return undefined;
+  }
+}
+
+/** A neighbour's bytes, and where its instructions end. */
+function neighbourCode(neighbour: Neighbour): { bytes: Uint8Array; end: bigint } {
+  const known = neighbourCodes.get(neighbour);
+  if (known) return known;
+  const { bytes, listing, origin } = assemble(neighbour.source, { mode: 64, origin: neighbour.origin });
+  const end = listing.filter((line) => line.kind === 'instruction').reduce((_, line) => line.address + BigInt(line.length), origin);
+  const code = { bytes, end };
+  neighbourCodes.set(neighbour, code);
+  return code;
+}
+const neighbourCodes = new WeakMap<Neighbour, { bytes: Uint8Array; end: bigint }>();
+
+/** Whether a linear address belongs to the hypervisor or to the other vCPU, not to the guest. */
+export const outsideGuest = (linear: bigint): boolean =>
+  (linear >= HYPERVISOR_BASE && linear < HYPERVISOR_BASE + HYPERVISOR_BYTES)
+  || NEIGHBOURS.some(({ origin }) => linear >= origin && linear < origin + 0x1000n);
+
+/** Copies all of the state area but extended state. */
+function copyOutside(from: State, to: State): void {
+  let start = 0;
+  for (const [extended, end] of [...EXTENDED_STATE, [STATE_SIZE, STATE_SIZE] as const]) {
+    to.bytes.set(from.bytes.subarray(start, extended), start);
+    start = end;
+  }
+}
+
+const flat = (selector: number, attributes: number): Segment => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
+const hostStates = new WeakMap<Machine, State>();
+
+/** Xen's own context: 64-bit, CPL 0, EDX:EAX all ones for the XSAVE family, XCR0 with every component. */
+function hostState(machine: Machine): State {
+  const known = hostStates.get(machine);
+  if (known) return known;
+  const state = kernelState(machine.cpu, 64);
+  state.setSegment(CS, flat(HOST_CS, 0xa09b));
+  state.setSegment(SS, flat(HOST_SS, 0xc093));
+  for (const segment of [DS, ES]) state.setSegment(segment, flat(0, 0));
+  state.gpr[0] = state.gpr[2] = 0xffff_ffffn;
+  state.gpr[4] = HOST_STACK;
+  hostStates.set(machine, state);
+  return state;
+}
+
+/** A 64-bit program of another guest, with selectors of its own. */
+function neighbourState(machine: Machine): State {
+  const state = kernelState(machine.cpu, 64);
+  state.setSegment(CS, flat(0x33, 0xa09b));
+  state.setSegment(DS, flat(0x3b, 0xc0f3));
+  return state;
+}
+
