@@ -95,7 +95,7 @@ export class Exploration {
     const { machine, world } = this;
     const before = machine.state.snapshot();
     return machine.memory.transaction((written) => {
-      for (let n = 0; n < switches; n++) for (const _ of world.switch(neighbour));
+      for (let n = 0; n < switches; n++) world.reschedule(neighbour);
       const differences = guestDifferences(before, machine.state.bytes, written());
       machine.state.restore(before);
       return differences;

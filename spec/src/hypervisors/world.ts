@@ -21,6 +21,8 @@ export const HYPERVISOR_BYTES = 0x100_0000n;
 const CODE = HYPERVISOR_BASE + 0x10_0000n;
 const AREAS = HYPERVISOR_BASE + 0x20_0000n;
 const HOST_STACK = HYPERVISOR_BASE + 0x30_0000n;
+/** Host instructions that one `run` may execute: an endless loop in a policy ends with a message. */
+const STEP_BUDGET = 100_000;
 /** Xen's selectors: __HYPERVISOR_CS and FLAT_KERNEL_SS of public/arch-x86/xen-x86_64.h. */
 const HOST_CS = 0xe008, HOST_SS = 0xe010;
 
@@ -63,6 +65,11 @@ export class World {
     const guest = this.#leave();
     for (const _ of this.policy.restore(this.#host(this.area)));
     this.#enter(guest);
+  }
+
+  /** One whole world switch at the guest's present boundary. */
+  reschedule(neighbour: Neighbour = NEIGHBOURS[0]): void {
+    for (const _ of this.switch(neighbour));
   }
 
   /** Takes the guest off the processor, runs `neighbour` with its own FPU state, and puts the guest back. */
@@ -124,7 +131,10 @@ export class World {
     const { machine } = this;
     const { address, end } = this.#fragment(source);
     machine.state.rip = address;
-    while (machine.state.rip !== end) {
+    for (let executed = 0; machine.state.rip !== end; executed++) {
+      if (executed === STEP_BUDGET) {
+        throw new RangeError(`a step of policy ${JSON.stringify(this.policy.id)} ran for more than ${STEP_BUDGET.toLocaleString('en')} instructions: ${source.trim()}`);
+      }
       const rip = machine.state.rip;
       const text = print(machine.step(), rip, (at) => this.#symbol(at));
       yield { text, rip };

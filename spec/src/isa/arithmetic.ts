@@ -10,8 +10,10 @@ export const arithmeticForms = (row: number): string[] => {
   const opcode = (low: number): string => (row * 8 + low).toString(16).toUpperCase().padStart(2, '0');
   return [
     `${opcode(4)} ib | AL, imm8`, `${opcode(5)} iz | rAX, immz`,
-    `80 /${row} ib | r/m8, imm8`, `83 /${row} ib | r/mv, simm8`, `81 /${row} iz | r/mv, immz`,
-    `${opcode(0)} /r | r/m8, r8`, `${opcode(1)} /r | r/mv, rv`, `${opcode(2)} /r | r8, r/m8`, `${opcode(3)} /r | rv, r/mv`,
+    `80 /${row} ib | r/m8, imm8`, `82 /${row} ib | r/m8, imm8 | i64`,
+    `83 /${row} ib | r/mv, simm8`, `81 /${row} iz | r/mv, immz`,
+    `${opcode(0)} /r | r/m8, r8`, `${opcode(1)} /r | r/mv, rv`,
+    `${opcode(2)} /r | r8, r/m8`, `${opcode(3)} /r | rv, r/mv`,
   ];
 };
 

@@ -52,18 +52,20 @@ const MOVZX = instruction({
   source: sdm('2B', '4.3, MOVZX'),
 });
 
-const signExtending = (mnemonic: string, forms: string[], from: (size: number) => number): InstructionDefinition => instruction({
-  mnemonic,
-  title: 'Move with sign extension',
-  forms,
-  operation(x, i) {
-    x.write(i.operands[0]!, u(i.size, s(from(i.size), x.read(i.operands[1]!))));
-  },
-  source: sdm('2B', '4.3, MOVSX/MOVSXD'),
-});
+const signExtending = (mnemonic: string, forms: string[], from: (size: number) => number): InstructionDefinition =>
+  instruction({
+    mnemonic,
+    title: 'Move with sign extension',
+    forms,
+    operation(x, i) {
+      x.write(i.operands[0]!, u(i.size, s(from(i.size), x.read(i.operands[1]!))));
+    },
+    source: sdm('2B', '4.3, MOVSX/MOVSXD'),
+  });
 const MOVSX8 = signExtending('MOVSX', ['0F BE /r | rv, r/m8'], () => 8);
 const MOVSX16 = signExtending('MOVSX', ['0F BF /r | rv, r/m16'], () => 16);
-const MOVSXD = signExtending('MOVSXD', ['REX.W + 63 /r | r64, r/m32 | o64'], () => 32);
+const MOVSXD_FORMS = ['REX.W + 63 /r | r64, r/m32 | o64', '63 /r | rv, r/mv | o64'];
+const MOVSXD = signExtending('MOVSXD', MOVSXD_FORMS, (size) => Math.min(size, 32));
 
 const LEA = instruction({
   mnemonic: 'LEA',

@@ -3,7 +3,7 @@
 import { u, s } from '../numbers/bits.ts';
 import { Fault, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, ES, FS, GS, SS } from '../state/fields.ts';
-import type { Form, OperandForm } from './form.ts';
+import type { Form, MandatoryPrefix, OpcodeMap, OperandForm } from './form.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
 import { formsOf, INVALID_IN_64BIT } from './table.ts';
@@ -11,120 +11,174 @@ import { formsOf, INVALID_IN_64BIT } from './table.ts';
 /** Longest instruction; one more byte is #GP(0). SDM vol. 2A, 2.3.11. */
 export const MAXIMUM_LENGTH = 15;
 
-const SEGMENT_PREFIX: Record<number, number> = { 0x26: ES, 0x2e: CS, 0x36: SS, 0x3e: DS, 0x64: FS, 0x65: GS };
-
-/** What precedes the opcode, and the position in the bytes. */
-interface Reader {
-  next(): number;
-  position: number;
-}
-
 /**
  * Decodes one instruction. `fetch(n)` gives the byte at offset n and may throw a `Fault` (#PF, #GP).
  * Throws `Fault` #UD for what the architecture calls invalid, `Unmodelled` for encodings that are not in the table.
  */
 export function decode(fetch: (offset: number) => number, mode: Mode): Instruction {
-  const reader: Reader = {
-    position: 0,
-    next() {
-      if (this.position >= MAXIMUM_LENGTH) throw new Fault('#GP', 'the instruction is longer than 15 bytes', 0);
-      return fetch(this.position++);
-    },
-  };
-  let segment = -1, operandPrefix = false, addressPrefix = false, repeat: 0 | 0xf2 | 0xf3 = 0, lock = false, rex = 0;
-  let opcode = reader.next();
-  for (;; opcode = reader.next()) {
-    if (opcode in SEGMENT_PREFIX) {
-      // CS, DS, ES and SS overrides are ignored in 64-bit mode. SDM vol. 1, 3.3.7.
-      if (mode !== 64 || opcode >= 0x64) segment = SEGMENT_PREFIX[opcode]!;
-      rex = 0;
-    } else if (opcode === 0x66) operandPrefix = true, rex = 0;
-    else if (opcode === 0x67) addressPrefix = true, rex = 0;
-    else if (opcode === 0xf0) lock = true, rex = 0;
-    else if (opcode === 0xf2 || opcode === 0xf3) repeat = opcode, rex = 0;
-    else if (mode === 64 && (opcode & 0xf0) === 0x40) rex = opcode; // only the last one, directly before the opcode, counts
-    else break;
-  }
-  const rexW = (rex & 8) !== 0;
-  let map: Form['map'] = 'primary';
-  if (opcode === 0x0f) {
-    map = '0F';
-    opcode = reader.next();
-    if (opcode === 0x38 || opcode === 0x3a) {
-      map = opcode === 0x38 ? '0F38' : '0F3A';
-      opcode = reader.next();
-    }
-  }
+  const reader = new Reader(fetch);
+  const { prefixes, next } = readPrefixes(reader, mode);
+  const { map, opcode } = readOpcode(reader, next);
   const candidates = formsOf(map, opcode);
-  let modrm = -1;
-  const withModrm = candidates.some((form) => form.modrm !== undefined || form.modrmByte !== undefined);
-  if (withModrm) modrm = reader.next();
-  const mandatory = repeat === 0xf3 ? 'F3' : repeat === 0xf2 ? 'F2' : operandPrefix ? '66' : 'NP';
-  const legacyDefault = mode === 16 ? 16 : 32;
-  const plainSize = rexW ? 64 : operandPrefix ? 48 - legacyDefault : legacyDefault;
-  const form = candidates.find((candidate) => matches(candidate, mode, mandatory, rex, modrm, plainSize));
-  if (!form) throw unknown(map, opcode, modrm, mode, mandatory);
-  const usesOperandPrefix = operandPrefix && form.prefix !== '66';
-  const size = mode === 64
-    ? rexW ? 64 : form.size64 === 'forced' ? 64 : usesOperandPrefix ? 16 : form.size64 === 'default' ? 64 : 32
-    : usesOperandPrefix ? 48 - legacyDefault : legacyDefault;
-  const addressSize = mode === 64 ? (addressPrefix ? 32 : 64) : addressPrefix ? (mode === 16 ? 32 : 16) : mode;
-  const context: Context = { reader, mode, rex, size, addressSize, segment, modrm, opcode };
+  const hasModrm = candidates.some((form) => form.modrm !== undefined || form.modrmByte !== undefined);
+  const modrm = hasModrm ? reader.next() : -1;
+  const form = candidates.find((candidate) => matches(candidate, mode, prefixes, modrm));
+  if (!form) throw unknown(map, opcode, modrm, mode, mandatoryPrefix(prefixes));
 
-  let memory: MemoryOperand | undefined;
-  const rmForm = form.operands.find((operand) => operand.place === 'rm' && operand.memory);
-  if (rmForm && modrm < 0xc0) memory = memoryOperand(context, sizeOf(rmForm.size, size));
-  const immediate = immediateValue(form, context);
+  const size = operandSize(form, mode, prefixes);
+  const addressSize = addressSizeOf(mode, prefixes.addressSize);
+  const context: Context = { reader, mode, prefixes, size, addressSize, modrm, opcode };
+  const inMemory = modrm < 0xc0 ? form.operands.find((operand) => operand.place === 'rm' && operand.memory) : undefined;
+  const memory = inMemory && memoryOperand(context, sizeOf(inMemory.size, size));
+  const immediate = reader.littleEndian(immediateBytes(form, size, addressSize));
   const operands = form.operands.map((operand) => operandValue(operand, context, memory, immediate));
-  if (lock && !(form.definition.lock && operands[0]?.kind === 'memory')) {
-    throw new Fault('#UD', `LOCK is not allowed with this form of ${form.definition.mnemonic}`);
-  }
-  const bytes = new Uint8Array(reader.position);
-  for (let n = 0; n < bytes.length; n++) bytes[n] = fetch(n);
+  requireValid(form, operands, prefixes.lock);
   return {
-    form, definition: form.definition, operation: form.definition.operation, length: bytes.length, bytes, mode,
-    size: operationSize(form, size), addressSize: addressSize as 16 | 32 | 64, rexW, lock,
-    repeat: form.prefix === 'F3' || form.prefix === 'F2' ? 0 : repeat, operands, segment,
+    form, definition: form.definition, operation: form.definition.operation,
+    length: reader.position, bytes: reader.taken(), mode,
+    size: worksOnBytes(form) ? 8 : size, addressSize, rexW: (prefixes.rex & 8) !== 0, lock: prefixes.lock,
+    repeat: form.prefix === 'F3' || form.prefix === 'F2' ? 0 : prefixes.repeat, operands, segment: prefixes.segment,
     x87Opcode: map === 'primary' && (opcode & 0xf8) === 0xd8 ? ((opcode & 7) << 8) | modrm : 0,
   };
 }
 
+/** Gives the instruction's bytes one after another and keeps them. */
+class Reader {
+  readonly #bytes = new Uint8Array(MAXIMUM_LENGTH);
+  readonly #fetch: (offset: number) => number;
+  position = 0;
+
+  constructor(fetch: (offset: number) => number) {
+    this.#fetch = fetch;
+  }
+
+  next(): number {
+    if (this.position >= MAXIMUM_LENGTH) throw new Fault('#GP', 'the instruction is longer than 15 bytes', 0);
+    const byte = this.#fetch(this.position);
+    this.#bytes[this.position++] = byte;
+    return byte;
+  }
+
+  littleEndian(bytes: number): bigint {
+    let value = 0n;
+    for (let n = 0; n < bytes; n++) value |= BigInt(this.next()) << BigInt(8 * n);
+    return value;
+  }
+
+  taken(): Uint8Array {
+    return this.#bytes.slice(0, this.position);
+  }
+}
+
+const SEGMENT_PREFIX: Readonly<Record<number, number>> = { 0x26: ES, 0x2e: CS, 0x36: SS, 0x3e: DS, 0x64: FS, 0x65: GS };
+
+/** What precedes the opcode. */
+interface Prefixes {
+  /** Segment override in effect, or -1. */
+  segment: number;
+  operandSize: boolean;
+  addressSize: boolean;
+  lock: boolean;
+  /** The last of F2 and F3, or 0. */
+  repeat: 0 | 0xf2 | 0xf3;
+  /** The REX prefix directly before the opcode, or 0: an earlier one counts for nothing. SDM vol. 2A, 2.2.1. */
+  rex: number;
+}
+
+/** The prefixes, and the byte after them. */
+function readPrefixes(reader: Reader, mode: Mode): { prefixes: Prefixes; next: number } {
+  const prefixes: Prefixes = { segment: -1, operandSize: false, addressSize: false, lock: false, repeat: 0, rex: 0 };
+  for (;;) {
+    const byte = reader.next();
+    if (mode === 64 && (byte & 0xf0) === 0x40) {
+      prefixes.rex = byte;
+      continue;
+    }
+    const segment = SEGMENT_PREFIX[byte];
+    if (segment !== undefined) {
+      // CS, DS, ES and SS overrides are ignored in 64-bit mode. SDM vol. 1, 3.3.7.
+      if (mode !== 64 || segment === FS || segment === GS) prefixes.segment = segment;
+    } else if (byte === 0x66) prefixes.operandSize = true;
+    else if (byte === 0x67) prefixes.addressSize = true;
+    else if (byte === 0xf0) prefixes.lock = true;
+    else if (byte === 0xf2 || byte === 0xf3) prefixes.repeat = byte;
+    else return { prefixes, next: byte };
+    prefixes.rex = 0;
+  }
+}
+
+function readOpcode(reader: Reader, first: number): { map: OpcodeMap; opcode: number } {
+  if (first !== 0x0f) return { map: 'primary', opcode: first };
+  const second = reader.next();
+  if (second !== 0x38 && second !== 0x3a) return { map: '0F', opcode: second };
+  return { map: second === 0x38 ? '0F38' : '0F3A', opcode: reader.next() };
+}
+
+/** F3 and F2 go before 66 where an encoding depends on them. SDM vol. 2D, A.2.5. */
+const mandatoryPrefix = ({ repeat, operandSize }: Prefixes): MandatoryPrefix =>
+  repeat === 0xf3 ? 'F3' : repeat === 0xf2 ? 'F2' : operandSize ? '66' : 'NP';
+
 /** Whether the encoding `form` is the one that these prefixes and this ModRM byte select. */
-function matches(form: Form, mode: Mode, mandatory: string, rex: number, modrm: number, size: number): boolean {
+function matches(form: Form, mode: Mode, prefixes: Prefixes, modrm: number): boolean {
   if (form.only === '64' && mode !== 64) return false;
   if (form.only === 'legacy' && mode === 64) return false;
-  if (form.prefix !== undefined && form.prefix !== mandatory) return false;
-  if (form.rexW && !(rex & 8)) return false;
-  if (form.onlySize !== undefined && form.onlySize !== size) return false;
-  if (form.rexB0 && rex & 1) return false;
+  if (form.prefix !== undefined && form.prefix !== mandatoryPrefix(prefixes)) return false;
+  if (form.rexW && !(prefixes.rex & 8)) return false;
+  if (form.onlySize !== undefined && form.onlySize !== operandSize(form, mode, prefixes)) return false;
+  if (form.rexB0 && prefixes.rex & 1) return false;
   if (form.modrmByte !== undefined) return form.modrmByte === modrm;
   if (typeof form.modrm === 'number' && ((modrm >> 3) & 7) !== form.modrm) return false;
-  if (form.modrm === undefined) return true;
   const rm = form.operands.find((operand) => operand.place === 'rm');
-  if (!rm) return true;
+  if (!rm || form.modIgnored) return true;
   return modrm >= 0xc0 ? rm.register : rm.memory;
 }
 
-function unknown(map: string, opcode: number, modrm: number, mode: Mode, mandatory: string): Error {
-  const byte = (value: number): string => value.toString(16).toUpperCase().padStart(2, '0');
-  const text = [map === 'primary' ? '' : map.replace(/(..)(..)/, '$1 $2'), byte(opcode), modrm < 0 ? '' : `with ModRM ${byte(modrm)}`]
-    .filter(Boolean).join(' ');
-  if (mode === 64 && map === 'primary' && INVALID_IN_64BIT.has(opcode)) return new Fault('#UD', `opcode ${text} is invalid in 64-bit mode`);
-  // LEA, LDS and the like have no register form. SDM vol. 2A, LEA.
+function operandSize(form: Form, mode: Mode, prefixes: Prefixes): number {
+  // A mandatory 66 is part of the opcode and does not choose the size.
+  const other = prefixes.operandSize && form.prefix !== '66';
+  if (mode !== 64) return (mode === 16) === other ? 32 : 16;
+  if (prefixes.rex & 8 || form.size64 === 'forced') return 64;
+  if (other) return 16;
+  return form.size64 === 'default' ? 64 : 32;
+}
+
+function addressSizeOf(mode: Mode, prefix: boolean): 16 | 32 | 64 {
+  if (mode === 64) return prefix ? 32 : 64;
+  return (mode === 16) === prefix ? 32 : 16;
+}
+
+const byteText = (value: number): string => value.toString(16).toUpperCase().padStart(2, '0');
+
+function unknown(map: OpcodeMap, opcode: number, modrm: number, mode: Mode, prefix: MandatoryPrefix): Error {
+  const escape = { primary: '', '0F': '0F ', '0F38': '0F 38 ', '0F3A': '0F 3A ' }[map];
+  const text = `opcode ${escape}${byteText(opcode)}${modrm < 0 ? '' : ` with ModRM ${byteText(modrm)}`}`;
+  if (map === 'primary' && mode === 64 && INVALID_IN_64BIT.has(opcode)) {
+    return new Fault('#UD', `${text} is invalid in 64-bit mode`);
+  }
   if (map === 'primary' && opcode === 0x8d) return new Fault('#UD', 'LEA needs a memory operand');
-  const prefix = mandatory === 'NP' ? '' : ` after prefix ${mandatory}`;
-  return new Unmodelled(`opcode ${text}${prefix} in ${mode}-bit code`);
+  return new Unmodelled(`${text}${prefix === 'NP' ? '' : ` after prefix ${prefix}`} in ${mode}-bit code`);
+}
+
+/** The checks that need the operands. */
+function requireValid(form: Form, operands: readonly Operand[], lock: boolean): void {
+  const [first] = operands;
+  if (lock && !(form.definition.lock && first?.kind === 'memory')) {
+    throw new Fault('#UD', `LOCK is not allowed with this form of ${form.definition.mnemonic}`);
+  }
+  const loaded = form.operands[0]?.place === 'reg' ? first : undefined;
+  if (loaded?.kind === 'register' && loaded.file === 'segment' && loaded.index === CS) {
+    throw new Fault('#UD', 'CS cannot be loaded by MOV');
+  }
 }
 
 interface Context {
-  reader: Reader;
-  mode: Mode;
-  rex: number;
-  size: number;
-  addressSize: number;
-  segment: number;
-  modrm: number;
-  opcode: number;
+  readonly reader: Reader;
+  readonly mode: Mode;
+  readonly prefixes: Prefixes;
+  readonly size: number;
+  readonly addressSize: 16 | 32 | 64;
+  readonly modrm: number;
+  readonly opcode: number;
 }
 
 /** Bits of an operand whose form has a size letter, at operand size `size`. */
@@ -133,25 +187,25 @@ export function sizeOf(letter: OperandForm['size'], size: number): number {
   return letter === 'v' ? size : letter === 'z' ? Math.min(size, 32) : Math.max(size, 32);
 }
 
-/** The size an operation works at: that of its first sized operand. */
-function operationSize(form: Form, size: number): number {
+/** The byte forms. A displacement or an immediate of a byte does not make one: PUSH 6Ah pushes a whole word or more. */
+function worksOnBytes(form: Form): boolean {
   const first = form.operands[0];
-  return first && typeof first.size === 'number' && first.size === 8 ? 8 : size;
+  return first?.size === 8 && first.place !== 'relative' && first.place !== 'immediate';
 }
 
-function operandValue(form: OperandForm, context: Context, memory: MemoryOperand | undefined, immediate: bigint): Operand {
-  const { mode, rex, modrm } = context;
+function operandValue(
+  form: OperandForm, context: Context, memory: MemoryOperand | undefined, immediate: bigint,
+): Operand {
+  const { modrm, prefixes } = context;
   const size = sizeOf(form.size, context.size);
   switch (form.place) {
-    case 'reg': return register(form, ((modrm >> 3) & 7) | (rex & 4 ? 8 : 0), size, rex, mode);
-    case 'opcode': return register(form, (context.opcode & 7) | (rex & 1 ? 8 : 0), size, rex, mode);
-    case 'rm':
-      if (modrm < 0xc0) return memory!;
-      return register(form, (modrm & 7) | (rex & 1 && form.file !== 'x87' ? 8 : 0), size, rex, mode);
-    case 'offset': return { ...directMemory(context, size), displacement: immediate };
+    case 'reg': return register(form, ((modrm >> 3) & 7) | (prefixes.rex & 4 ? 8 : 0), size, context);
+    case 'opcode': return register(form, (context.opcode & 7) | (prefixes.rex & 1 ? 8 : 0), size, context);
+    case 'rm': return memory ?? register(form, (modrm & 7) | (prefixes.rex & 1 ? 8 : 0), size, context);
+    case 'offset': return directMemory(context, size, immediate);
     case 'immediate': {
       const width = form.signed ? context.size : size;
-      return { kind: 'immediate', value: form.signed ? u(width, s(size, immediate)) : u(size, immediate), size: width };
+      return { kind: 'immediate', value: u(width, form.signed ? s(size, immediate) : immediate), size: width };
     }
     case 'relative': return { kind: 'relative', displacement: u(64, s(size, immediate)), size };
     case 'implicit':
@@ -160,50 +214,67 @@ function operandValue(form: OperandForm, context: Context, memory: MemoryOperand
   }
 }
 
-function register(form: OperandForm, index: number, size: number, rex: number, mode: Mode): Operand {
+/** CR8 is reached through REX.R, so only in 64-bit mode. SDM vol. 2B, MOV—Move to/from Control Registers. */
+const CONTROL_REGISTERS: readonly number[] = [0, 2, 3, 4, 8];
+
+function register(form: OperandForm, index: number, size: number, { prefixes, mode }: Context): Operand {
   const file = form.file as Exclude<OperandForm['file'], 'none'>;
-  if (file === 'segment') {
-    if ((index & 7) > 5) throw new Fault('#UD', 'there is no segment register of this number');
-    return { kind: 'register', file, index: index & 7, size, high: false };
+  switch (file) {
+    // REX.R and REX.B mean nothing to the eight-register files. SDM vol. 2A, 2.2.1.2.
+    case 'x87': return { kind: 'register', file, index: index & 7, size, high: false };
+    case 'segment':
+      if ((index & 7) > GS) throw new Fault('#UD', 'there is no segment register of this number');
+      return { kind: 'register', file, index: index & 7, size, high: false };
+    case 'control':
+      if (!CONTROL_REGISTERS.includes(index)) throw new Fault('#UD', `there is no CR${index}`);
+      return { kind: 'register', file, index, size: mode === 64 ? 64 : 32, high: false };
+    case 'debug': return { kind: 'register', file, index, size: mode === 64 ? 64 : 32, high: false };
+    case 'xmm': return { kind: 'register', file, index, size, high: false };
+    case 'gpr': {
+      const high = size === 8 && prefixes.rex === 0 && index >= 4;
+      return { kind: 'register', file, index: high ? index - 4 : index, size, high };
+    }
   }
-  const high = file === 'gpr' && size === 8 && rex === 0 && index >= 4 && index < 8;
-  const width = file === 'control' || file === 'debug' ? (mode === 64 ? 64 : 32) : size;
-  return { kind: 'register', file, index: high ? index - 4 : index, size: width, high };
 }
 
-const LEGACY_16: readonly (readonly [base: number, index: number])[] = [[3, 6], [3, 7], [5, 6], [5, 7], [6, -1], [7, -1], [5, -1], [3, -1]];
+/** Base and index of 16-bit addresses, by ModRM.rm. */
+const LEGACY_16: readonly (readonly [base: number, index: number])[] =
+  [[3, 6], [3, 7], [5, 6], [5, 7], [6, -1], [7, -1], [5, -1], [3, -1]];
 
 /** ModRM, SIB and displacement. SDM vol. 2A, tables 2-1 to 2-3 and section 2.2.1.6. */
 function memoryOperand(context: Context, size: number): MemoryOperand {
-  const { reader, mode, rex, modrm, addressSize } = context;
+  const { reader, mode, modrm, addressSize } = context;
+  const { rex, segment } = context.prefixes;
   const mod = modrm >> 6, rm = modrm & 7;
-  let base = -1, index = -1, scale: MemoryOperand['scale'] = 1, ripRelative = false, displacementBytes = [0, 1, addressSize === 16 ? 2 : 4][mod]!;
+  let base = -1, index = -1, scale: MemoryOperand['scale'] = 1, ripRelative = false;
+  let displacementBytes = [0, 1, addressSize === 16 ? 2 : 4][mod]!;
   if (addressSize === 16) {
-    [base, index] = LEGACY_16[rm] as [number, number];
+    [base, index] = LEGACY_16[rm]!;
     if (mod === 0 && rm === 6) base = -1, displacementBytes = 2;
   } else if (rm === 4) {
     const sib = reader.next();
-    scale = (1 << (sib >> 6)) as MemoryOperand['scale'];
     index = ((sib >> 3) & 7) | (rex & 2 ? 8 : 0);
     if (index === 4) index = -1;
+    else scale = (1 << (sib >> 6)) as MemoryOperand['scale'];
     base = (sib & 7) | (rex & 1 ? 8 : 0);
     if ((sib & 7) === 5 && mod === 0) base = -1, displacementBytes = 4;
   } else if (mod === 0 && rm === 5) {
     displacementBytes = 4;
     ripRelative = mode === 64;
   } else base = rm | (rex & 1 ? 8 : 0);
-  const displacement = u(addressSize, s(8 * displacementBytes || 8, littleEndian(reader, displacementBytes)));
-  const defaultSegment = base === 4 || base === 5 ? SS : DS;
+  const displacement = u(addressSize, s(8 * displacementBytes, reader.littleEndian(displacementBytes)));
   return {
-    kind: 'memory', segment: context.segment >= 0 ? context.segment : defaultSegment, segmentOverridden: context.segment >= 0,
-    base, index, scale, displacement, ripRelative, addressSize: addressSize as 16 | 32 | 64, size, direct: false,
+    kind: 'memory',
+    segment: segment >= 0 ? segment : base === 4 || base === 5 ? SS : DS, segmentOverridden: segment >= 0,
+    base, index, scale, displacement, ripRelative, addressSize, size, direct: false,
   };
 }
 
-function directMemory(context: Context, size: number): MemoryOperand {
+function directMemory({ prefixes, addressSize }: Context, size: number, displacement: bigint): MemoryOperand {
+  const { segment } = prefixes;
   return {
-    kind: 'memory', segment: context.segment >= 0 ? context.segment : DS, segmentOverridden: context.segment >= 0,
-    base: -1, index: -1, scale: 1, displacement: 0n, ripRelative: false, addressSize: context.addressSize as 16 | 32 | 64, size, direct: true,
+    kind: 'memory', segment: segment >= 0 ? segment : DS, segmentOverridden: segment >= 0,
+    base: -1, index: -1, scale: 1, displacement, ripRelative: false, addressSize, size, direct: true,
   };
 }
 
@@ -215,16 +286,4 @@ export function immediateBytes(form: Form, size: number, addressSize: number): n
     case 'moffs': return addressSize / 8;
     default: return form.immediate;
   }
-}
-
-function immediateValue(form: Form, context: Context): bigint {
-  // A near branch in 64-bit mode has a 32-bit displacement whatever the operand size. SDM vol. 2A, JMP, CALL.
-  const size = context.mode === 64 && form.size64 === 'forced' ? 64 : context.size;
-  return littleEndian(context.reader, immediateBytes(form, size, context.addressSize));
-}
-
-function littleEndian(reader: Reader, bytes: number): bigint {
-  let value = 0n;
-  for (let n = 0; n < bytes; n++) value |= BigInt(reader.next()) << BigInt(8 * n);
-  return value;
 }

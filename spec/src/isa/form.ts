@@ -15,6 +15,9 @@ import type { InstructionDefinition } from './instruction.ts';
 export type OpcodeMap = 'primary' | '0F' | '0F38' | '0F3A';
 export type MandatoryPrefix = 'NP' | '66' | 'F3' | 'F2';
 
+/** Bytes of immediate data: a number, by operand size, or by address size (moffs). */
+export type ImmediateSize = 0 | 1 | 2 | 4 | 8 | 'v' | 'z' | 'moffs';
+
 /** Where an operand's bits are and what they mean. */
 export interface OperandForm {
   readonly text: string;
@@ -41,17 +44,19 @@ export interface Form {
   readonly rexW: boolean;
   /** The low three bits of the opcode are a register. */
   readonly registerInOpcode: boolean;
-  /** 'r', a digit in ModRM.reg, or none. */
+  /** `r`, a digit in ModRM.reg, or none. */
   readonly modrm: 'r' | number | undefined;
   /** The whole ModRM byte is given (`D9 E8`). */
   readonly modrmByte: number | undefined;
   /** ModRM.rm is a stack register (`D8 C0+i`). */
   readonly stackRegister: boolean;
   /** Bytes of immediate or relative data: a number, or by operand size. */
-  readonly immediate: 0 | 1 | 2 | 4 | 8 | 'v' | 'z' | 'moffs';
+  readonly immediate: ImmediateSize;
   readonly operands: readonly OperandForm[];
   readonly size64: 'default' | 'forced' | undefined;
   readonly only: '64' | 'legacy' | undefined;
+  /** ModRM.mod does not matter, ModRM.rm is a register in any case (MOV CR). */
+  readonly modIgnored: boolean;
   /** Only at this operand size: the size is part of the mnemonic (MOVSW, MOVSD). */
   readonly onlySize: 16 | 32 | undefined;
   /** REX.B must be 0 (NOP against XCHG R8). */
@@ -60,11 +65,13 @@ export interface Form {
   readonly sized: boolean;
 }
 
-const OPERANDS: Record<string, Partial<OperandForm>> = {};
+/** The operands' names in the manual's tables. */
+const OPERANDS = new Map<string, Partial<OperandForm>>();
 const describe = (names: string, form: Partial<OperandForm>): void => {
-  for (const name of names.split(' ')) OPERANDS[name] = form;
+  for (const name of names.split(' ')) OPERANDS.set(name, form);
 };
-for (const [suffix, size] of [['8', 8], ['16', 16], ['32', 32], ['64', 64], ['v', 'v'], ['z', 'z'], ['y', 'y']] as const) {
+for (const suffix of ['8', '16', '32', '64', 'v', 'z', 'y']) {
+  const size = (/^\d/.test(suffix) ? Number(suffix) : suffix) as OperandForm['size'];
   describe(`r${suffix}`, { place: 'reg', file: 'gpr', register: true, size });
   describe(`r/m${suffix}`, { place: 'rm', file: 'gpr', register: true, memory: true, size });
   describe(`rm${suffix}`, { place: 'rm', file: 'gpr', register: true, size });
@@ -76,10 +83,10 @@ describe('simm8', { place: 'immediate', size: 8, signed: true });
 describe('rel8', { place: 'relative', size: 8 });
 describe('relz', { place: 'relative', size: 'z' });
 describe('m', { place: 'rm', memory: true, size: 0 });
+describe('m16int m2byte', { place: 'rm', memory: true, size: 16 });
 describe('m32fp m32int', { place: 'rm', memory: true, size: 32 });
 describe('m64fp m64int', { place: 'rm', memory: true, size: 64 });
 describe('m80fp m80bcd', { place: 'rm', memory: true, size: 80 });
-describe('m16int m2byte', { place: 'rm', memory: true, size: 16 });
 describe('m128', { place: 'rm', memory: true, size: 128 });
 describe('xmm', { place: 'reg', file: 'xmm', register: true, size: 128 });
 describe('xmm/m128', { place: 'rm', file: 'xmm', register: true, memory: true, size: 128 });
@@ -96,58 +103,97 @@ for (const [index, name] of ['ES', 'CS', 'SS', 'DS', 'FS', 'GS'].entries()) {
   describe(name, { place: 'implicit', file: 'segment', register: true, size: 16, value: index });
 }
 
+const NO_OPERAND: Omit<OperandForm, 'text'> = {
+  place: 'implicit', file: 'none', memory: false, register: false, size: 0, signed: false, value: 0,
+};
+
 function operandForm(text: string, where: string): OperandForm {
-  const known = OPERANDS[text];
+  const known = OPERANDS.get(text);
   if (!known) throw new SyntaxError(`${where}: unknown operand notation ${JSON.stringify(text)}`);
-  return { text, place: 'implicit', file: 'none', memory: false, register: false, size: 0, signed: false, value: 0, ...known };
+  return { ...NO_OPERAND, text, ...known };
 }
 
-const IMMEDIATES: Record<string, Form['immediate']> = { ib: 1, iw: 2, id: 4, iq: 8, iv: 'v', iz: 'z', cb: 1, cz: 'z', moffs: 'moffs' };
+const IMMEDIATES: ReadonlyMap<string, ImmediateSize> = new Map<string, ImmediateSize>([
+  ['ib', 1], ['iw', 2], ['id', 4], ['iq', 8], ['iv', 'v'], ['iz', 'z'], ['cb', 1], ['cz', 'z'], ['moffs', 'moffs'],
+]);
 
 /** Parses one line of an instruction's `forms`. Throws a `SyntaxError` that names the instruction and the line. */
 export function parseForm(text: string, definition: InstructionDefinition): Form {
   const where = `${definition.mnemonic} form '${text}'`;
-  const [encoding = '', operandText = '', flags = ''] = text.split('|').map((part) => part.trim());
-  const operands = operandText === '' ? [] : operandText.split(',').map((o) => operandForm(o.trim(), where));
-  const tokens = encoding.split(/\s+/).filter((token) => token !== '+');
-  let rexW = false, prefix: MandatoryPrefix | undefined, map: OpcodeMap = 'primary';
-  if (tokens[0] === 'REX.W') { rexW = true; tokens.shift(); }
-  if (tokens.length > 1 && /^(NP|66|F3|F2)$/.test(tokens[0]!)) prefix = tokens.shift() as MandatoryPrefix;
-  if (tokens[0] === 'REX.W') { rexW = true; tokens.shift(); }
-  if (tokens[0] === '0F' && tokens.length > 1) {
-    map = '0F';
-    tokens.shift();
-    const second: string | undefined = tokens[0];
-    if (second === '38' || second === '3A') {
-      map = `0F${second}`;
-      tokens.shift();
-    }
+  const [encodingText = '', operandText = '', flagText = ''] = text.split('|').map((part) => part.trim());
+  const encoding = parseEncoding(encodingText, where);
+  const flags = parseFlags(flagText, where);
+  const operands = (operandText === '' ? [] : operandText.split(',')).map((name): OperandForm => {
+    const operand = operandForm(name.trim(), where);
+    const inOpcode = encoding.registerInOpcode && operand.place === 'reg' && operand.file === 'gpr';
+    return inOpcode ? { ...operand, place: 'opcode' } : operand;
+  });
+  const lettered = operands.some((operand) => typeof operand.size === 'string');
+  const byOperandSize = encoding.immediate === 'z' || encoding.immediate === 'v';
+  return {
+    text, definition, ...encoding, ...flags, operands,
+    modIgnored: operands.some((operand) => operand.file === 'control' || operand.file === 'debug'),
+    sized: lettered || byOperandSize || flags.onlySize !== undefined,
+  };
+}
+
+type Encoding = Pick<Form, 'map' | 'opcode' | 'prefix' | 'rexW' | 'registerInOpcode'> & Tail;
+
+/** `NP REX.W + 0F AE /4`: prefixes, opcode bytes, what follows them. */
+function parseEncoding(text: string, where: string): Encoding {
+  const tokens = text.split(/\s+/).filter((token) => token !== '+');
+  let rexW = false, prefix: MandatoryPrefix | undefined;
+  for (; tokens.length > 1 && /^(REX\.W|NP|66|F3|F2)$/.test(tokens[0]!); tokens.shift()) {
+    if (tokens[0] === 'REX.W') rexW = true;
+    else prefix = tokens[0] as MandatoryPrefix;
   }
+  const map = takeMap(tokens);
   const opcodeText = tokens.shift() ?? '';
-  const registerInOpcode = opcodeText.endsWith('+r');
-  const opcode = Number.parseInt(opcodeText, 16);
-  if (!/^[0-9A-F]{2}(\+r)?$/.test(opcodeText)) throw new SyntaxError(`${where}: ${JSON.stringify(opcodeText)} is no opcode byte`);
-  let modrm: Form['modrm'], modrmByte: number | undefined, stackRegister = false, immediate: Form['immediate'] = 0;
+  if (!/^[0-9A-F]{2}(\+r)?$/.test(opcodeText)) {
+    throw new SyntaxError(`${where}: ${JSON.stringify(opcodeText)} is no opcode byte`);
+  }
+  const opcode = { map, opcode: Number.parseInt(opcodeText, 16), registerInOpcode: opcodeText.endsWith('+r') };
+  return { prefix, rexW, ...opcode, ...parseTail(tokens, where) };
+}
+
+function takeMap(tokens: string[]): OpcodeMap {
+  const [first, second] = tokens;
+  if (first !== '0F' || second === undefined) return 'primary';
+  tokens.shift();
+  if (second !== '38' && second !== '3A') return '0F';
+  tokens.shift();
+  return `0F${second}`;
+}
+
+type Tail = Pick<Form, 'modrm' | 'modrmByte' | 'stackRegister' | 'immediate'>;
+
+/** What follows the opcode: `/r`, `/4`, `D0`, `C0+i`, `ib`. */
+function parseTail(tokens: readonly string[], where: string): Tail {
+  let modrm: Form['modrm'], modrmByte: number | undefined, stackRegister = false, immediate: ImmediateSize = 0;
   for (const token of tokens) {
     if (token === '/r') modrm = 'r';
     else if (/^\/[0-7]$/.test(token)) modrm = Number(token[1]);
+    else if (/^[0-9A-F]{2}$/.test(token)) modrmByte = Number.parseInt(token, 16);
     else if (/^[C-F][08]\+i$/.test(token)) {
       stackRegister = true;
       modrm = (Number.parseInt(token, 16) >> 3) & 7;
-    } else if (/^[0-9A-F]{2}$/.test(token)) modrmByte = Number.parseInt(token, 16);
-    else if (token in IMMEDIATES) immediate = IMMEDIATES[token]!;
-    else throw new SyntaxError(`${where}: unknown token ${JSON.stringify(token)}`);
+    } else {
+      const size = IMMEDIATES.get(token);
+      if (size === undefined) throw new SyntaxError(`${where}: unknown token ${JSON.stringify(token)}`);
+      immediate = size;
+    }
   }
-  const placed = operands.map((operand) =>
-    operand.place === 'reg' && operand.file === 'gpr' && registerInOpcode ? { ...operand, place: 'opcode' as const } : operand);
-  const words = flags.split(/\s+/).filter(Boolean);
-  for (const word of words) if (!/^(d64|f64|o64|i64|b0|s16|s32)$/.test(word)) throw new SyntaxError(`${where}: unknown flag ${JSON.stringify(word)}`);
+  return { modrm, modrmByte, stackRegister, immediate };
+}
+
+function parseFlags(text: string, where: string): Pick<Form, 'size64' | 'only' | 'onlySize' | 'rexB0'> {
+  const words = text.split(/\s+/).filter(Boolean);
+  const unknown = words.find((word) => !/^(d64|f64|o64|i64|b0|s16|s32)$/.test(word));
+  if (unknown !== undefined) throw new SyntaxError(`${where}: unknown flag ${JSON.stringify(unknown)}`);
   return {
-    text, definition, map, opcode, prefix, rexW, registerInOpcode, modrm, modrmByte, stackRegister, immediate, operands: placed,
     size64: words.includes('d64') ? 'default' : words.includes('f64') ? 'forced' : undefined,
     only: words.includes('o64') ? '64' : words.includes('i64') ? 'legacy' : undefined,
     onlySize: words.includes('s16') ? 16 : words.includes('s32') ? 32 : undefined,
     rexB0: words.includes('b0'),
-    sized: placed.some((operand) => typeof operand.size === 'string') || immediate === 'z' || immediate === 'v' || words.includes('s16') || words.includes('s32'),
   };
 }

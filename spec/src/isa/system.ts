@@ -13,7 +13,7 @@ const RAX = 0, RCX = 1, RDX = 2, RBX = 3;
 const NOP = instruction({
   mnemonic: 'NOP',
   title: 'No operation',
-  forms: ['NP 90 | | b0', '66 90 | | b0', '0F 1F /0 | r/mv'],
+  forms: ['90 | | b0', '0F 1F /0 | r/mv'],
   operation() {},
   source: sdm('2B', '4.3, NOP'),
 });

@@ -2,7 +2,7 @@
 
 export type Citation =
   | { readonly kind: 'manual'; readonly manual: 'Intel SDM' | 'AMD APM'; readonly volume: string; readonly section: string; readonly edition: string }
-  | { readonly kind: 'commit'; readonly project: 'Xen' | 'Linux'; readonly commit: string; readonly date: string; readonly subject: string }
+  | { readonly kind: 'commit'; readonly project: 'Xen' | 'Linux'; readonly commit: string; readonly date: string; readonly what: string }
   | { readonly kind: 'measured'; readonly processor: string; readonly date: string; readonly what: string }
   | { readonly kind: 'inferred'; readonly from: string };
 
@@ -12,8 +12,9 @@ export const SDM_EDITION = 'December 2016';
 export const sdm = (volume: string, section: string): Citation =>
   ({ kind: 'manual', manual: 'Intel SDM', volume, section, edition: SDM_EDITION });
 
-export const xenCommit = (commit: string, date: string, subject: string): Citation =>
-  ({ kind: 'commit', project: 'Xen', commit, date, subject });
+/** A commit of the Xen project, by its abbreviated hash and the date it was committed; `what` is in our words. */
+export const xenCommit = (commit: string, date: string, what: string): Citation =>
+  ({ kind: 'commit', project: 'Xen', commit, date, what });
 
 /** Seen on a named processor by a program that can be run again. */
 export const measured = (processor: string, date: string, what: string): Citation =>
@@ -25,7 +26,7 @@ export const inferred = (from: string): Citation => ({ kind: 'inferred', from })
 export function printCitation(citation: Citation): string {
   switch (citation.kind) {
     case 'manual': return `${citation.manual} vol. ${citation.volume}, ${citation.section} (${citation.edition})`;
-    case 'commit': return `${citation.project} ${citation.commit}, ${citation.date}: ${citation.subject}`;
+    case 'commit': return `${citation.project} ${citation.commit}, ${citation.date}: ${citation.what}`;
     case 'measured': return `measured on ${citation.processor}, ${citation.date}: ${citation.what}`;
     case 'inferred': return `inferred from ${citation.from}`;
   }

@@ -1,0 +1,49 @@
+import { defineConfig } from 'vitest/config';
+import { doctest } from './src/doctest/plugin.ts';
+
+const root = import.meta.dirname;
+
+/** In the workspace `hidden-state` is its TypeScript source. */
+const resolve = { conditions: ['source'] };
+const ssr = {
+  resolve: { conditions: ['source', 'module', 'node', 'development|production'], externalConditions: ['node'] },
+};
+
+export default defineConfig({
+  resolve,
+  ssr,
+  test: {
+    // What a passing block prints is on its page; here it would only be noise.
+    silent: 'passed-only',
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'engine',
+          include: ['spec/**/*.test.ts', 'test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**', 'test/doctest/**', 'test/browser/**'],
+          isolate: false,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        plugins: [doctest({ root })],
+        test: {
+          name: 'pages',
+          include: ['content/**/*.mdx'],
+          // The watchdog ends loops of a process's main thread.
+          pool: 'forks',
+          isolate: false,
+          includeTaskLocation: true,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: { name: 'doctest', include: ['test/doctest/*.test.ts'], testTimeout: 60_000 },
+      },
+    ],
+  },
+});
