@@ -11,6 +11,7 @@ export const FEATURES = {
   XSAVEOPT: [0xd, 1, 'eax', 0], XSAVEC: [0xd, 1, 'eax', 1], XGETBV_ECX_1: [0xd, 1, 'eax', 2], XSAVES: [0xd, 1, 'eax', 3],
   SYSCALL: [0x8000_0001, 0, 'edx', 11], NX: [0x8000_0001, 0, 'edx', 20], FFXSR: [0x8000_0001, 0, 'edx', 25],
   RDTSCP: [0x8000_0001, 0, 'edx', 27], LM: [0x8000_0001, 0, 'edx', 29], LAHF64: [0x8000_0001, 0, 'ecx', 0],
+  MISALIGNSSE: [0x8000_0001, 0, 'ecx', 7],
   RstrFpErrPtrs: [0x8000_0008, 0, 'ebx', 2],
 } as const satisfies Record<string, readonly [leaf: number, subleaf: number, register: CpuidRegister, bit: number]>;
 

@@ -31,9 +31,12 @@ export interface CpuProfile {
   readonly x87: X87Behaviour;
   /**
    * XINUSE: `tracked` sets a component's bit when an instruction writes it and clears it only on a restore to the
-   * initial configuration; `by value` has it set exactly while the component differs from that configuration.
+   * initial configuration; `by value` has it set while the component differs from that configuration, and also from
+   * the write of a register until a zeroing idiom (XMM) or until FNCLEX, FNINIT or a load of the environment (x87).
    */
   readonly xinuse: 'tracked' | 'by value';
+  /** Bits of MXCSR that may be set: what FXSAVE stores as MXCSR_MASK. */
+  readonly mxcsrMask: number;
   /** Where each of these facts is from. */
   readonly sources: Readonly<Record<string, Citation>>;
 }

@@ -2,7 +2,6 @@
 
 import type { MemoryDifference } from '../machine/memory.ts';
 import { type FieldDifference, differences } from '../state/state.ts';
-import { outsideGuest } from '../hypervisors/world.ts';
 import { hex } from '../numbers/bits.ts';
 import type { Difference, FieldValue } from './verdict.ts';
 
@@ -13,7 +12,7 @@ function labelOf({ field, before, after }: FieldDifference): string {
   return field.width === 64 && BigInt.asUintN(32, before) === BigInt.asUintN(32, after) ? `${field.name}[63:32]` : field.name;
 }
 
-/** Differences in registers and in the guest's memory, as data, all of kind `lost`. Tracking state is no value and left out. */
+/** Differences in registers, and in those bytes of the guest's memory that were written, as data, all of kind `lost`. Tracking state is no value and left out. */
 export function guestDifferences(bareMetal: Uint8Array, underPolicy: Uint8Array, written: readonly MemoryDifference[]): Difference[] {
   const fields = differences(bareMetal, underPolicy).map((difference): Difference => ({
     field: difference.field.name,
@@ -23,7 +22,7 @@ export function guestDifferences(bareMetal: Uint8Array, underPolicy: Uint8Array,
     underPolicy: valueOf(difference.field.width, difference.after),
     kind: 'lost',
   }));
-  const memory = written.filter(({ linear }) => !outsideGuest(linear)).map(({ linear, before, after }): Difference => ({
+  const memory = written.map(({ linear, before, after }): Difference => ({
     field: 'memory', label: `memory at ${hex(linear)}`, width: 8, bareMetal: before[0]!, underPolicy: after[0]!, kind: 'lost',
   }));
   return [...fields, ...memory];

@@ -7,11 +7,12 @@
 
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Program } from '../asm/assemble.ts';
+import type { Instruction } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import { Machine } from '../machine/machine.ts';
 import { OFFSET } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
-import { NEIGHBOURS, type Neighbour, World } from '../hypervisors/world.ts';
+import { NEIGHBOURS, type Neighbour, World, outsideGuest } from '../hypervisors/world.ts';
 import type { Policy } from '../hypervisors/policy.ts';
 import { guestDifferences, markLeaks } from './compare.ts';
 import { shrink } from './shrink.ts';
@@ -71,7 +72,7 @@ export class Exploration {
   readonly machine: Machine;
   readonly world: World;
   executed = 0;
-  #last = '';
+  #last: { instruction: Instruction; rip: bigint } | undefined;
 
   constructor(guest: Program, { cpu, policy, prepare }: ExploreOptions) {
     this.machine = new Machine(guest, { cpu });
@@ -96,7 +97,7 @@ export class Exploration {
     const before = machine.state.snapshot();
     return machine.memory.transaction((written) => {
       for (let n = 0; n < switches; n++) world.reschedule(neighbour);
-      const differences = guestDifferences(before, machine.state.bytes, written());
+      const differences = guestDifferences(before, machine.state.bytes, written((page) => !outsideGuest(page)));
       machine.state.restore(before);
       return differences;
     });
@@ -108,7 +109,7 @@ export class Exploration {
     if (machine.state.halted) return '';
     try {
       const rip = machine.state.rip;
-      this.#last = print(machine.step(), rip);
+      this.#last = { instruction: machine.step(), rip };
       this.executed++;
       return undefined;
     } catch (error) {
@@ -118,7 +119,7 @@ export class Exploration {
   }
 
   counterexample(differences: Difference[], switches: 1 | 2): Counterexample {
-    return { ...differences[0]!, boundary: this.executed, switches, rip: this.machine.state.rip, after: this.#last, differences, smallest: [] };
+    return { ...differences[0]!, boundary: this.executed, switches, rip: this.machine.state.rip, after: this.#last ? print(this.#last.instruction, this.#last.rip) : '', differences, smallest: [] };
   }
 }
 

@@ -9,6 +9,7 @@ import { assemble } from '../asm/assemble.ts';
 import { type Interpolation, sourceOf } from '../asm/template.ts';
 import { kernelState } from '../machine/initial.ts';
 import type { Machine } from '../machine/machine.ts';
+import type { Instruction } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import { CS, DS, ES, EXTENDED_STATE, OFFSET, SS, STATE_SIZE } from '../state/fields.ts';
 import { type Segment, State } from '../state/state.ts';
@@ -84,7 +85,7 @@ export class World {
   }
 
   *#hypervisor(steps: Policy['save'], area: SaveArea): Generator<SwitchStep, void> {
-    for (const step of steps(this.#host(area))) yield { ...step, lane: 'hypervisor' };
+    for (const step of steps(this.#host(area))) yield Object.assign(step, { lane: 'hypervisor' } as const);
   }
 
   *#runNeighbour(neighbour: Neighbour): Generator<SwitchStep, void> {
@@ -97,7 +98,7 @@ export class World {
     this.#enter(state);
     while (machine.state.rip !== end) {
       const rip = machine.state.rip;
-      yield { text: print(machine.step(), rip), rip, lane: 'other' };
+      yield Object.assign(new Executed(machine.step(), rip), { lane: 'other' } as const);
     }
     this.#leave();
     this.#enter(host);
@@ -136,8 +137,7 @@ export class World {
         throw new RangeError(`a step of policy ${JSON.stringify(this.policy.id)} ran for more than ${STEP_BUDGET.toLocaleString('en')} instructions: ${source.trim()}`);
       }
       const rip = machine.state.rip;
-      const text = print(machine.step(), rip, (at) => this.#symbol(at));
-      yield { text, rip };
+      yield new Executed(machine.step(), rip, this.#symbols);
     }
   }
 
@@ -153,12 +153,29 @@ export class World {
   }
 
   /** Names for the addresses that host instructions use, for people. */
-  #symbol(address: bigint): string | undefined {
+  readonly #symbols = (address: bigint): string | undefined => {
     for (const [name, area] of [['area', this.area], ["other vCPU's area", this.#other]] as const) {
       if (address === area.address) return name;
       if (address === area.environment) return `${name}.env`;
     }
     return undefined;
+  };
+}
+
+/** An executed instruction that is printed only when somebody looks. */
+class Executed implements HostStep {
+  readonly rip: bigint;
+  readonly #instruction: Instruction;
+  readonly #symbol: ((address: bigint) => string | undefined) | undefined;
+
+  constructor(instruction: Instruction, rip: bigint, symbol?: (address: bigint) => string | undefined) {
+    this.#instruction = instruction;
+    this.rip = rip;
+    this.#symbol = symbol;
+  }
+
+  get text(): string {
+    return print(this.#instruction, this.rip, this.#symbol);
   }
 }
 

@@ -58,7 +58,7 @@ const looping = (mnemonic: string, opcode: string, aliases: string[], continues:
   mnemonic,
   aliases,
   title: 'Loop with RCX as counter',
-  forms: [`${opcode} cb | rel8 | f64`],
+  forms: [`${opcode} cb | rel8 | f64 asz`],
   operation(x, i) {
     const count = u(i.addressSize, x.state.gpr[1]! - 1n);
     const taken = count !== 0n && continues((x.readFlags(mnemonic === 'LOOP' ? 0 : ZF) & ZF) !== 0);

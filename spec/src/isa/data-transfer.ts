@@ -80,7 +80,7 @@ const LEA = instruction({
 const XCHG = instruction({
   mnemonic: 'XCHG',
   title: 'Exchange',
-  forms: ['86 /r | r/m8, r8', '87 /r | r/mv, rv', '90+r | rv, rAX'],
+  forms: ['86 /r | r/m8, r8', '87 /r | r/mv, rv', '90+r | rv, rAX | r1'],
   lock: true,
   operation(x, i) {
     const [a, b] = [i.operands[0]!, i.operands[1]!];

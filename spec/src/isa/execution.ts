@@ -104,6 +104,7 @@ export class Execution {
   /** Writes an XMM register and notes it for XSAVE's tracking. Bits above 127 are kept, as legacy SSE does. */
   writeXmm(index: number, value: bigint): void {
     this.state.setXmm(index, value);
+    this.state.xmmWritten |= 1 << index;
     this.state.xinuse |= 2n;
     this.state.xmodified |= 2n;
   }

@@ -7,7 +7,8 @@
  * v: word, doubleword or quadword by operand size; z: word or doubleword; y: doubleword or quadword.
  * `simm8` is an imm8 that is sign-extended. After a second bar: `d64` and `f64` (operand size defaults or is forced to
  * 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in, 64-bit mode), `b0` (REX.B is 0),
- * `s16` and `s32` (only at this operand size).
+ * `s16` and `s32` (only at this operand size), `r1` (not register 0: that is another instruction), `asz` (the address
+ * size means something although there is no memory operand).
  */
 
 import type { InstructionDefinition } from './instruction.ts';
@@ -61,6 +62,10 @@ export interface Form {
   readonly onlySize: 16 | 32 | undefined;
   /** REX.B must be 0 (NOP against XCHG R8). */
   readonly rexB0: boolean;
+  /** Register 0 is not encoded this way (XCHG rAX, rAX would be NOP). */
+  readonly notZero: boolean;
+  /** The address size means something although no operand shows it (LOOP, MOVS). */
+  readonly addressSized: boolean;
   /** Some operand's width depends on the operand size. */
   readonly sized: boolean;
 }
@@ -83,6 +88,7 @@ describe('simm8', { place: 'immediate', size: 8, signed: true });
 describe('rel8', { place: 'relative', size: 8 });
 describe('relz', { place: 'relative', size: 'z' });
 describe('m', { place: 'rm', memory: true, size: 0 });
+describe('m14/28byte m94/108byte', { place: 'rm', memory: true, size: 0 });
 describe('m16int m2byte', { place: 'rm', memory: true, size: 16 });
 describe('m32fp m32int', { place: 'rm', memory: true, size: 32 });
 describe('m64fp m64int', { place: 'rm', memory: true, size: 64 });
@@ -128,7 +134,7 @@ export function parseForm(text: string, definition: InstructionDefinition): Form
     const inOpcode = encoding.registerInOpcode && operand.place === 'reg' && operand.file === 'gpr';
     return inOpcode ? { ...operand, place: 'opcode' } : operand;
   });
-  const lettered = operands.some((operand) => typeof operand.size === 'string');
+  const lettered = operands.some((operand) => typeof operand.size === 'string' || /^m\d+\/\d+byte$/.test(operand.text));
   const byOperandSize = encoding.immediate === 'z' || encoding.immediate === 'v';
   return {
     text, definition, ...encoding, ...flags, operands,
@@ -186,14 +192,18 @@ function parseTail(tokens: readonly string[], where: string): Tail {
   return { modrm, modrmByte, stackRegister, immediate };
 }
 
-function parseFlags(text: string, where: string): Pick<Form, 'size64' | 'only' | 'onlySize' | 'rexB0'> {
+type Flags = 'size64' | 'only' | 'onlySize' | 'rexB0' | 'notZero' | 'addressSized';
+
+function parseFlags(text: string, where: string): Pick<Form, Flags> {
   const words = text.split(/\s+/).filter(Boolean);
-  const unknown = words.find((word) => !/^(d64|f64|o64|i64|b0|s16|s32)$/.test(word));
+  const unknown = words.find((word) => !/^(d64|f64|o64|i64|b0|s16|s32|r1|asz)$/.test(word));
   if (unknown !== undefined) throw new SyntaxError(`${where}: unknown flag ${JSON.stringify(unknown)}`);
   return {
     size64: words.includes('d64') ? 'default' : words.includes('f64') ? 'forced' : undefined,
     only: words.includes('o64') ? '64' : words.includes('i64') ? 'legacy' : undefined,
     onlySize: words.includes('s16') ? 16 : words.includes('s32') ? 32 : undefined,
     rexB0: words.includes('b0'),
+    notZero: words.includes('r1'),
+    addressSized: words.includes('asz'),
   };
 }

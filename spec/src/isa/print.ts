@@ -1,20 +1,47 @@
-/** Intel syntax, as the assembler takes it. */
+/** Intel syntax, as the assembler takes it: printing and assembling again means the same. */
 
 import { hex, s, u } from '../numbers/bits.ts';
 import type { Instruction } from './instruction.ts';
 import { type MemoryOperand, type Operand, SEGMENT_REGISTERS, gprName, registerName } from './operand.ts';
 
-const SIZE_NAMES: Readonly<Record<number, string>> = { 8: 'byte', 16: 'word', 32: 'dword', 64: 'qword', 80: 'tbyte', 128: 'xmmword' };
+/** The words before `ptr`, by bits. */
+export const SIZE_NAMES: Readonly<Record<number, string>> =
+  { 8: 'byte', 16: 'word', 32: 'dword', 64: 'qword', 80: 'tbyte', 128: 'xmmword' };
+
+/** The name of an address, if it has one. */
+export type Symbols = (address: bigint) => string | undefined;
 
 /** Prints with addresses resolved: `address` is that of the instruction; `symbol` may name one. */
-export function print(i: Instruction, address: bigint, symbol?: (address: bigint) => string | undefined): string {
+export function print(i: Instruction, address: bigint, symbol?: Symbols): string {
   const next = u(i.mode === 64 ? 64 : 32, address + BigInt(i.length));
-  const prefix = `${i.lock ? 'lock ' : ''}${i.definition.repeat && i.repeat ? (i.repeat === 0xf3 ? 'rep ' : 'repne ') : ''}`;
   const operands = i.operands.map((operand) => printOperand(operand, i, next, symbol));
-  return `${prefix}${i.definition.mnemonic.toLowerCase()}${operands.length ? ` ${operands.join(', ')}` : ''}`;
+  const words = [...prefixWords(i), i.definition.mnemonic.toLowerCase()].join(' ');
+  return operands.length ? `${words} ${operands.join(', ')}` : words;
 }
 
-function printOperand(operand: Operand, i: Instruction, next: bigint, symbol?: (address: bigint) => string | undefined): string {
+/** What the operands do not show is written before the mnemonic. */
+function prefixWords(i: Instruction): string[] {
+  const words: string[] = [];
+  if (i.lock) words.push('lock');
+  if (i.definition.repeat && i.repeat) words.push(i.repeat === 0xf3 ? 'rep' : 'repne');
+  if (i.form.addressSized && i.segment >= 0) words.push(SEGMENT_REGISTERS[i.segment]!);
+  if (i.addressSize !== i.mode && (i.form.addressSized || i.operands.some(isPlain))) words.push(`addr${i.addressSize}`);
+  const usual = i.mode === 64 ? (i.form.size64 ? 64 : 32) : i.mode;
+  if (i.size < 64 && i.size !== usual && hidesOperandSize(i)) words.push(`data${i.size}`);
+  return words;
+}
+
+/** The operand size means something, and no register's name and no `ptr` says it: RET, PUSH 5, a branch, FNSTENV. */
+function hidesOperandSize({ form, operands }: Instruction): boolean {
+  if (form.onlySize !== undefined || !(form.sized || form.size64)) return false;
+  return !form.operands.some(({ size }, n) => typeof size === 'string' && /register|memory/.test(operands[n]!.kind));
+}
+
+/** A memory operand whose address no register goes into. */
+const isPlain = (operand: Operand): boolean =>
+  operand.kind === 'memory' && operand.base < 0 && operand.index < 0 && !operand.ripRelative;
+
+function printOperand(operand: Operand, i: Instruction, next: bigint, symbol?: Symbols): string {
   switch (operand.kind) {
     case 'register': return registerName(operand);
     case 'immediate': return hex(operand.value);
@@ -22,23 +49,33 @@ function printOperand(operand: Operand, i: Instruction, next: bigint, symbol?: (
       const target = u(i.mode === 64 ? 64 : i.size === 16 ? 16 : 32, next + operand.displacement);
       return symbol?.(target) ?? hex(target);
     }
-    case 'memory': return printMemory(operand, next, symbol);
+    case 'memory': {
+      const size = SIZE_NAMES[operand.size] ? `${SIZE_NAMES[operand.size]} ptr ` : '';
+      const segment = operand.segmentOverridden ? `${SEGMENT_REGISTERS[operand.segment]}:` : '';
+      return `${size}${segment}[${printAddress(operand, i, next, symbol)}]`;
+    }
   }
 }
 
-function printMemory(operand: MemoryOperand, next: bigint, symbol?: (address: bigint) => string | undefined): string {
-  const size = SIZE_NAMES[operand.size] ? `${SIZE_NAMES[operand.size]} ptr ` : '';
-  const segment = operand.segmentOverridden ? `${SEGMENT_REGISTERS[operand.segment]}:` : '';
-  const absolute = operand.ripRelative ? u(operand.addressSize, next + operand.displacement) : operand.displacement;
-  if (operand.ripRelative || (operand.base < 0 && operand.index < 0)) {
-    const rip = operand.ripRelative && operand.addressSize === 32 ? 'eip ' : '';
-    return `${size}${segment}[${rip}${symbol?.(absolute) ?? hex(absolute)}]`;
+function printAddress(operand: MemoryOperand, i: Instruction, next: bigint, symbol?: Symbols): string {
+  const displacement = s(operand.addressSize, operand.displacement);
+  const tail = displacement === 0n ? '' : displacement < 0n ? `-${hex(-displacement)}` : `+${hex(displacement)}`;
+  if (operand.ripRelative) {
+    if (operand.addressSize === 32) return `eip${tail}`;
+    const target = u(64, next + displacement);
+    // Brackets without registers mean relative in 64-bit mode, except beside FS and GS, which have bases.
+    return `${operand.segmentOverridden ? 'rel ' : ''}${symbol?.(target) ?? hex(target)}`;
+  }
+  if (isPlain(operand)) {
+    const relativeOtherwise = i.mode === 64 && !operand.segmentOverridden;
+    return `${relativeOtherwise ? 'abs ' : ''}${symbol?.(operand.displacement) ?? hex(operand.displacement)}`;
   }
   const terms: string[] = [];
   if (operand.base >= 0) terms.push(gprName(operand.base, operand.addressSize));
-  if (operand.index >= 0) terms.push(gprName(operand.index, operand.addressSize) + (operand.scale === 1 ? '' : `*${operand.scale}`));
-  const displacement = s(operand.addressSize, operand.displacement);
-  const sum = terms.join('+');
-  const tail = displacement === 0n ? '' : displacement < 0n ? `-${hex(-displacement)}` : `+${hex(displacement)}`;
-  return `${size}${segment}[${sum}${tail}]`;
+  if (operand.index >= 0) {
+    // Without a base, a factor of 1 has to be written: [rax] alone would be a base.
+    const factor = operand.scale === 1 && operand.base >= 0 ? '' : `*${operand.scale}`;
+    terms.push(gprName(operand.index, operand.addressSize) + (operand.addressSize === 16 ? '' : factor));
+  }
+  return `${terms.join('+')}${tail}`;
 }

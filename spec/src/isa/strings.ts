@@ -16,18 +16,18 @@ function advance(x: Execution, index: number, addressSize: number, bytes: number
   x.write({ kind: 'register', file: 'gpr', index, size: addressSize, high: false }, moved);
 }
 
-const SIZES = [['B', 8, (base: string) => base], ['W', 16, next('s16')], ['D', 32, next('s32')], ['Q', 64, wide]] as const;
-function next(flag: string) {
-  return (base: string): string => `${(Number.parseInt(base, 16) + 1).toString(16).toUpperCase()} | | ${flag}`;
-}
-function wide(base: string): string {
-  return `REX.W + ${(Number.parseInt(base, 16) + 1).toString(16).toUpperCase()}`;
-}
+/** The forms of an instruction whose byte form has opcode `byte` and whose other forms have `other`. */
+const SIZES = [
+  ['B', 8, (byte: string) => `${byte} | | asz`],
+  ['W', 16, (_: string, other: string) => `${other} | | s16 asz`],
+  ['D', 32, (_: string, other: string) => `${other} | | s32 asz`],
+  ['Q', 64, (_: string, other: string) => `REX.W + ${other} | | asz`],
+] as const;
 
 const MOVS = SIZES.map(([suffix, size, form]) => instruction({
   mnemonic: `MOVS${suffix}`,
   title: 'Move data from string to string',
-  forms: [form('A4')],
+  forms: [form('A4', 'A5')],
   repeat: 'REP',
   operation(x, i) {
     x.repeat(i, () => {
@@ -44,7 +44,7 @@ const MOVS = SIZES.map(([suffix, size, form]) => instruction({
 const STOS = SIZES.map(([suffix, size, form]) => instruction({
   mnemonic: `STOS${suffix}`,
   title: 'Store string',
-  forms: [form('AA')],
+  forms: [form('AA', 'AB')],
   repeat: 'REP',
   operation(x, i) {
     x.repeat(i, () => {

@@ -123,8 +123,9 @@ export class Machine {
       i.operation(execution, i);
     } catch (error) {
       if (error instanceof Fault) {
-        if (error.linearAddress !== undefined) state.setQuad(OFFSET.cr2, error.linearAddress);
-        throw error.at(ip, i ? print(i, ip) : 'instruction fetch');
+        const raised = execution.cpl === 3 ? fromUserMode(error) : error;
+        if (raised.linearAddress !== undefined) state.setQuad(OFFSET.cr2, raised.linearAddress);
+        throw raised.at(ip, i ? print(i, ip) : 'instruction fetch');
       }
       throw error;
     }
@@ -158,6 +159,10 @@ export class Machine {
     return { fields: differences(before.state, after.state), memory: memoryDifferences(before.memory, after.memory) };
   }
 }
+
+/** Sets U/S in the error code of a page fault. SDM vol. 3A, 4.7. */
+const fromUserMode = (fault: Fault): Fault =>
+  fault.mnemonic === '#PF' ? new Fault('#PF', fault.reason, fault.errorCode! | 4, fault.linearAddress) : fault;
 
 function checkOptions(options: MachineOptions): void {
   for (const key of Object.keys(options)) {

@@ -4,6 +4,7 @@
  */
 
 import { fromBytes, hex, toBytes } from '../numbers/bits.ts';
+import { MAXIMUM_LENGTH } from '../isa/decode.ts';
 import type { Instruction } from '../isa/instruction.ts';
 import type { MemoryPort } from '../isa/execution.ts';
 import { Fault } from '../state/outcomes.ts';
@@ -16,7 +17,7 @@ export interface Page {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly writable: boolean;
-  /** Decoded instructions by offset; dropped whole on a write to the page. */
+  /** Decoded instructions by offset of their first byte; those that a write overlaps are dropped. */
   decoded: (Instruction | undefined)[] | undefined;
 }
 
@@ -28,7 +29,31 @@ export type MemorySnapshot = ReadonlyMap<number, Uint8Array>;
 /** Bytes that differ between two snapshots, as runs. */
 export interface MemoryDifference { linear: bigint; before: Uint8Array; after: Uint8Array }
 
-const pageNumber = (linear: bigint): number => Number(BigInt.asUintN(64, linear) >> 12n);
+/** Splits an address without making bigints: this is the hottest place of the engine. */
+const address64 = new BigUint64Array(1);
+const address32 = new Uint32Array(address64.buffer);
+
+/** Address divided by 4096. */
+function pageNumber(linear: bigint): number {
+  address64[0] = linear;
+  return address32[1]! * 0x10_0000 + (address32[0]! >>> 12);
+}
+
+/** Address modulo 4096. */
+function pageOffset(linear: bigint): number {
+  address64[0] = linear;
+  return address32[0]! & 0xfff;
+}
+
+/** Drops exactly the decoded instructions that overlap `length` bytes at `offset`. */
+function forget(page: Page, offset: number, length: number): void {
+  const { decoded } = page;
+  if (!decoded) return;
+  for (let at = Math.max(0, offset - (MAXIMUM_LENGTH - 1)); at < offset + length; at++) {
+    const here = decoded[at];
+    if (here && at + here.length > offset) decoded[at] = undefined;
+  }
+}
 
 export class Memory implements MemoryPort {
   readonly pages = new Map<number, Page>();
@@ -63,7 +88,7 @@ export class Memory implements MemoryPort {
   }
 
   read(linear: bigint, bytes: number): bigint {
-    const offset = Number(linear & 0xfffn);
+    const offset = pageOffset(linear);
     if (offset + bytes > PAGE) return fromBytes(this.readBytes(linear, bytes));
     const { view, bytes: content } = this.#present(linear, false);
     switch (bytes) {
@@ -76,10 +101,10 @@ export class Memory implements MemoryPort {
   }
 
   write(linear: bigint, bytes: number, value: bigint): void {
-    const offset = Number(linear & 0xfffn);
+    const offset = pageOffset(linear);
     if (offset + bytes > PAGE || this.#journal || bytes > 8) return this.writeBytes(linear, toBytes(value, bytes));
     const page = this.#present(linear, true);
-    page.decoded = undefined;
+    forget(page, offset, bytes);
     switch (bytes) {
       case 8: return page.view.setBigUint64(offset, value, true);
       case 4: return page.view.setUint32(offset, Number(value), true);
@@ -99,7 +124,7 @@ export class Memory implements MemoryPort {
     this.requireWritable(linear, data.length);
     this.#spans(linear, data.length, true, (page, offset, at, length) => {
       this.#journal?.push({ page, offset, before: page.bytes.slice(offset, offset + length) });
-      page.decoded = undefined;
+      forget(page, offset, length);
       page.bytes.set(data.subarray(at, at + length), offset);
     });
   }
@@ -124,24 +149,27 @@ export class Memory implements MemoryPort {
   #spans(linear: bigint, bytes: number, write: boolean, visit: (page: Page, offset: number, at: number, length: number) => void): void {
     for (let at = 0; at < bytes;) {
       const address = BigInt.asUintN(64, linear + BigInt(at));
-      const offset = Number(address & 0xfffn);
+      const offset = pageOffset(address);
       const length = Math.min(bytes - at, PAGE - offset);
       visit(this.#present(address, write), offset, at, length);
       at += length;
     }
   }
 
-  /** Runs `body` and undoes every write it made, whatever it returns or throws. Nests. */
-  transaction<T>(body: (written: () => MemoryDifference[]) => T): T {
+  /**
+   * Runs `body` and undoes every write it made, whatever it returns or throws. Nests. `written` answers what differs by
+   * now, on the pages whose address `among` accepts.
+   */
+  transaction<T>(body: (written: (among: (page: bigint) => boolean) => MemoryDifference[]) => T): T {
     const outer = this.#journal;
     const journal: JournalEntry[] = (this.#journal = []);
     try {
-      return body(() => writtenBy(journal));
+      return body((among) => writtenBy(journal, among));
     } finally {
       for (let n = journal.length - 1; n >= 0; n--) {
         const { page, offset, before } = journal[n]!;
         page.bytes.set(before, offset);
-        page.decoded = undefined;
+        forget(page, offset, before.length);
       }
       this.#journal = outer;
     }
@@ -164,9 +192,11 @@ export class Memory implements MemoryPort {
 }
 
 /** The cells that a journal touched and that now differ from what they were. */
-function writtenBy(journal: readonly JournalEntry[]): MemoryDifference[] {
+function writtenBy(journal: readonly JournalEntry[], among: (page: bigint) => boolean): MemoryDifference[] {
   const seen = new Map<Page, Map<number, number>>();
+  const pages = new Set([...new Set(journal.map(({ page }) => page))].filter(({ number }) => among(BigInt(number) << 12n)));
   for (const { page, offset, before } of journal) {
+    if (!pages.has(page)) continue;
     const cells = seen.get(page) ?? new Map<number, number>();
     seen.set(page, cells);
     before.forEach((value, n) => { if (!cells.has(offset + n)) cells.set(offset + n, value); });

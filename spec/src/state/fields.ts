@@ -80,6 +80,10 @@ export const OFFSET = {
   mxcsr: place('MXCSR', 32),
   /** What the processor tracks as in use; read it through a CPU profile, which may compute it from values instead. */
   xinuse: place('XINUSE', 64, 'tracking'),
+  /** 1 from an x87 instruction that writes a stack register until one that loads or clears the status word. */
+  x87Written: place('x87 registers written', 8, 'tracking'),
+  /** Bit i: the last write of XMMi was not a zeroing idiom. */
+  xmmWritten: place('XMM registers written', 16, 'tracking'),
   /** XRSTOR_INFO and XMODIFIED of SDM vol. 1, 13.6. */
   xrstorValid: place('XRSTOR_INFO.valid', 8, 'tracking'), xrstorCpl: place('XRSTOR_INFO.CPL', 8, 'tracking'),
   xrstorGuest: place('XRSTOR_INFO.VMX non-root', 8, 'tracking'),

@@ -81,6 +81,10 @@ export class State {
   set mxcsr(value: number) { this.setDoubleword(OFFSET.mxcsr, value); }
   get xinuse(): bigint { return this.quad(OFFSET.xinuse); }
   set xinuse(value: bigint) { this.setQuad(OFFSET.xinuse, value); }
+  get x87Written(): boolean { return this.byte(OFFSET.x87Written) !== 0; }
+  set x87Written(value: boolean) { this.setByte(OFFSET.x87Written, value ? 1 : 0); }
+  get xmmWritten(): number { return this.word(OFFSET.xmmWritten); }
+  set xmmWritten(value: number) { this.setWord(OFFSET.xmmWritten, value); }
   get xmodified(): bigint { return this.quad(OFFSET.xmodified); }
   set xmodified(value: bigint) { this.setQuad(OFFSET.xmodified, value); }
 
@@ -161,9 +165,15 @@ export interface FieldDifference {
   after: bigint;
 }
 
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  for (let n = 0; n < a.length; n++) if (a[n] !== b[n]) return false;
+  return true;
+}
+
 /** All fields that differ between two state areas, in the table's order; `tracking` fields only where asked for. */
 export function differences(before: Uint8Array, after: Uint8Array, options: { tracking?: boolean } = {}): FieldDifference[] {
   const found: FieldDifference[] = [];
+  if (equalBytes(before, after)) return found;
   for (const field of FIELDS) {
     if (field.visibility === 'tracking' && !options.tracking) continue;
     const bytes = field.width / 8;

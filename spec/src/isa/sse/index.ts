@@ -1,11 +1,10 @@
 /** The few SSE instructions that save areas need to be told apart: moves, PXOR, MXCSR. SDM vol. 1, 5.5 and 5.6. */
 
 import { sdm } from '../../state/citation.ts';
-import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
+import type { RegisterOperand } from '../operand.ts';
 import { CR0, CR4 } from '../system.ts';
-import { MXCSR_MASK } from '../xsave/legacy-region.ts';
 
 /** #UD with CR0.EM or without CR4.OSFXSR, #NM with CR0.TS. SDM vol. 3A, table 2-3 and 13.1. */
 function requireSse(x: Execution): void {
@@ -35,6 +34,11 @@ const moving = (mnemonic: string, title: string, forms: string[], aligned: boole
   source,
 });
 
+const MXCSR_MM = 1 << 17;
+
+/** PXOR of a register with itself: processors take it as an order to write zero, and track it. */
+const isZeroingIdiom = ({ operands: [a, b] }: Instruction): boolean => a?.kind === 'register' && b?.kind === 'register' && a.index === b.index;
+
 const PXOR = instruction({
   mnemonic: 'PXOR',
   title: 'Logical exclusive or',
@@ -42,8 +46,10 @@ const PXOR = instruction({
   cpuid: 'SSE2',
   operation(x, i) {
     requireSse(x);
-    requireAligned(x, i);
+    // AMD's misaligned SSE mode, MXCSR.MM: only moves whose name says aligned check then.
+    if (!(x.state.mxcsr & MXCSR_MM)) requireAligned(x, i);
     x.write(i.operands[0]!, x.read(i.operands[0]!) ^ x.read(i.operands[1]!));
+    if (isZeroingIdiom(i)) x.state.xmmWritten &= ~(1 << (i.operands[0] as RegisterOperand).index);
   },
   source: sdm('2B', '4.3, PXOR'),
 });
@@ -56,9 +62,8 @@ const LDMXCSR = instruction({
   operation(x, i) {
     requireSse(x);
     const value = Number(x.read(i.operands[0]!));
-    if (value & ~MXCSR_MASK) x.fault('#GP', 'a reserved bit of MXCSR', 0);
+    if (value & ~x.cpu.mxcsrMask) x.fault('#GP', 'a reserved bit of MXCSR', 0);
     x.state.mxcsr = value;
-    x.state.setQuad(OFFSET.xmodified, x.state.xmodified | 2n);
   },
   source: sdm('2A', '3.2, LDMXCSR'),
 });

@@ -25,6 +25,7 @@ const FNCLEX = x87Instruction({
   kind: 'no-wait control',
   operation(x) {
     x.state.fsw &= ~(0x3f | FSW.SF | FSW.ES | FSW.B);
+    x.state.x87Written = false;
   },
   source: sdm('2A', '3.2, FCLEX/FNCLEX'),
 });
@@ -141,6 +142,8 @@ const FWAIT = instruction({
   operation(x) {
     if ((x.state.cr0 & (CR0.MP | CR0.TS)) === (CR0.MP | CR0.TS)) x.fault('#NM', 'CR0.MP and CR0.TS are 1');
     raisePending(x);
+    // Not in use for that, yet modified: XSAVEOPT stores x87 state after it.
+    x.state.xmodified |= 1n;
   },
   source: sdm('2C', '5.3, WAIT/FWAIT'),
 });

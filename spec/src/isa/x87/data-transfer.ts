@@ -107,7 +107,10 @@ const FXCH = x87Instruction({
     const valueOf = (index: number): bigint => (isEmpty(x.state, index) ? absent.value : st(x.state, index));
     const [top, register] = [valueOf(0), valueOf(other)];
     signal(x.state, missing ? absent.flags : 0, 0);
+    // An exchange renames registers, which XINUSE's tracking does not take for a write.
+    const { x87Written } = x.state;
     if (!missing || absent.written) setSt(x.state, 0, register), setSt(x.state, other, top);
+    x.state.x87Written = x87Written;
   },
   source: sdm('2A', '3.2, FXCH'),
 });

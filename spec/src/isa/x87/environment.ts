@@ -68,6 +68,7 @@ export function loadEnvironment(x: Execution, size: 16 | 32, bytes: Uint8Array):
   state.fop = size === 32 ? word(18) & 0x7ff : 0;
   state.fdp = fromBytes(bytes, 5 * stride, stride);
   state.fds = selectors ? word(6 * stride) : 0;
+  state.x87Written = false;
 }
 
 /** The eight registers in stack order, ten bytes each. */
@@ -91,4 +92,5 @@ export function initialise(state: State): void {
   state.fdp = 0n;
   state.fcs = 0;
   state.fds = 0;
+  state.x87Written = false;
 }

@@ -33,6 +33,7 @@ export function setSt(state: State, i: number, value: bigint): void {
   const register = physical(state, i);
   state.setX87(register, value);
   state.ftw |= 1 << register;
+  state.x87Written = true;
 }
 
 export function pop(state: State): void {

@@ -3,7 +3,7 @@
 import { fromBytes, toBytes } from '../../numbers/bits.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { type Piece, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece } from './legacy-region.ts';
+import { type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece } from './legacy-region.ts';
 
 export interface Component {
   readonly number: number;
@@ -14,20 +14,20 @@ export interface Component {
   readonly store: (x: Execution, wide: boolean) => Piece[];
   readonly load: (x: Execution, image: Uint8Array, wide: boolean) => void;
   readonly initialise: (x: Execution) => void;
-  /** The component differs from its initial configuration. */
+  /** In use, for a profile that goes by value: it differs from its initial configuration, or was written. */
   readonly differs: (state: State) => boolean;
 }
 
 const upperHalf = (state: State, index: number): number => state.vectorOffset(index) + 16;
 
 function x87Differs(state: State): boolean {
-  if (state.fcw !== 0x37f || state.fsw !== 0 || state.ftw !== 0) return true;
+  if (state.fcw !== 0x37f || state.fsw !== 0 || state.ftw !== 0 || state.x87Written) return true;
   for (let j = 0; j < 8; j++) if (state.x87(j) !== 0n) return true;
   return false;
 }
 
 function xmmDiffers(state: State): boolean {
-  if (state.mxcsr !== 0x1f80) return true;
+  if (state.xmmWritten !== 0) return true;
   for (let i = 0; i < 16; i++) if (state.xmm(i) !== 0n) return true;
   return false;
 }
@@ -48,6 +48,7 @@ export const COMPONENTS: readonly Component[] = [
     load: loadXmm,
     initialise(x) {
       for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, 0n);
+      forgetXmmWrites(x);
     },
     differs: xmmDiffers,
   },

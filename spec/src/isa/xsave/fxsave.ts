@@ -27,7 +27,6 @@ const saving = (mnemonic: string, form: string): InstructionDefinition => instru
     for (const { offset, bytes } of [...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), xmmPiece(x)]) {
       x.memory.writeBytes(linear + BigInt(offset), bytes);
     }
-    x.state.xmodified |= 1n;
   },
   source: sdm('2A', '3.2, FXSAVE'),
 });

@@ -11,9 +11,6 @@ export const LEGACY_BYTES = 512;
 export const MXCSR_OFFSET = 24;
 export const XMM_OFFSET = 160;
 
-/** MXCSR bits that may be set; all profiles have denormals-are-zeros. SDM vol. 1, 11.6.6. */
-export const MXCSR_MASK = 0xffff;
-
 /** A save area in the making: the bytes that an instruction stores, in pieces; bytes between the pieces stay as they are in memory. */
 export type Piece = { readonly offset: number; readonly bytes: Uint8Array };
 
@@ -57,6 +54,7 @@ export function loadX87(x: Execution, image: Uint8Array, wide: boolean): void {
   state.fsw = withSummary(state.fcw, word(2));
   state.ftw = image[4]!;
   for (let i = 0; i < 8; i++) state.setX87(physical(state, i), fromBytes(image, 32 + 16 * i, 10));
+  state.x87Written = false;
   if (pending(state.fcw, state.fsw) || cpu.x87.restoreWithoutException === 'load') loadPointers(x, image, wide);
 }
 
@@ -76,7 +74,7 @@ function loadPointers(x: Execution, image: Uint8Array, wide: boolean): void {
 export function mxcsrPiece(x: Execution): Piece {
   const bytes = new Uint8Array(8);
   bytes.set(toBytes(BigInt(x.state.mxcsr), 4), 0);
-  bytes.set(toBytes(BigInt(MXCSR_MASK), 4), 4);
+  bytes.set(toBytes(BigInt(x.cpu.mxcsrMask), 4), 4);
   return { offset: MXCSR_OFFSET, bytes };
 }
 
@@ -91,12 +89,18 @@ export function xmmPiece(x: Execution): Piece {
 
 export function loadXmm(x: Execution, image: Uint8Array): void {
   for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, fromBytes(image, XMM_OFFSET + 16 * i, 16));
+  forgetXmmWrites(x);
+}
+
+/** A restore leaves registers that count as written only by their values. */
+export function forgetXmmWrites(x: Execution): void {
+  x.state.xmmWritten &= xmmCount(x) === 16 ? 0 : 0xff00;
 }
 
 /** MXCSR as the image has it; a reserved bit is #GP(0), to be checked before anything is loaded. */
 export function checkedMxcsr(x: Execution, image: Uint8Array): number {
   const value = Number(fromBytes(image, MXCSR_OFFSET, 4));
-  if (value & ~MXCSR_MASK) x.fault('#GP', `MXCSR in memory sets reserved bits: ${value.toString(16)}h`, 0);
+  if (value & ~x.cpu.mxcsrMask) x.fault('#GP', `MXCSR in memory sets reserved bits: ${value.toString(16)}h`, 0);
   return value;
 }
 
@@ -113,4 +117,5 @@ export function initialX87(x: Execution): void {
   state.fip = state.fdp = u(64, 0n);
   state.fcs = state.fds = 0;
   for (let j = 0; j < 8; j++) state.setX87(j, 0n);
+  state.x87Written = false;
 }

@@ -7,6 +7,9 @@ import { instruction } from '../instruction.ts';
 import { CR4 } from '../system.ts';
 import { MODELLED_COMPONENTS, xinuse } from './components.ts';
 
+/** XGETBV counts SSE state as in use for MXCSR alone, too; XSAVE and XSAVEOPT do not. */
+const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr === 0x1f80 ? 0n : 2n);
+
 const requireOsxsave = (x: Execution): void => {
   if (!(x.state.cr4 & CR4.OSXSAVE)) x.fault('#UD', 'CR4.OSXSAVE is 0');
 };
@@ -21,7 +24,7 @@ const XGETBV = instruction({
     const number = Number(u(32, x.state.gpr[1]!));
     const inUse = number === 1 && x.cpu.features.has('XGETBV_ECX_1');
     if (number !== 0 && !inUse) x.fault('#GP', `there is no extended control register ${number}`, 0);
-    const value = inUse ? x.state.xcr0 & xinuse(x) : x.state.xcr0;
+    const value = inUse ? x.state.xcr0 & withMxcsr(x) : x.state.xcr0;
     x.state.gpr[0] = u(32, value);
     x.state.gpr[2] = value >> 32n;
   },
