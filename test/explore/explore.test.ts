@@ -1,5 +1,5 @@
 import { Machine, type Policy, World, asm64, cpus, explore, policy, printVerdict, xen } from 'hidden-state';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { integerOnly, verifier } from './guests.ts';
 
 const cpu = cpus.ivyBridge;
@@ -97,6 +97,25 @@ cell:   dq 0
     const once = () => explore(verifier('xsave'), { cpu, policy: xen.fipWidthAuto });
     expect(once()).toEqual(once());
   });
+});
+
+test('the cost is linear in the guest: twice the instructions, twice the steps', () => {
+  const steps = (iterations: number): number => {
+    const step = vi.spyOn(Machine.prototype, 'step');
+    explore(asm64`
+        mov    ecx, ${iterations}
+again:  fld1
+        fstp   st(0)
+        loop   again
+        hlt
+`, { cpu: cpus.haswell, policy: xen.fipWidth8, shrink: false });
+    const count = step.mock.calls.length;
+    step.mockRestore();
+    return count;
+  };
+  const [single, twice] = [steps(40), steps(80)];
+  expect(single).toBeGreaterThan(40 * 3);
+  expect(twice / single).toBeLessThan(2.05);
 });
 
 describe('what a timeline marks', () => {

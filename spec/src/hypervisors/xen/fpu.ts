@@ -42,6 +42,15 @@ export function* restoreByWordSize({ run, area, cpu }: Host): Steps {
 /** Whether the image's x87 part holds anything: XSTATE_BV says so, where there is one. */
 export const x87Saved = ({ area, cpu }: Host): boolean => !hasXsave(cpu) || (area.xstateBv & 1n) !== 0n;
 
+/** By FSW.ES of the image: AMD saves and restores the pointers only while an unmasked exception is pending. */
+export const pointersPassedOver = ({ area, cpu }: Host): boolean => isAmd(cpu) && !(area.fsw & 0x80);
+
+/** The same by the flags and masks of the image, which is what the processor goes by. */
+export const noneUnmasked = ({ area, cpu }: Host): boolean => isAmd(cpu) && !(area.fsw & ~area.fcw & 0x3f);
+
+/** The guess: no bit above 31 in either address, so this is the state of 32-bit code. */
+export const looks32Bit = ({ area, cpu }: Host): boolean => hasSelectors(cpu) && !high(area.fip | area.fdp);
+
 /** FXRSTOR and XRSTOR of AMD leave the pointers alone then: load them with something of Xen's own first. */
 export function* scrub({ run, area }: Host): Steps {
   yield* run`fnclex

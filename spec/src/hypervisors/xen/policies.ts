@@ -2,7 +2,9 @@
 
 import { inferred, xenCommit } from '../../state/citation.ts';
 import { type Policy, policy } from '../policy.ts';
-import { hasSelectors, hasXsaveopt, high, isAmd, restoreByWordSize, saveNarrow, saveWide, scrub, takeSelectors, x87Saved } from './fpu.ts';
+import {
+  high, isAmd, looks32Bit, noneUnmasked, pointersPassedOver, restoreByWordSize, saveNarrow, saveWide, scrub, takeSelectors, x87Saved,
+} from './fpu.ts';
 
 /** Before the leak was known: the 2006 policy without its scrub. */
 export const unscrubbed: Policy = policy({
@@ -58,7 +60,7 @@ export const xsaveScrubbed: Policy = policy({
   summary: 'No leak; FCS and FDS are lost on every switch.',
   source: xenCommit('8dcf9f0113', '2013-06-04', 'the scrub on the restore side, for XSAVE too (XSA-52, CVE-2013-2076)'),
   *restore(host) {
-    if (isAmd(host.cpu) && x87Saved(host) && !(host.area.fsw & 0x80)) yield* scrub(host);
+    if (x87Saved(host) && pointersPassedOver(host)) yield* scrub(host);
     yield* restoreByWordSize(host);
   },
 });
@@ -71,10 +73,10 @@ export const guessByHighHalf: Policy = policy({
   summary: 'Keeps either the high halves or the selectors, by looking whether the high halves are zero.',
   source: xenCommit('10f9691500', '2013-06-04', 'selectors preserved where both high halves are zero'),
   *save(host) {
-    const { area, cpu } = host;
+    const { area } = host;
     yield* saveWide(host);
-    if (!x87Saved(host) || (isAmd(cpu) && !(area.fsw & 0x80))) return;
-    if (hasSelectors(cpu) && !high(area.fip | area.fdp)) {
+    if (!x87Saved(host) || pointersPassedOver(host)) return;
+    if (looks32Bit(host)) {
       yield* takeSelectors(host);
       area.wordSize = 4;
     } else area.wordSize = 8;
@@ -89,15 +91,16 @@ export const guessAndPutBack: Policy = policy({
   summary: 'The guess, with the selector fields zeroed before XSAVEOPT and put back where it wrote nothing.',
   source: xenCommit('c58d9f2f48', '2013-08-05', 'selector fields zeroed before XSAVEOPT, put back where it writes nothing'),
   *save(host) {
-    const { area, cpu } = host;
-    const before = { fcs: area.fcs, fds: area.fds };
-    if (hasXsaveopt(cpu) && area.wordSize === 4) area.fcs = area.fds = 0;
+    const { area } = host;
+    const { fcs, fds } = area;
+    const narrow = area.wordSize === 4;
+    if (narrow) area.fcs = area.fds = 0;
     yield* saveWide(host);
-    if (!x87Saved(host) || (isAmd(cpu) && !(area.fsw & 0x80))) {
-      if (hasXsaveopt(cpu) && area.wordSize === 4) Object.assign(area, before);
+    if (!x87Saved(host) || pointersPassedOver(host)) {
+      if (narrow) Object.assign(area, { fcs, fds });
       return;
     }
-    if (hasSelectors(cpu) && !high(area.fip | area.fdp)) {
+    if (looks32Bit(host)) {
       yield* takeSelectors(host);
       area.wordSize = 4;
     } else area.wordSize = 8;
@@ -173,8 +176,7 @@ export const scrubByFlags: Policy = policy({
   summary: 'As today: the scrub looks at the exception flags and masks, not at FSW.ES.',
   source: xenCommit('7bd9dc3adf', '2016-03-29', 'the scrub decides by flags and masks (XSA-172, CVE-2016-3158 and -3159)'),
   *restore(host) {
-    const { area, cpu } = host;
-    if (isAmd(cpu) && x87Saved(host) && !(area.fsw & ~area.fcw & 0x3f)) yield* scrub(host);
+    if (x87Saved(host) && noneUnmasked(host)) yield* scrub(host);
     yield* restoreByWordSize(host);
   },
 });
