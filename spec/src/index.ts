@@ -13,7 +13,8 @@ export { type Host, type HostStep, type Policy, type Steps, policy } from './hyp
 export { SaveArea } from './hypervisors/save-area.ts';
 export { World } from './hypervisors/world.ts';
 export * as xen from './hypervisors/xen/index.ts';
-export { type ExploreOptions, explore } from './explore/explore.ts';
+export { explore } from './explore/explore.ts';
+export type { ExploreOptions } from './explore/exploration.ts';
 export { type TabulateOptions, tabulate } from './explore/tabulate.ts';
 export { printTable, printVerdict } from './explore/print.ts';
 export { HYPERVISOR_OPERATORS, IN_GUEST_CONTEXT, type Operator, type Reached, type SearchResult, searchRestores } from './explore/search.ts';

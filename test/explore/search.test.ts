@@ -27,9 +27,9 @@ describe('search over restores', () => {
     const { reached, operators } = searchRestores({ cpu: cpus.ivyBridge });
     const known = new Set(reached.map(({ pointers }) => Object.values(pointers).join()));
     expect(known.size).toBe(reached.length);
-    for (const name of operators) {
-      const [, single] = searchRestores({ cpu: cpus.ivyBridge, operators: HYPERVISOR_OPERATORS.filter((o) => o.name === name) }).reached;
-      if (single) expect(known.has(Object.values(single.pointers).join()), name).toBe(true);
-    }
+    const single = HYPERVISOR_OPERATORS.filter(({ name }) => operators.includes(name))
+      .flatMap((operator) => searchRestores({ cpu: cpus.ivyBridge, operators: [operator] }).reached.slice(1));
+    expect(single.length).toBeGreaterThan(operators.length / 2);
+    expect(single.filter(({ pointers }) => !known.has(Object.values(pointers).join()))).toEqual([]);
   });
 });

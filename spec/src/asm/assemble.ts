@@ -1,17 +1,16 @@
 /** The assembler: Intel syntax as in the manuals, labels, data, all operand sizes. */
 
-import { u } from '../numbers/bits.ts';
+import { hex, u } from '../numbers/bits.ts';
 import type { Mode } from '../isa/instruction.ts';
-import { formsNamed } from '../isa/table.ts';
-import { DATA_SIZES, RESERVE_SIZES, parseCount, parseData } from './data.ts';
+import { type Content, assembleStatement } from './content.ts';
 import { AssemblyError } from './error.ts';
 import { Cursor, type Lookup, parseConstant } from './expression.ts';
-import { parseOperand } from './operands.ts';
-import { select } from './select.ts';
-import { type Token, TokenError, tokenize } from './tokens.ts';
+import { type Statement, parseLine } from './statement.ts';
+import { TokenError } from './tokens.ts';
 
-/** Where code goes when the text has no ORG: as 64-bit Windows places its kernel, and where 32-bit programs usually start. */
-export const DEFAULT_ORIGIN: Readonly<Record<Mode, bigint>> = { 16: 0x7c00n, 32: 0x0040_1000n, 64: 0xffff_f803_0000_1000n };
+/** Where code goes without ORG: as 64-bit Windows places its kernel, and where 32-bit programs usually start. */
+export const DEFAULT_ORIGIN: Readonly<Record<Mode, bigint>> =
+  { 16: 0x7c00n, 32: 0x0040_1000n, 64: 0xffff_f803_0000_1000n };
 
 export interface AssembleOptions {
   mode: Mode;
@@ -41,180 +40,172 @@ export interface ListingLine {
   readonly text: string;
 }
 
-interface Statement {
-  readonly line: number;
-  readonly label: string | undefined;
-  readonly tokens: readonly Token[];
-  readonly end: number;
-  readonly text: string;
-  /** Length at the last pass; never shrinks. */
-  length: number;
-  bytes: Uint8Array;
+/** A statement and what it came to in the last pass. */
+interface Placed {
+  readonly statement: Statement;
   address: bigint;
+  content: Content;
 }
 
+const NOTHING: Content = { bytes: new Uint8Array(0), kind: 'data' };
 const MAXIMUM_PASSES = 64;
+const MAXIMUM_BYTES = 1 << 26;
 
 /** Assembles `source`. Throws an `AssemblyError` with line and column. */
 export function assemble(source: string, options: AssembleOptions): Program {
   const { mode } = options;
-  if (mode !== 16 && mode !== 32 && mode !== 64) throw new RangeError(`assemble: mode is ${String(mode)}; it is 16, 32 or 64`);
-  const symbols = new Map<string, bigint>(Object.entries(options.symbols ?? {}));
-  const guard = <T>(line: number, action: () => T): T => {
+  if (typeof source !== 'string') throw new TypeError(`assemble: the source is ${typeof source}; it is a string`);
+  if (mode !== 16 && mode !== 32 && mode !== 64) {
+    throw new RangeError(`assemble: mode is ${String(mode)}; it is 16, 32 or 64`);
+  }
+  const layout = new Layout(source, options);
+  // Instructions only grow from pass to pass, so the addresses settle, unless a size depends on itself.
+  for (let pass = 0; pass < MAXIMUM_PASSES; pass++) if (!layout.pass()) return layout.program();
+  return layout.unsettled();
+}
+
+class Layout {
+  readonly #source: string;
+  readonly #mode: Mode;
+  readonly #placed: Placed[];
+  readonly #symbols: Map<string, bigint>;
+  /** Lines of the definitions in the text, by name. */
+  readonly #defined = new Map<string, number>();
+  #origin: bigint;
+  #passes = 0;
+  /** Whether something differs from the pass before, and the first statement whose size or value did. */
+  #changed = false;
+  #resized: Statement | undefined;
+
+  constructor(source: string, { mode, origin = DEFAULT_ORIGIN[mode], symbols = {} }: AssembleOptions) {
+    this.#source = source;
+    this.#mode = mode;
+    this.#origin = u(addressBits(mode), origin);
+    this.#symbols = new Map(Object.entries(symbols));
+    const statements = source.split('\n').flatMap((text, n) => this.#at(n + 1, () => parseLine(text, n + 1)));
+    for (const statement of statements) this.#at(statement.line, () => this.#define(statement));
+    this.#placed = statements.map((statement) => ({ statement, address: -1n, content: NOTHING }));
+  }
+
+  #define({ name, line, tokens }: Statement): void {
+    if (name === undefined) return;
+    const before = this.#defined.get(name);
+    if (before !== undefined || this.#symbols.has(name)) {
+      const where = before === undefined ? 'among the symbols that were passed in' : `in line ${before}`;
+      throw new TokenError(`${name} is defined twice, first ${where}: rename one of them`, tokens[0]!.column);
+    }
+    this.#defined.set(name, line);
+  }
+
+  /** Gives every statement its place and its bytes. True when something differs from the pass before. */
+  pass(): boolean {
+    this.#changed = false;
+    this.#resized = undefined;
+    let address = this.#origin;
+    let empty = true;
+    for (const placed of this.#placed) {
+      const { statement } = placed;
+      this.#at(statement.line, () => {
+        if (statement.kind === 'label') this.#set(statement, address);
+        else if (statement.kind === 'equ') this.#set(statement, this.#constant(statement, 2, address));
+        else if (statement.kind === 'org') address = this.#org(statement, address, empty);
+        else this.#place(placed, address);
+      });
+      address += BigInt(placed.content.bytes.length);
+      if (placed.content.bytes.length > 0) empty = false;
+      if (address - this.#origin > MAXIMUM_BYTES) {
+        const { line, tokens } = statement;
+        const reason = `the program has more than ${MAXIMUM_BYTES} bytes`;
+        throw new AssemblyError(reason, line, tokens[0]!.column, this.#source);
+      }
+    }
+    this.#passes++;
+    return this.#changed;
+  }
+
+  #place(placed: Placed, address: bigint): void {
+    const { statement, content: before } = placed;
+    const atLeast = before.bytes.length;
+    const cursor = new Cursor(statement.tokens, statement.end);
+    const place = { mode: this.#mode, address, lookup: this.#lookup(address), atLeast };
+    const content = assembleStatement(cursor, place);
+    if (content.bytes.length !== atLeast) this.#resized ??= statement;
+    if (content.bytes.length !== atLeast || placed.address !== address) this.#changed = true;
+    placed.content = content;
+    placed.address = address;
+  }
+
+  #set(statement: Statement, value: bigint): void {
+    if (this.#symbols.get(statement.name!) === value) return;
+    if (statement.kind === 'equ') this.#resized ??= statement;
+    this.#changed = true;
+    this.#symbols.set(statement.name!, value);
+  }
+
+  #org(statement: Statement, address: bigint, empty: boolean): bigint {
+    const { column } = statement.tokens[0]!;
+    if (!empty) throw new TokenError('org comes before anything that takes space: move it up', column);
+    const bits = addressBits(this.#mode);
+    const origin = this.#constant(statement, 1, address);
+    if (origin < 0n || origin >= 1n << BigInt(bits)) {
+      throw new TokenError(`org needs an address of ${bits} bits, not ${hex(origin)}`, column);
+    }
+    if (origin !== this.#origin) this.#changed = true;
+    return (this.#origin = origin);
+  }
+
+  /** The expression of ORG and EQU, which takes the rest of the line. */
+  #constant(statement: Statement, position: number, address: bigint): bigint {
+    const cursor = new Cursor(statement.tokens, statement.end);
+    cursor.position = position;
+    const value = parseConstant(cursor, this.#lookup(address));
+    cursor.expectEnd();
+    return value;
+  }
+
+  /** In the first pass what comes further down is not known yet; the place itself is as good a guess as any. */
+  #lookup(address: bigint): Lookup {
+    return (name) => {
+      if (name === '$') return address;
+      if (name === '$$') return this.#origin;
+      return this.#symbols.get(name) ?? (this.#passes === 0 && this.#defined.has(name) ? address : undefined);
+    };
+  }
+
+  #at<T>(line: number, action: () => T): T {
     try {
       return action();
     } catch (error) {
-      if (error instanceof TokenError) throw new AssemblyError(error.message, line, error.column, source);
+      if (error instanceof TokenError) throw new AssemblyError(error.message, line, error.column, this.#source);
       throw error;
     }
-  };
-  const statements = source.split('\n').flatMap((text, n) => guard(n + 1, () => parseLine(text, n + 1, symbols)));
-  let origin = options.origin ?? DEFAULT_ORIGIN[mode];
-  let fixed = false;
-  for (let pass = 0; !fixed && pass < MAXIMUM_PASSES; pass++) {
-    fixed = true;
-    let address = origin;
-    for (const statement of statements) {
-      if (statement.label !== undefined && symbols.get(statement.label) !== address) {
-        symbols.set(statement.label, address);
-        fixed = false;
-      }
-      // On the first pass a symbol further down is not known yet; its own address is as good a guess as any.
-      const lookup: Lookup = (name) => (name === '$' ? address : symbols.get(name) ?? (pass === 0 && isLabel(statements, name) ? address : undefined));
-      guard(statement.line, () => {
-        const org = directive(statement) === 'org';
-        if (org) {
-          const cursor = new Cursor(statement.tokens, statement.end);
-          cursor.position = 1;
-          const wanted = u(mode === 64 ? 64 : 32, parseConstant(cursor, lookup));
-          if (address !== origin) throw new TokenError('org comes before anything that takes space', statement.tokens[0]!.column);
-          if (wanted !== origin) fixed = false;
-          origin = address = wanted;
-          return;
-        }
-        const bytes = assembleStatement(statement, mode, address, lookup);
-        // Instructions only grow, so the layout settles; padding may shrink, as what is before it grows.
-        const length = directive(statement) === 'align' ? bytes.length : Math.max(statement.length, bytes.length);
-        if (length !== statement.length || statement.address !== address) fixed = false;
-        statement.length = length;
-        statement.bytes = bytes;
-        statement.address = address;
-      });
-      address += BigInt(statement.length);
+  }
+
+  program(): Program {
+    const end = this.#placed.reduce((sum, { content }) => sum + content.bytes.length, 0);
+    const bytes = new Uint8Array(end);
+    const listing: ListingLine[] = [];
+    for (const { statement: { line, text }, address, content: { bytes: part, kind } } of this.#placed) {
+      if (part.length === 0) continue;
+      bytes.set(part, Number(address - this.#origin));
+      listing.push({ line, address, length: part.length, kind, text });
     }
-    if (!fixed && pass === MAXIMUM_PASSES - 1) throw new AssemblyError('the addresses do not settle: some size depends on itself', 1, 1, source);
+    const symbols = Object.fromEntries(this.#symbols);
+    return { mode: this.#mode, origin: this.#origin, bytes, symbols, listing, source: this.#source };
   }
-  return link(statements, mode, origin, symbols, source);
+
+  unsettled(): never {
+    const { line, tokens } = this.#resized ?? this.#placed[0]!.statement;
+    const reason = 'the addresses do not settle: the size of something depends on itself. Write a number in its place';
+    throw new AssemblyError(reason, line, tokens[0]!.column, this.#source);
+  }
 }
 
-function link(statements: Statement[], mode: Mode, origin: bigint, symbols: Map<string, bigint>, source: string): Program {
-  const total = statements.reduce((sum, statement) => sum + statement.length, 0);
-  const bytes = new Uint8Array(total);
-  for (const statement of statements) if (statement.length) bytes.set(statement.bytes, Number(statement.address - origin));
-  const listing = statements.filter((statement) => statement.length > 0).map((statement): ListingLine => ({
-    line: statement.line, address: statement.address, length: statement.length,
-    kind: formsNamed(instructionWord(statement)).length ? 'instruction' : 'data', text: statement.text,
-  }));
-  return { mode, origin, bytes, symbols: Object.fromEntries(symbols), listing, source };
-}
-
-const PREFIXES: Readonly<Record<string, number>> = { lock: 0xf0, rep: 0xf3, repe: 0xf3, repz: 0xf3, repne: 0xf2, repnz: 0xf2 };
-
-const directive = (statement: Statement): string => {
-  const token = statement.tokens[0];
-  return token?.kind === 'word' ? token.text.toLowerCase() : '';
-};
-const instructionWord = (statement: Statement): string => {
-  const token = statement.tokens.find((t) => !(t.kind === 'word' && t.text.toLowerCase() in PREFIXES));
-  return token?.kind === 'word' ? token.text : '';
-};
-const isLabel = (statements: readonly Statement[], name: string): boolean => statements.some((statement) => statement.label === name);
-
-/** Splits a line into labels and at most one statement. `name equ value` defines a symbol at once. */
-function parseLine(text: string, line: number, symbols: Map<string, bigint>): Statement[] {
-  const tokens = tokenize(text);
-  const end = text.replace(/;.*$/, '').trimEnd().length + 1;
-  const found: Statement[] = [];
-  const make = (label: string | undefined, rest: Token[]): Statement => ({
-    line, label, tokens: rest, end, length: 0, bytes: new Uint8Array(0), address: -1n,
-    text: rest.length ? text.slice(rest[0]!.column - 1, end - 1) : '',
-  });
-  let at = 0;
-  while (tokens[at]?.kind === 'word' && tokens[at + 1]?.text === ':' && !isSegmentOverride(tokens, at)) {
-    const name = tokens[at]!.text;
-    if (symbols.has(name)) throw new TokenError(`${name} is defined twice`, tokens[at]!.column);
-    symbols.set(name, -1n);
-    found.push(make(name, []));
-    at += 2;
-  }
-  const rest = tokens.slice(at);
-  if (rest[1]?.kind === 'word' && rest[1].text.toLowerCase() === 'equ') {
-    const name = rest[0]!.text;
-    if (symbols.has(name)) throw new TokenError(`${name} is defined twice`, rest[0]!.column);
-    const cursor = new Cursor(rest, end);
-    cursor.position = 2;
-    symbols.set(name, parseConstant(cursor, (other) => symbols.get(other)));
-    return found;
-  }
-  if (rest.length) found.push(make(undefined, rest));
-  // Labels are known by name from here on; their addresses come with the layout.
-  for (const statement of found) if (statement.label !== undefined) symbols.delete(statement.label);
-  return found;
-}
-
-const isSegmentOverride = (tokens: readonly Token[], at: number): boolean => tokens[at + 2]?.text === '[';
-
-function assembleStatement(statement: Statement, mode: Mode, address: bigint, lookup: Lookup): Uint8Array {
-  if (statement.tokens.length === 0) return new Uint8Array(0);
-  const cursor = new Cursor(statement.tokens, statement.end);
-  const bytes = statementBytes(cursor, statement, mode, address, lookup);
-  if (cursor.token) throw new TokenError(`unexpected ${JSON.stringify(cursor.token.text)} after the end of the statement`, cursor.column);
-  return bytes;
-}
-
-function statementBytes(cursor: Cursor, statement: Statement, mode: Mode, address: bigint, lookup: Lookup): Uint8Array {
-  const first = cursor.word();
-  if (first === undefined) throw new TokenError(`a statement begins with an instruction or a directive, not ${JSON.stringify(cursor.token!.text)}`, cursor.column);
-  if (first in DATA_SIZES) {
-    cursor.position++;
-    return Uint8Array.from(parseData(cursor, DATA_SIZES[first]!, lookup));
-  }
-  if (first in RESERVE_SIZES) {
-    cursor.position++;
-    return new Uint8Array(RESERVE_SIZES[first]! * parseCount(cursor, lookup, first));
-  }
-  if (first === 'align') {
-    cursor.position++;
-    const column = cursor.column;
-    const boundary = parseCount(cursor, lookup, 'align');
-    if (boundary === 0 || boundary & (boundary - 1)) throw new TokenError(`align needs a power of two, not ${boundary}`, column);
-    return new Uint8Array(Number(u(64, -address) % BigInt(boundary)));
-  }
-  let lock = false, repeat: 0 | 0xf2 | 0xf3 = 0;
-  while (cursor.word() !== undefined && cursor.word()! in PREFIXES) {
-    const prefix = PREFIXES[cursor.word()!]!;
-    if (prefix === 0xf0) lock = true;
-    else repeat = prefix as 0xf2 | 0xf3;
-    cursor.position++;
-  }
-  const column = cursor.column;
-  const mnemonic = cursor.word();
-  if (mnemonic === undefined || formsNamed(mnemonic).length === 0) {
-    const name = cursor.token?.text ?? '';
-    const second = cursor.tokens[cursor.position + 1];
-    const hint = second?.kind === 'word' && second.text.toLowerCase() in DATA_SIZES ? `; a label is followed by a colon: ${name}:` : '';
-    throw new TokenError(name ? `${JSON.stringify(name)} is no instruction or directive that this assembler knows${hint}` : 'an instruction is missing after the prefix', column);
-  }
-  cursor.position++;
-  const operands = [];
-  if (cursor.token) do operands.push(parseOperand(cursor, mode, lookup)); while (cursor.take(','));
-  return select({ mnemonic, operands, lock, repeat, column }, mode, address, statement.length);
-}
+const addressBits = (mode: Mode): number => (mode === 64 ? 64 : 32);
 
 /** The value of a symbol of `program`. Throws a `RangeError` that lists the symbols when there is none of that name. */
 export function symbol(program: Program, name: string): bigint {
-  const value = program.symbols[name];
-  if (value === undefined) throw new RangeError(`no symbol ${JSON.stringify(name)}; there are ${Object.keys(program.symbols).join(', ') || 'none'}`);
-  return value;
+  if (Object.hasOwn(program.symbols, name)) return program.symbols[name]!;
+  const names = Object.keys(program.symbols).join(', ') || 'none';
+  throw new RangeError(`no symbol ${JSON.stringify(name)}; there are ${names}`);
 }
-

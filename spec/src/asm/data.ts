@@ -1,12 +1,16 @@
 /** Data directives: DB to DT, RESB to REST, ALIGN. */
 
-import { toBytes, u } from '../numbers/bits.ts';
+import { hex, toBytes, u } from '../numbers/bits.ts';
 import { loadFloat64, controlOf } from '../numbers/float80.ts';
 import { type Cursor, type Lookup, parseConstant } from './expression.ts';
-import { TokenError } from './tokens.ts';
+import { type Token, TokenError } from './tokens.ts';
 
-export const DATA_SIZES: Readonly<Record<string, number>> = { db: 1, '.byte': 1, dw: 2, '.word': 2, dd: 4, '.long': 4, dq: 8, '.quad': 8, dt: 10 };
-export const RESERVE_SIZES: Readonly<Record<string, number>> = { resb: 1, resw: 2, resd: 4, resq: 8, rest: 10 };
+export const DATA_SIZES: ReadonlyMap<string, number> = new Map([
+  ['db', 1], ['.byte', 1], ['dw', 2], ['.word', 2], ['dd', 4], ['.long', 4], ['dq', 8], ['.quad', 8], ['dt', 10],
+]);
+export const RESERVE_SIZES: ReadonlyMap<string, number> = new Map([
+  ['resb', 1], ['resw', 2], ['resd', 4], ['resq', 8], ['rest', 10],
+]);
 
 /** More than this is surely a mistake. */
 const MAXIMUM_BYTES = 1 << 24;
@@ -16,7 +20,7 @@ export function parseData(cursor: Cursor, size: number, lookup: Lookup): number[
   const bytes: number[] = [];
   do {
     const token = cursor.token;
-    if (token?.kind === 'string') {
+    if (token?.kind === 'string' && isWhole(cursor.tokens[cursor.position + 1])) {
       cursor.position++;
       bytes.push(...latin1(token.text.slice(1, -1), token.column));
       while (bytes.length % size) bytes.push(0);
@@ -25,9 +29,14 @@ export function parseData(cursor: Cursor, size: number, lookup: Lookup): number[
   return bytes;
 }
 
+/** A string that is a value by itself, not part of an expression: `'a' + 1`. */
+const isWhole = (after: Token | undefined): boolean => after?.kind !== 'punctuation' || after.text === ',';
+
 function latin1(text: string, column: number): number[] {
   const codes = Array.from(text, (character) => character.codePointAt(0)!);
-  if (codes.some((code) => code > 0xff)) throw new TokenError('a string holds one byte a character (up to U+00FF)', column);
+  if (codes.some((code) => code > 0xff)) {
+    throw new TokenError('a string holds one byte a character, up to U+00FF: write others as numbers', column);
+  }
   return codes;
 }
 
@@ -42,7 +51,9 @@ function parseValue(cursor: Cursor, size: number, lookup: Lookup): bigint {
   }
   const value = parseConstant(cursor, lookup);
   const bits = 8 * size;
-  if (value >= 1n << BigInt(bits) || value < -(1n << BigInt(bits - 1))) throw new TokenError(`${value} does not fit in ${size} byte${size > 1 ? 's' : ''}`, column);
+  if (value >= 1n << BigInt(bits) || value < -(1n << BigInt(bits - 1))) {
+    throw new TokenError(`${hex(value)} does not fit in ${size} byte${size > 1 ? 's' : ''}`, column);
+  }
   return u(bits, value);
 }
 
@@ -64,6 +75,8 @@ function floatBits(value: number, size: number, column: number): bigint {
 export function parseCount(cursor: Cursor, lookup: Lookup, what: string): number {
   const column = cursor.column;
   const count = parseConstant(cursor, lookup);
-  if (count < 0n || count > BigInt(MAXIMUM_BYTES)) throw new TokenError(`${what} of ${count} is out of range (0 to ${MAXIMUM_BYTES})`, column);
+  if (count < 0n || count > BigInt(MAXIMUM_BYTES)) {
+    throw new TokenError(`${what} ${count} is out of range: 0 to ${MAXIMUM_BYTES} are possible`, column);
+  }
   return Number(count);
 }

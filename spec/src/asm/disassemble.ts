@@ -11,7 +11,7 @@ export interface DisassembledLine {
   readonly text: string;
 }
 
-/** Disassembles all of `bytes`. What cannot be decoded becomes a `.byte` line, with the reason as a comment; nothing is lost. */
+/** Disassembles all of `bytes`. What cannot be decoded becomes a `.byte` line with the reason: nothing is lost. */
 export function disassemble(bytes: Uint8Array, options: { mode: Mode; address?: bigint }): DisassembledLine[] {
   const { mode, address = 0n } = options;
   const lines: DisassembledLine[] = [];

@@ -6,10 +6,18 @@ import { type Token, TokenError } from './tokens.ts';
 /** Value of a symbol, or undefined while its address is not known. `$` is the statement's own address. */
 export type Lookup = (name: string) => bigint | undefined;
 
+/** A register in an address. `scaled`: the factor was written, even if it is 1. */
+export interface Term {
+  readonly register: RegisterOperand;
+  readonly factor: bigint;
+  readonly scaled: boolean;
+  readonly column: number;
+}
+
 /** A sum: a constant part and registers with factors. */
 export interface Sum {
   constant: bigint;
-  registers: { register: RegisterOperand; factor: bigint; column: number }[];
+  registers: Term[];
   /** Some symbol took part, so a bare number is not meant. */
   symbolic: boolean;
 }
@@ -19,6 +27,8 @@ export class Cursor {
   readonly tokens: readonly Token[];
   readonly end: number;
   position = 0;
+  /** Of the expression being parsed. */
+  depth = 0;
 
   constructor(tokens: readonly Token[], end: number) {
     this.tokens = tokens;
@@ -35,7 +45,14 @@ export class Cursor {
     return there;
   }
   expect(text: string): void {
-    if (!this.take(text)) throw new TokenError(`expected ${JSON.stringify(text)}${this.token ? `, found ${JSON.stringify(this.token.text)}` : ' before the end of the line'}`, this.column);
+    if (this.take(text)) return;
+    const found = this.token ? `, found ${JSON.stringify(this.token.text)}` : ' before the end of the line';
+    throw new TokenError(`expected ${JSON.stringify(text)}${found}`, this.column);
+  }
+  expectEnd(): void {
+    if (!this.token) return;
+    const text = JSON.stringify(this.token.text);
+    throw new TokenError(`unexpected ${text}: the statement ends before it (comments begin with ;)`, this.column);
   }
 }
 
@@ -67,19 +84,51 @@ function parseProduct(cursor: Cursor, lookup: Lookup): Sum {
     const operator = ['*', '<<', '>>'].find((text) => cursor.take(text));
     if (!operator) return left;
     const right = parseUnary(cursor, lookup);
-    if (right.registers.length && (left.registers.length || operator !== '*')) throw new TokenError(`a register cannot be used with ${operator} here`, column);
-    if (left.registers.length && operator !== '*') throw new TokenError(`a register cannot be used with ${operator} here`, column);
-    const [sum, factor] = right.registers.length ? [right, left.constant] : [left, right.constant];
-    if (operator === '*') {
-      left = { constant: sum.constant * factor, registers: sum.registers.map((t) => ({ ...t, factor: t.factor * factor })), symbolic: left.symbolic || right.symbolic };
-    } else {
-      if (right.constant < 0n || right.constant > 64n) throw new TokenError(`a shift by ${right.constant} is out of range`, column);
-      left = { ...left, constant: operator === '<<' ? left.constant << right.constant : left.constant >> right.constant };
-    }
+    left = operator === '*' ? multiply(left, right, column) : shift(left, right, operator, column);
   }
 }
 
+function multiply(left: Sum, right: Sum, column: number): Sum {
+  if (left.registers.length && right.registers.length) throw new TokenError('registers cannot be multiplied', column);
+  const [sum, factor] = right.registers.length ? [right, left.constant] : [left, right.constant];
+  return {
+    constant: limited(sum.constant * factor, column),
+    registers: sum.registers.map((term) => ({ ...term, factor: limited(term.factor * factor, column), scaled: true })),
+    symbolic: left.symbolic || right.symbolic,
+  };
+}
+
+function shift(left: Sum, right: Sum, operator: string, column: number): Sum {
+  if (left.registers.length || right.registers.length) {
+    throw new TokenError(`a register cannot be used with ${operator}: addresses are sums with factors`, column);
+  }
+  if (right.constant < 0n || right.constant > 64n) {
+    throw new TokenError(`a shift by ${right.constant} is out of range: 0 to 64 are possible`, column);
+  }
+  const shifted = operator === '<<' ? left.constant << right.constant : left.constant >> right.constant;
+  return { ...left, constant: limited(shifted, column) };
+}
+
+/** No operand has more than 80 bits; unlimited products would only take time. */
+function limited(value: bigint, column: number): bigint {
+  if (value >= 1n << 128n || value <= -(1n << 128n)) throw new TokenError('the value has more than 128 bits', column);
+  return value;
+}
+
+/** How deep parentheses and signs can nest: more is no expression that somebody wrote. */
+const MAXIMUM_DEPTH = 100;
+
 function parseUnary(cursor: Cursor, lookup: Lookup): Sum {
+  if (cursor.depth > MAXIMUM_DEPTH) throw new TokenError('too many signs and parentheses', cursor.column);
+  cursor.depth++;
+  try {
+    return parseTerm(cursor, lookup);
+  } finally {
+    cursor.depth--;
+  }
+}
+
+function parseTerm(cursor: Cursor, lookup: Lookup): Sum {
   if (cursor.take('-')) return add(constantSum(0n), parseUnary(cursor, lookup), -1n);
   if (cursor.take('+')) return parseUnary(cursor, lookup);
   if (cursor.take('(')) {
@@ -90,15 +139,33 @@ function parseUnary(cursor: Cursor, lookup: Lookup): Sum {
   const token = cursor.token;
   if (!token) throw new TokenError('an expression is missing here', cursor.column);
   cursor.position++;
-  if (token.kind === 'number') return constantSum(token.value);
+  if (token.kind === 'number') return constantSum(limited(token.value, token.column));
+  if (token.kind === 'string') return constantSum(characters(token.text.slice(1, -1), token.column));
+  if (token.kind === 'float') throw new TokenError('a decimal fraction needs dd, dq or dt', token.column);
   if (token.kind === 'word') {
     const register = registerNamed(token.text);
-    if (register) return { constant: 0n, registers: [{ register, factor: 1n, column: token.column }], symbolic: false };
+    if (register) {
+      const term = { register, factor: 1n, scaled: false, column: token.column };
+      return { constant: 0n, registers: [term], symbolic: false };
+    }
     const value = lookup(token.text);
-    if (value === undefined) throw new TokenError(`unknown symbol ${JSON.stringify(token.text)}`, token.column);
+    if (value === undefined) {
+      const hint = /^[a-f][0-9a-f]*h$/i.test(token.text) ? ` (a number begins with a digit: 0${token.text})` : '';
+      throw new TokenError(
+        `unknown symbol ${JSON.stringify(token.text)}${hint}: define it as a label or with equ`, token.column);
+    }
     return constantSum(value, true);
   }
   throw new TokenError(`unexpected ${JSON.stringify(token.text)}`, token.column);
+}
+
+/** `'AB'` is the number whose little-endian bytes these are, as in other assemblers. */
+function characters(text: string, column: number): bigint {
+  const codes = Array.from(text, (character) => character.codePointAt(0)!);
+  if (codes.length < 1 || codes.length > 8 || codes.some((code) => code > 0xff)) {
+    throw new TokenError('as a number a string has 1 to 8 characters of one byte; longer ones belong into db', column);
+  }
+  return codes.reduceRight((value, code) => (value << 8n) | BigInt(code), 0n);
 }
 
 /** An expression without registers. */

@@ -7,14 +7,16 @@ import { type Program, assemble } from './assemble.ts';
 /** What may stand in `${…}`: a number, or text that becomes part of the assembly. */
 export type Interpolation = number | bigint | string;
 
+const ALLOWED = ': put in a whole number up to 2^53, a bigint or text';
+
 const text = (value: Interpolation): string => {
   if (typeof value === 'bigint') return value < 0n ? `-${hex(-value)}` : hex(value);
   if (typeof value === 'number') {
-    if (!Number.isInteger(value)) throw new TypeError(`\${${value}} in assembly: only whole numbers, bigints and text can be put in`);
+    if (!Number.isSafeInteger(value)) throw new TypeError(`\${${value}} in assembly${ALLOWED}`);
     return String(value);
   }
   if (typeof value === 'string') return value;
-  throw new TypeError(`\${…} in assembly is ${value === null ? 'null' : typeof value}: only whole numbers, bigints and text can be put in`);
+  throw new TypeError(`\${…} is ${value === null ? 'null' : typeof value} in assembly${ALLOWED}`);
 };
 
 /** The source text of a template. */

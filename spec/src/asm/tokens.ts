@@ -17,8 +17,8 @@ export class TokenError extends Error {
 }
 
 const PATTERNS: readonly [Token['kind'], RegExp][] = [
-  ['float', /^\d[\d_]*\.\d*(?:[eE][+-]?\d+)?|^\d[\d_]*[eE][+-]?\d+(?![\w.])/],
-  ['number', /^0[xX][0-9a-fA-F][0-9a-fA-F_]*(?!\w)|^0[bB][01][01_]*(?!\w)|^\d[0-9a-fA-F]*[hH](?!\w)|^\d[\d_]*(?!\w)/],
+  ['float', /^\d[\d_]*\.\d*(?:[eE][+-]?\d+)?(?![\w.])|^\d[\d_]*[eE][+-]?\d+(?![\w.])/],
+  ['number', /^(?:0[xX][0-9a-fA-F][0-9a-fA-F_]*|0[bB][01][01_]*|\d[0-9a-fA-F]*[hH]|[01]+[bB]|\d[\d_]*)(?![\w.])/],
   ['word', /^[A-Za-z_.?@$][\w.?@$]*/],
   ['string', /^'[^']*'|^"[^"]*"/],
   ['punctuation', /^(?:<<|>>|[,:[\]()+\-*])/],
@@ -30,18 +30,30 @@ export function tokenize(line: string): Token[] {
   for (let at = 0; at < line.length;) {
     const rest = line.slice(at);
     const column = at + 1;
-    if (/^\s/.test(rest)) { at++; continue; }
+    if (/^\s/.test(rest)) {
+      at++;
+      continue;
+    }
     if (rest.startsWith(';')) break;
-    const found = PATTERNS.map(([kind, pattern]) => [kind, pattern.exec(rest)?.[0]] as const).find(([, text]) => text !== undefined);
-    if (!found) throw new TokenError(`unexpected character ${JSON.stringify(rest[0])}`, column);
-    const [kind, text] = found as [Token['kind'], string];
-    tokens.push(kind === 'number' ? { kind, value: parseNumber(text), text, column } : { kind, text, column } as Token);
+    const found = PATTERNS.map(([kind, pattern]) => [kind, pattern.exec(rest)?.[0]] as const);
+    const [kind, text] = found.find(([, match]) => match !== undefined) ?? [];
+    if (kind === undefined || text === undefined) throw new TokenError(complaint(rest), column);
+    tokens.push(kind === 'number' ? { kind, value: parseNumber(text), text, column } : { kind, text, column });
     at += text.length;
   }
   return tokens;
 }
 
+function complaint(rest: string): string {
+  if (/^['"]/.test(rest)) return `the string has no end: close it with ${rest[0]}`;
+  const number = /^\d[\w.]*/.exec(rest)?.[0];
+  if (number !== undefined) return `${number} is no number: write 123, 0x7b, 7bh, 0b1111011 or 1.5`;
+  return `unexpected character ${JSON.stringify(String.fromCodePoint(rest.codePointAt(0)!))}`;
+}
+
 function parseNumber(text: string): bigint {
   const digits = text.replaceAll('_', '');
-  return /^\d[0-9a-fA-F]*[hH]$/.test(digits) ? BigInt(`0x${digits.slice(0, -1)}`) : BigInt(digits);
+  if (/^\d[0-9a-f]*h$/i.test(digits)) return BigInt(`0x${digits.slice(0, -1)}`);
+  if (/^[01]+b$/i.test(digits)) return BigInt(`0b${digits.slice(0, -1)}`);
+  return BigInt(digits.toLowerCase());
 }

@@ -8,7 +8,7 @@ import { assemble } from '../asm/assemble.ts';
 import { kernelState } from '../machine/initial.ts';
 import { Machine } from '../machine/machine.ts';
 import { CS, DS, OFFSET } from '../state/fields.ts';
-import { State } from '../state/state.ts';
+import type { State } from '../state/state.ts';
 import { type Pointers, images, pointersOf, wantedPointers } from './pointers.ts';
 
 export interface Operator {

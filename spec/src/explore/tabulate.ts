@@ -3,7 +3,8 @@
 import type { Program } from '../asm/assemble.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Policy } from '../hypervisors/policy.ts';
-import { type ExploreOptions, explore } from './explore.ts';
+import { explore } from './explore.ts';
+import type { ExploreOptions } from './exploration.ts';
 import type { PolicySummary, VerdictTable } from './verdict.ts';
 
 export interface TabulateOptions {

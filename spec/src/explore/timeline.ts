@@ -5,7 +5,7 @@ import { print } from '../isa/print.ts';
 import { Fault } from '../state/outcomes.ts';
 import { FIELDS, fieldNamed } from '../state/fields.ts';
 import { type State, readField } from '../state/state.ts';
-import { Exploration, type ExploreOptions } from './explore.ts';
+import { Exploration, type ExploreOptions } from './exploration.ts';
 import type { Difference, FieldValue, Timeline, TimelineStep } from './verdict.ts';
 
 /** Shown even where nothing is lost: they are what a reader of these pages looks for. */

@@ -229,4 +229,3 @@ function neighbourState(machine: Machine): State {
   state.setSegment(DS, flat(0x3b, 0xc0f3));
   return state;
 }
-

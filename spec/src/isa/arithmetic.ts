@@ -23,7 +23,7 @@ const adding = (mnemonic: string, title: string, row: number, withCarry: boolean
   forms: arithmeticForms(row),
   lock: true,
   operation(x, i) {
-    const a = x.read(i.operands[0]!);
+    const a = x.readToModify(i.operands[0]!);
     const b = x.read(i.operands[1]!);
     const carry = withCarry ? x.readFlags(CF) & CF : 0;
     const sum = u(i.size, a + b + BigInt(carry));
@@ -39,7 +39,7 @@ const subtracting = (mnemonic: string, title: string, row: number, withBorrow: b
   forms: arithmeticForms(row),
   lock: true,
   operation(x, i) {
-    const a = x.read(i.operands[0]!);
+    const a = x.readToModify(i.operands[0]!);
     const b = x.read(i.operands[1]!);
     const borrow = withBorrow ? x.readFlags(CF) & CF : 0;
     const difference = u(i.size, a - b - BigInt(borrow));
@@ -70,7 +70,7 @@ const INC = instruction({
   forms: ['FE /0 | r/m8', 'FF /0 | r/mv', '40+r | rv | i64'],
   lock: true,
   operation(x, i) {
-    const a = x.read(i.operands[0]!);
+    const a = x.readToModify(i.operands[0]!);
     const sum = u(i.size, a + 1n);
     x.write(i.operands[0]!, sum);
     x.setFlags(KEEPS_CARRY, additionFlags(i.size, a, 1n, 0, sum));
@@ -84,7 +84,7 @@ const DEC = instruction({
   forms: ['FE /1 | r/m8', 'FF /1 | r/mv', '48+r | rv | i64'],
   lock: true,
   operation(x, i) {
-    const a = x.read(i.operands[0]!);
+    const a = x.readToModify(i.operands[0]!);
     const difference = u(i.size, a - 1n);
     x.write(i.operands[0]!, difference);
     x.setFlags(KEEPS_CARRY, subtractionFlags(i.size, a, 1n, 0, difference));
@@ -98,7 +98,7 @@ const NEG = instruction({
   forms: ['F6 /3 | r/m8', 'F7 /3 | r/mv'],
   lock: true,
   operation(x, i) {
-    const a = x.read(i.operands[0]!);
+    const a = x.readToModify(i.operands[0]!);
     const negated = u(i.size, -a);
     x.write(i.operands[0]!, negated);
     x.setFlags(STATUS, subtractionFlags(i.size, 0n, a, 0, negated));

@@ -64,8 +64,7 @@ const signExtending = (mnemonic: string, forms: string[], from: (size: number) =
   });
 const MOVSX8 = signExtending('MOVSX', ['0F BE /r | rv, r/m8'], () => 8);
 const MOVSX16 = signExtending('MOVSX', ['0F BF /r | rv, r/m16'], () => 16);
-const MOVSXD_FORMS = ['REX.W + 63 /r | r64, r/m32 | o64', '63 /r | rv, r/mv | o64'];
-const MOVSXD = signExtending('MOVSXD', MOVSXD_FORMS, (size) => Math.min(size, 32));
+const MOVSXD = signExtending('MOVSXD', ['63 /r | rv, r/mz | o64'], (size) => Math.min(size, 32));
 
 const LEA = instruction({
   mnemonic: 'LEA',
@@ -84,7 +83,7 @@ const XCHG = instruction({
   lock: true,
   operation(x, i) {
     const [a, b] = [i.operands[0]!, i.operands[1]!];
-    const before = x.read(a);
+    const before = x.readToModify(a);
     const after = x.read(b);
     x.write(a, after);
     x.write(b, before);

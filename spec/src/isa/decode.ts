@@ -35,7 +35,7 @@ export function decode(fetch: (offset: number) => number, mode: Mode): Instructi
   requireValid(form, operands, prefixes.lock);
   return {
     form, definition: form.definition, operation: form.definition.operation,
-    length: reader.position, bytes: reader.taken(), mode,
+    length: reader.position, advance: BigInt(reader.position), bytes: reader.taken(), mode,
     size: worksOnBytes(form) ? 8 : size, addressSize, rexW: (prefixes.rex & 8) !== 0, lock: prefixes.lock,
     repeat: form.prefix === 'F3' || form.prefix === 'F2' ? 0 : prefixes.repeat, operands, segment: prefixes.segment,
     x87Opcode: map === 'primary' && (opcode & 0xf8) === 0xd8 ? ((opcode & 7) << 8) | modrm : 0,

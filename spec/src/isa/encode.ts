@@ -1,6 +1,6 @@
 /** From a form and operands to bytes: the inverse of `decode`. */
 
-import { s, toBytes, u } from '../numbers/bits.ts';
+import { hex, s, toBytes, u } from '../numbers/bits.ts';
 import type { Form, OperandForm } from './form.ts';
 import type { Mode } from './instruction.ts';
 import type { MemoryOperand, Operand, RegisterOperand } from './operand.ts';
@@ -142,7 +142,9 @@ function place(parts: Parts, form: OperandForm, operand: Operand, encoding: Enco
   }
 }
 
-function placeRegister(parts: Parts, form: OperandForm, operand: RegisterOperand, encoding: Encoding): string | undefined {
+function placeRegister(
+  parts: Parts, form: OperandForm, operand: RegisterOperand, encoding: Encoding,
+): string | undefined {
   if (form.place === 'implicit') return undefined;
   if (operand.file === 'gpr' && operand.size === 8) {
     if (operand.high) parts.rexForbidden = true;
@@ -170,7 +172,7 @@ function memoryBytes(operand: MemoryOperand, mode: Mode, wide: boolean): MemoryB
   const { base, index, scale, addressSize } = operand;
   if (addressSize === 16) return memoryBytes16(operand, wide);
   const displacement = s(addressSize, operand.displacement);
-  if (displacement !== s(32, displacement)) return `the displacement ${signedHex(displacement)} does not fit in 32 bits`;
+  if (displacement !== s(32, displacement)) return `the displacement ${hex(displacement)} does not fit in 32 bits`;
   if (operand.ripRelative) return { modrm: 5, rex: 0, tail: little(displacement, 4) };
   if (index === 4) return 'rsp and esp cannot be an index';
   const rex = (base > 7 ? 1 : 0) | (index > 7 ? 2 : 0);
@@ -184,8 +186,6 @@ function memoryBytes(operand: MemoryOperand, mode: Mode, wide: boolean): MemoryB
   const tail = little(displacement, bytes);
   return { modrm: mod | (needsSib ? 4 : base & 7), rex, tail: needsSib ? [sib(scale, index, base), ...tail] : tail };
 }
-
-const signedHex = (value: bigint): string => (value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`);
 
 const sib = (scale: number, index: number, base: number): number =>
   (Math.log2(scale) << 6) | ((index < 0 ? 4 : index & 7) << 3) | (base & 7);

@@ -75,6 +75,12 @@ export class Execution {
     }
   }
 
+  /** Reads what the instruction is going to write: a page that cannot be written faults as a write, before anything else. */
+  readToModify(operand: Operand): bigint {
+    if (operand.kind === 'memory') this.requireStorable(operand, operand.size / 8);
+    return this.read(operand);
+  }
+
   write(operand: Operand, value: bigint): void {
     if (operand.kind === 'register') this.writeRegister(operand.file, operand.index, operand.size, operand.high, value);
     else if (operand.kind === 'memory') this.store(operand, operand.size / 8, value);
@@ -97,8 +103,8 @@ export class Execution {
     else if (file !== 'gpr') throw new TypeError(`register file ${file} is written by its own instructions`);
     else if (size === 64) gpr[index] = value;
     else if (size === 32) gpr[index] = u(32, value); // bits 63:32 become zero: SDM vol. 1, 3.4.1.1
-    else if (high) gpr[index] = (gpr[index]! & ~0xff00n) | (u(8, value) << 8n);
-    else gpr[index] = ((gpr[index]! >> BigInt(size)) << BigInt(size)) | u(size, value);
+    else if (high) gpr[index] = (gpr[index]! & ~0xff00n) | u(16, u(8, value) << 8n);
+    else gpr[index] = u(64, (gpr[index]! >> BigInt(size)) << BigInt(size)) | u(size, value);
   }
 
   /** Writes an XMM register and notes it for XSAVE's tracking. Bits above 127 are kept, as legacy SSE does. */

@@ -35,6 +35,8 @@ export interface Instruction {
   readonly operation: InstructionDefinition['operation'];
   /** Length in bytes, prefixes included. */
   readonly length: number;
+  /** The same as a bigint: what RIP advances by. */
+  readonly advance: bigint;
   readonly bytes: Uint8Array;
   readonly mode: Mode;
   /** Effective operand size in bits, 8 for the byte forms. */

@@ -19,7 +19,7 @@ const logic = (mnemonic: string, title: string, row: number, combine: (a: bigint
   forms: arithmeticForms(row),
   lock: true,
   operation(x, i) {
-    const result = combine(x.read(i.operands[0]!), x.read(i.operands[1]!));
+    const result = combine(x.readToModify(i.operands[0]!), x.read(i.operands[1]!));
     x.write(i.operands[0]!, result);
     setLogicFlags(x, i.size, result);
   },
@@ -42,7 +42,7 @@ const NOT = instruction({
   forms: ['F6 /2 | r/m8', 'F7 /2 | r/mv'],
   lock: true,
   operation(x, i) {
-    x.write(i.operands[0]!, u(i.size, ~x.read(i.operands[0]!)));
+    x.write(i.operands[0]!, u(i.size, ~x.readToModify(i.operands[0]!)));
   },
   source: sdm('2B', '4.3, NOT'),
 });

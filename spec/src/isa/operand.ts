@@ -24,7 +24,7 @@ export interface MemoryOperand {
   readonly base: number;
   readonly index: number;
   readonly scale: 1 | 2 | 4 | 8;
-  /** Displacement as the unsigned value added modulo 2^addressSize. With `ripRelative` it is relative to the next instruction. */
+  /** The unsigned value added modulo 2^addressSize. With `ripRelative` it counts from the next instruction. */
   readonly displacement: bigint;
   readonly ripRelative: boolean;
   readonly addressSize: 16 | 32 | 64;

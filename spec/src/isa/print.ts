@@ -1,6 +1,7 @@
 /** Intel syntax, as the assembler takes it: printing and assembling again means the same. */
 
 import { hex, s, u } from '../numbers/bits.ts';
+import { DS, SS } from '../state/fields.ts';
 import type { Instruction } from './instruction.ts';
 import { type MemoryOperand, type Operand, SEGMENT_REGISTERS, gprName, registerName } from './operand.ts';
 
@@ -24,7 +25,7 @@ function prefixWords(i: Instruction): string[] {
   const words: string[] = [];
   if (i.lock) words.push('lock');
   if (i.definition.repeat && i.repeat) words.push(i.repeat === 0xf3 ? 'rep' : 'repne');
-  if (i.form.addressSized && i.segment >= 0) words.push(SEGMENT_REGISTERS[i.segment]!);
+  if (i.form.addressSized && i.segment >= 0 && i.segment !== DS) words.push(SEGMENT_REGISTERS[i.segment]!);
   if (i.addressSize !== i.mode && (i.form.addressSized || i.operands.some(isPlain))) words.push(`addr${i.addressSize}`);
   const usual = i.mode === 64 ? (i.form.size64 ? 64 : 32) : i.mode;
   if (i.size < 64 && i.size !== usual && hidesOperandSize(i)) words.push(`data${i.size}`);
@@ -38,8 +39,11 @@ function hidesOperandSize({ form, operands }: Instruction): boolean {
 }
 
 /** A memory operand whose address no register goes into. */
-const isPlain = (operand: Operand): boolean =>
-  operand.kind === 'memory' && operand.base < 0 && operand.index < 0 && !operand.ripRelative;
+const isPlain = (operand: Operand): boolean => operand.kind === 'memory' && operand.base < 0 && operand.index < 0;
+
+/** A segment override that changes something. */
+const overridden = (operand: MemoryOperand): boolean =>
+  operand.segmentOverridden && operand.segment !== (operand.base === 4 || operand.base === 5 ? SS : DS);
 
 function printOperand(operand: Operand, i: Instruction, next: bigint, symbol?: Symbols): string {
   switch (operand.kind) {
@@ -51,23 +55,20 @@ function printOperand(operand: Operand, i: Instruction, next: bigint, symbol?: S
     }
     case 'memory': {
       const size = SIZE_NAMES[operand.size] ? `${SIZE_NAMES[operand.size]} ptr ` : '';
-      const segment = operand.segmentOverridden ? `${SEGMENT_REGISTERS[operand.segment]}:` : '';
+      const segment = overridden(operand) ? `${SEGMENT_REGISTERS[operand.segment]}:` : '';
       return `${size}${segment}[${printAddress(operand, i, next, symbol)}]`;
     }
   }
 }
 
 function printAddress(operand: MemoryOperand, i: Instruction, next: bigint, symbol?: Symbols): string {
-  const displacement = s(operand.addressSize, operand.displacement);
-  const tail = displacement === 0n ? '' : displacement < 0n ? `-${hex(-displacement)}` : `+${hex(displacement)}`;
   if (operand.ripRelative) {
-    if (operand.addressSize === 32) return `eip${tail}`;
-    const target = u(64, next + displacement);
+    const target = u(operand.addressSize, next + operand.displacement);
     // Brackets without registers mean relative in 64-bit mode, except beside FS and GS, which have bases.
-    return `${operand.segmentOverridden ? 'rel ' : ''}${symbol?.(target) ?? hex(target)}`;
+    return `${overridden(operand) ? 'rel ' : ''}${symbol?.(target) ?? hex(target)}`;
   }
   if (isPlain(operand)) {
-    const relativeOtherwise = i.mode === 64 && !operand.segmentOverridden;
+    const relativeOtherwise = i.mode === 64 && !overridden(operand);
     return `${relativeOtherwise ? 'abs ' : ''}${symbol?.(operand.displacement) ?? hex(operand.displacement)}`;
   }
   const terms: string[] = [];
@@ -77,5 +78,7 @@ function printAddress(operand: MemoryOperand, i: Instruction, next: bigint, symb
     const factor = operand.scale === 1 && operand.base >= 0 ? '' : `*${operand.scale}`;
     terms.push(gprName(operand.index, operand.addressSize) + (operand.addressSize === 16 ? '' : factor));
   }
+  const displacement = s(operand.addressSize, operand.displacement);
+  const tail = displacement === 0n ? '' : displacement < 0n ? hex(displacement) : `+${hex(displacement)}`;
   return `${terms.join('+')}${tail}`;
 }

@@ -30,7 +30,7 @@ const shift = (mnemonic: string, digit: number, title: string, aliases: string[]
   forms: forms(digit),
   operation(x, i) {
     const count = countOf(x, i);
-    const { result, carry, overflow, carryUndefined } = operate(i.size, x.read(i.operands[0]!), count);
+    const { result, carry, overflow, carryUndefined } = operate(i.size, x.readToModify(i.operands[0]!), count);
     x.write(i.operands[0]!, result);
     // A count of 0 changes no flag.
     const changed = count === 0 ? 0 : CF | PF | ZF | SF | (count === 1 ? OF : 0);
@@ -46,7 +46,7 @@ const rotate = (mnemonic: string, digit: number, title: string, operate: (n: num
   forms: forms(digit),
   operation(x, i) {
     const count = countOf(x, i);
-    const { result, carry, overflow } = operate(i.size, x.read(i.operands[0]!), count % i.size);
+    const { result, carry, overflow } = operate(i.size, x.readToModify(i.operands[0]!), count % i.size);
     x.write(i.operands[0]!, result);
     x.setFlags(count === 0 ? 0 : CF | (count === 1 ? OF : 0), (carry ? CF : 0) | (overflow ? OF : 0));
     x.undefineFlags(count > 1 ? OF : 0);

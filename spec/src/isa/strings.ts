@@ -66,4 +66,5 @@ const direction = (mnemonic: string, opcode: string, value: number): Instruction
   source: sdm(value ? '2B' : '2A', mnemonic === 'STD' ? '4.3, STD' : '3.2, CLD'),
 });
 
-export const STRINGS: readonly InstructionDefinition[] = [...MOVS, ...STOS, direction('CLD', 'FC', 0), direction('STD', 'FD', DF)];
+export const STRINGS: readonly InstructionDefinition[] =
+  [...MOVS, ...STOS, direction('CLD', 'FC', 0), direction('STD', 'FD', DF)];

@@ -21,7 +21,7 @@ const NOP = instruction({
 const PAUSE = instruction({
   mnemonic: 'PAUSE',
   title: 'Spin loop hint',
-  forms: ['F3 90'],
+  forms: ['F3 90 | | b0'],
   operation() {},
   source: sdm('2B', '4.3, PAUSE'),
 });
@@ -167,7 +167,7 @@ const WRMSR = instruction({
   cpuid: 'MSR',
   operation(x) {
     const [msr, offset] = msrOffset(x, 'WRMSR');
-    const value = (u(32, x.state.gpr[RDX]!) << 32n) | u(32, x.state.gpr[RAX]!);
+    const value = u(64, x.state.gpr[RDX]! << 32n) | u(32, x.state.gpr[RAX]!);
     if (CANONICAL_MSRS.has(msr) && !isCanonical(value, x.cpu.linearAddressBits)) x.fault('#GP', `${hex(value)} is not canonical`, 0);
     if (msr === 0xc000_0080) checkEfer(x, value);
     x.state.setQuad(offset, value);

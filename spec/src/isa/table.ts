@@ -14,15 +14,18 @@ import { type Form, type OpcodeMap, parseForm } from './form.ts';
 import type { InstructionDefinition } from './instruction.ts';
 
 export const INSTRUCTIONS: readonly InstructionDefinition[] = [
-  ...DATA_TRANSFER, ...ARITHMETIC, ...LOGIC, ...SHIFTS, ...CONTROL_TRANSFER, ...STRINGS, ...SYSTEM, ...X87, ...SSE, ...XSAVE,
+  ...DATA_TRANSFER, ...ARITHMETIC, ...LOGIC, ...SHIFTS, ...CONTROL_TRANSFER, ...STRINGS, ...SYSTEM,
+  ...X87, ...SSE, ...XSAVE,
 ];
 
 /** Every encoding of every instruction. */
-export const FORMS: readonly Form[] = INSTRUCTIONS.flatMap((definition) => definition.forms.map((text) => parseForm(text, definition)));
+export const FORMS: readonly Form[] = INSTRUCTIONS.flatMap((definition) =>
+  definition.forms.map((text) => parseForm(text, definition)));
 
 /** More particular encodings first: a whole ModRM byte, a mandatory prefix, REX.W, a digit. */
 const rank = (form: Form): number =>
-  (form.modrmByte === undefined ? 8 : 0) + (form.prefix === undefined ? 4 : 0) + (form.rexW ? 0 : 2) + (form.registerInOpcode ? 1 : 0);
+  (form.modrmByte === undefined ? 8 : 0) + (form.prefix === undefined ? 4 : 0)
+  + (form.rexW ? 0 : 2) + (form.registerInOpcode ? 1 : 0);
 
 const byOpcode = new Map<string, Form[]>();
 const byMnemonic = new Map<string, Form[]>();
@@ -45,5 +48,6 @@ export const MNEMONICS: readonly string[] = [...byMnemonic.keys()];
 
 /** One-byte opcodes that 64-bit mode gave up. SDM vol. 2D, table A-2, superscript i64. */
 export const INVALID_IN_64BIT: ReadonlySet<number> = new Set([
-  0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x60, 0x61, 0x82, 0x9a, 0xce, 0xd4, 0xd5, 0xd6, 0xea,
+  0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37, 0x3f,
+  0x60, 0x61, 0x82, 0x9a, 0xce, 0xd4, 0xd5, 0xd6, 0xea,
 ]);

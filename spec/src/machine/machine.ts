@@ -10,7 +10,7 @@ import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import { CS, OFFSET } from '../state/fields.ts';
 import { Fault, Unmodelled } from '../state/outcomes.ts';
-import { type FieldDifference, State, differences } from '../state/state.ts';
+import { type FieldDifference, type State, differences } from '../state/state.ts';
 import { kernelState } from './initial.ts';
 import { Memory, type MemoryDifference, type MemorySnapshot, memoryDifferences } from './memory.ts';
 
@@ -88,9 +88,7 @@ export class Machine {
   decodeAt(address: bigint): Instruction {
     const mode = this.mode;
     if (mode === 16) throw new Unmodelled('execution in a 16-bit code segment');
-    const page = this.memory.page(address);
-    const offset = Number(address & 0xfffn);
-    const cached = page?.decoded?.[offset];
+    const cached = this.memory.decodedAt(address);
     if (cached && cached.mode === mode) return cached;
     const limit = mode === 64 ? undefined : this.state.limit(CS);
     const i = decode((n) => {
@@ -103,7 +101,7 @@ export class Machine {
     }, mode);
     const { cpuid, mnemonic } = i.definition;
     if (cpuid && !this.cpu.features.has(cpuid)) throw new Fault('#UD', `${this.cpu.name} has no ${mnemonic} (CPUID: ${cpuid})`);
-    if (page && offset + i.length <= 4096) (page.decoded ??= new Array<Instruction | undefined>(4096))[offset] = i;
+    this.memory.rememberDecoded(address, i);
     return i;
   }
 
@@ -119,7 +117,7 @@ export class Machine {
     try {
       i = this.decodeAt(ip);
       execution.ip = ip;
-      execution.next = u(i.mode === 64 ? 64 : 32, ip + BigInt(i.length));
+      execution.next = i.mode === 64 ? u(64, ip + i.advance) : u(32, ip + i.advance);
       i.operation(execution, i);
     } catch (error) {
       if (error instanceof Fault) {

@@ -57,7 +57,9 @@ function forget(page: Page, offset: number, length: number): void {
 
 export class Memory implements MemoryPort {
   readonly pages = new Map<number, Page>();
+  /** The pages looked up last: instructions and data alternate, so each has its own. */
   #last: Page | undefined;
+  #lastCode: Page | undefined;
   #journal: JournalEntry[] | undefined;
 
   /** Makes the pages of `bytes` bytes at `linear` present, filled with zeros; those that are there stay. */
@@ -78,6 +80,22 @@ export class Memory implements MemoryPort {
     const page = this.pages.get(number);
     if (page) this.#last = page;
     return page;
+  }
+
+  /** The instruction that was decoded at `linear`, unless a write has overlapped it since. */
+  decodedAt(linear: bigint): Instruction | undefined {
+    address64[0] = linear;
+    const low = address32[0]!;
+    const number = address32[1]! * 0x10_0000 + (low >>> 12);
+    if (this.#lastCode?.number !== number) this.#lastCode = this.pages.get(number);
+    return this.#lastCode?.decoded?.[low & 0xfff];
+  }
+
+  /** Remembers a decoded instruction; one that crosses into the next page is decoded anew each time. */
+  rememberDecoded(linear: bigint, instruction: Instruction): void {
+    const page = this.pages.get(pageNumber(linear));
+    const offset = pageOffset(linear);
+    if (page && offset + instruction.length <= PAGE) (page.decoded ??= new Array<Instruction | undefined>(PAGE))[offset] = instruction;
   }
 
   #present(linear: bigint, write: boolean): Page {
@@ -181,7 +199,7 @@ export class Memory implements MemoryPort {
 
   restore(snapshot: MemorySnapshot): void {
     for (const number of this.pages.keys()) if (!snapshot.has(number)) this.pages.delete(number);
-    this.#last = undefined;
+    this.#last = this.#lastCode = undefined;
     for (const [number, content] of snapshot) {
       this.map(BigInt(number) << 12n, PAGE);
       const page = this.pages.get(number)!;

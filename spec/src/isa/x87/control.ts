@@ -69,7 +69,7 @@ const FNSTSW = x87Instruction({
 const FNSTENV = x87Instruction({
   mnemonic: 'FNSTENV',
   title: 'Store x87 environment, without wait',
-  forms: ['D9 /6 | m'],
+  forms: ['D9 /6 | m14/28byte'],
   kind: 'no-wait control',
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
@@ -85,7 +85,7 @@ const FNSTENV = x87Instruction({
 const FLDENV = x87Instruction({
   mnemonic: 'FLDENV',
   title: 'Load x87 environment',
-  forms: ['D9 /4 | m'],
+  forms: ['D9 /4 | m14/28byte'],
   kind: 'control',
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
@@ -100,7 +100,7 @@ const FLDENV = x87Instruction({
 const FNSAVE = x87Instruction({
   mnemonic: 'FNSAVE',
   title: 'Store x87 state, without wait',
-  forms: ['DD /6 | m'],
+  forms: ['DD /6 | m94/108byte'],
   kind: 'no-wait control',
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
@@ -119,7 +119,7 @@ const FNSAVE = x87Instruction({
 const FRSTOR = x87Instruction({
   mnemonic: 'FRSTOR',
   title: 'Restore x87 state',
-  forms: ['DD /4 | m'],
+  forms: ['DD /4 | m94/108byte'],
   kind: 'control',
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;

@@ -5,7 +5,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand, RegisterOperand } from '../operand.ts';
-import { control, isEmpty, physical, pop, pushOutcome, setSt, signal, st, underflow, x87Instruction } from './unit.ts';
+import { FSW, control, isEmpty, physical, pop, pushOutcome, setSt, signal, st, underflow, x87Instruction } from './unit.ts';
 
 const exact = (value: bigint): Outcome => ({ written: true, value, flags: 0, c1: 0 });
 const memoryOf = (i: Instruction): MemoryOperand => i.operands[0] as MemoryOperand;
@@ -147,6 +147,8 @@ const FFREE = x87Instruction({
   kind: 'arithmetic',
   operation(x, i) {
     x.state.ftw &= ~(1 << physical(x.state, indexOf(i)));
+    // The manual leaves C0 to C3 undefined; Zen 4 clears C1 and keeps the others.
+    x.state.fsw &= ~FSW.C1;
   },
   source: sdm('2A', '3.2, FFREE'),
 });

@@ -42,7 +42,7 @@ export interface Header {
 }
 
 export const readHeader = (x: Execution, linear: bigint): Header => {
-  const bytes = x.memory.readBytes(linear + BigInt(HEADER_OFFSET), HEADER_BYTES);
+  const bytes = x.memory.readBytes(u(64, linear + BigInt(HEADER_OFFSET)), HEADER_BYTES);
   return { xstateBv: fromBytes(bytes, 0, 8), xcompBv: fromBytes(bytes, 8, 8), reservedLow: fromBytes(bytes, 16, 8), reserved: fromBytes(bytes, 16, 48) };
 };
 

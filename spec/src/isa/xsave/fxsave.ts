@@ -1,5 +1,6 @@
 /** FXSAVE and FXRSTOR. SDM vol. 2A, 3.2. */
 
+import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
@@ -25,7 +26,7 @@ const saving = (mnemonic: string, form: string): InstructionDefinition => instru
     const linear = area(x, i, true);
     x.memory.requireWritable(linear, LEGACY_BYTES);
     for (const { offset, bytes } of [...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), xmmPiece(x)]) {
-      x.memory.writeBytes(linear + BigInt(offset), bytes);
+      x.memory.writeBytes(u(64, linear + BigInt(offset)), bytes);
     }
   },
   source: sdm('2A', '3.2, FXSAVE'),

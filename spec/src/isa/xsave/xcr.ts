@@ -40,7 +40,7 @@ const XSETBV = instruction({
     requireOsxsave(x);
     x.requirePrivilege('XSETBV');
     const number = Number(u(32, x.state.gpr[1]!));
-    const value = (u(32, x.state.gpr[2]!) << 32n) | u(32, x.state.gpr[0]!);
+    const value = u(64, x.state.gpr[2]! << 32n) | u(32, x.state.gpr[0]!);
     if (number !== 0) x.fault('#GP', `there is no extended control register ${number}`, 0);
     if (!(value & 1n)) x.fault('#GP', 'XCR0[0] must be 1', 0);
     if ((value & 6n) === 4n) x.fault('#GP', 'XCR0[2] (AVX) needs XCR0[1] (SSE)', 0);

@@ -1,13 +1,13 @@
 /** XSAVE, XSAVEOPT and XRSTOR in the standard format, with the init and modified optimisations. SDM vol. 1, 13.7 to 13.9. */
 
-import { toBytes } from '../../numbers/bits.ts';
+import { toBytes, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 import { HEADER_OFFSET, SSE_OR_AVX, areaAddress, areaBytes, readHeader, requestedFeatures, requireEnabled } from './area.ts';
 import { COMPONENTS, xinuse } from './components.ts';
-import { checkedMxcsr, mxcsrPiece, wideForm } from './legacy-region.ts';
+import { type Piece, checkedMxcsr, mxcsrPiece, wideForm } from './legacy-region.ts';
 
 const selected = (mask: bigint, component: number): boolean => (mask & (1n << BigInt(component))) !== 0n;
 
@@ -25,6 +25,8 @@ function unmodified(x: Execution, linear: bigint): bigint {
   return matches ? ~state.xmodified : 0n;
 }
 
+const put = (x: Execution, linear: bigint, { offset, bytes }: Piece): void => x.memory.writeBytes(u(64, linear + BigInt(offset)), bytes);
+
 /** Stores the components of `stored`, MXCSR where SSE or AVX is requested, and XSTATE_BV; nothing else of the header. */
 function store(x: Execution, i: Instruction, optimised: boolean): void {
   requireEnabled(x);
@@ -36,10 +38,10 @@ function store(x: Execution, i: Instruction, optimised: boolean): void {
   const xstateBv = (readHeader(x, linear).xstateBv & ~rfbm) | (inUse & rfbm);
   for (const component of COMPONENTS) {
     const pieces = selected(stored, component.number) ? component.store(x, wideForm(x, i.rexW)) : [];
-    for (const { offset, bytes } of pieces) x.memory.writeBytes(linear + BigInt(offset), bytes);
+    pieces.forEach((piece) => put(x, linear, piece));
   }
-  if (rfbm & SSE_OR_AVX) x.memory.writeBytes(linear + BigInt(mxcsrPiece(x).offset), mxcsrPiece(x).bytes);
-  x.memory.writeBytes(linear + BigInt(HEADER_OFFSET), toBytes(xstateBv, 8));
+  if (rfbm & SSE_OR_AVX) put(x, linear, mxcsrPiece(x));
+  put(x, linear, { offset: HEADER_OFFSET, bytes: toBytes(xstateBv, 8) });
 }
 
 const saving = (mnemonic: string, form: string, optimised: boolean): InstructionDefinition => instruction({

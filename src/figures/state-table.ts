@@ -1,0 +1,27 @@
+import type { FieldValue } from 'hidden-state';
+import { type Html, html } from './html.ts';
+import { hex } from './values.ts';
+
+export interface StateTableData {
+  /** States side by side; every other one is compared with the first. */
+  columns: string[];
+  rows: { name: string; width?: number; values: (FieldValue | string)[] }[];
+}
+
+const print = (value: FieldValue | string | undefined, width: number): string =>
+  value === undefined ? '' : typeof value === 'string' ? value : hex(value, width);
+
+const cell = (text: string, first: string): Html => text === first
+  ? html`<td><code>${text}</code></td>`
+  : html`<td class="differs"><b aria-hidden="true">≠</b><span class="hush">differs: </span><code>${text}</code></td>`;
+
+/** RESET, INIT, FNINIT and the like beside each other, what differs from the first lit. */
+export function stateTable({ columns, rows }: StateTableData, options: { caption?: string }): Html {
+  return html`${options.caption && html`<p class="caption">${options.caption}</p>`}
+<div class="scroll" tabindex="0" role="group" aria-label="${options.caption || 'States'}"><table class="state-table">
+<thead><tr><th scope="col">Field</th>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>${rows.map(
+    ({ name, width = 32, values }) => html`<tr><th scope="row"><code>${name}</code></th>${
+      values.map((value) => cell(print(value, width), print(values[0], width)))}</tr>`,
+  )}</tbody></table></div>`;
+}

@@ -1,0 +1,50 @@
+/**
+ * Where this project and iced-x86 differ on purpose: what, who is right, and why.
+ *
+ * Three more are built into what the two are asked: ES, CS, SS and DS prefixes in 64-bit mode are ignored (SDM vol. 1,
+ * 3.3.7), while iced keeps them so that the bytes can be encoded again (`theirSegment` in iced.ts); the size of a
+ * memory operand that our table leaves to the instruction (LEA, XSAVE) is not compared; near branches with 66 in
+ * 64-bit mode are Intel's, which ignore it, not AMD's, which are 16 bits wide.
+ */
+
+export interface Difference {
+  readonly name: string;
+  readonly right: 'ours' | 'theirs' | 'both';
+  readonly why: string;
+  /** Both sides' lines (see iced.ts) are brought to common words before they are compared. */
+  readonly ours: (line: string) => string;
+  readonly theirs: (line: string) => string;
+  /** Bytes in 64-bit mode on which the two differ. */
+  readonly example: readonly number[];
+}
+
+const same = (line: string): string => line;
+
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    name: 'MOV to a segment register names its source as 16 bits',
+    right: 'both',
+    why: 'The SDM lists r/m16 and only 16 bits are used (vol. 2B, MOV); iced names the register by operand size.',
+    ours: same,
+    theirs: (line) => line.replace(/( 8E: ..), (?:[er]([a-z]{2})|(r\d+)d?)$/, (_, start, plain, numbered) =>
+      `${start}, ${plain ?? `${numbered}w`}`),
+    example: [0x8e, 0xd8],
+  },
+  {
+    name: 'FLDENV, FNSTENV, FRSTOR and FNSAVE have an operand size of 64 with REX.W',
+    right: 'both',
+    why: 'REX.W leaves the 32-bit image in place (vol. 1, 8.1.10); the decoded size is kept, iced gives the image’s.',
+    ours: (line) => line.replace(/o64 (D[9D] \/[46]:)/, 'o32 $1'),
+    theirs: same,
+    example: [0x48, 0xd9, 0x20],
+  },
+  {
+    name: 'F3 before XCHG R8, rAX',
+    right: 'ours',
+    why: 'REX.B makes 90 an exchange whatever the prefix: seen on an AMD processor; QEMU and LLVM agree. '
+      + 'iced, like XED and binutils, reads PAUSE.',
+    ours: (line) => line.replace(/ xchg 90\+r: r8[dw]?, [er]?ax$/, ' pause F3 90: '),
+    theirs: same,
+    example: [0xf3, 0x49, 0x90],
+  },
+];

@@ -1,0 +1,27 @@
+/**
+ * Encodings of our instructions that another table has and ours does not, with the reason. Decoding one is
+ * Unmodelled.
+ */
+export interface LeftOut {
+  /** Names of iced's codes. */
+  readonly codes: RegExp;
+  readonly why: string;
+}
+
+export const LEFT_OUT: readonly LeftOut[] = [
+  {
+    codes: /^(Call|Jmp)_(m16(16|32|64)|ptr16(16|32))$/,
+    why: 'Far transfers go through descriptors: segment loads, call gates and task switches are not modelled.',
+  },
+  {
+    codes: /^(Push|Pop)[wdq]_[C-GS]S$/,
+    why: 'POP loads a segment register from a descriptor, which is not modelled; PUSH comes with it.',
+  },
+  { codes: /^Mov_(dr_r|r\d\d_dr)/, why: 'Debug registers are not modelled: nothing would break on them.' },
+  { codes: /^Movsd_xmm/, why: 'Scalar SSE2 arithmetic is not modelled; this MOVSD is not the string instruction.' },
+  { codes: /^Pxor_mm_/, why: 'MMX arithmetic is not modelled.' },
+  {
+    codes: /^(Fstp_sti_DFD[08]|Fxch_st0_sti_D[DF]C8|Test_rm(8|16|32|64)_imm(8|16|32)_F[67]r1)$/,
+    why: 'A second encoding that processors take and the SDM does not list (vol. 2D, tables A-6 and A-9 to A-22).',
+  },
+];

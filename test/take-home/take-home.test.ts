@@ -1,0 +1,94 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { copyText } from '../../src/doctest/copy.ts';
+import { inspectPage } from '../../src/doctest/page.ts';
+import { listPages, readSource } from '../../src/doctest/pages.ts';
+import type { Block } from '../../src/doctest/types.ts';
+import { Project } from './project.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const pages = listPages(root, 'content').map((file) => inspectPage(file, readSource(root, file), { root }).page);
+
+/** Every block of every page, with the file that a reader makes of what the copy button yields. */
+const copies = pages.flatMap((page) =>
+  page.blocks.map((block) => ({
+    block,
+    path: `copied/${page.file.replace(/^content\/|\.mdx$/g, '').replaceAll('/', '-')}-${block.id}.test.ts`,
+    text: copyText(block, page),
+  })),
+);
+
+const project = new Project();
+
+beforeAll(async () => {
+  await project.install();
+  for (const { path, text } of copies) project.write(path, text);
+}, 60_000);
+afterAll(() => project.remove());
+
+describe('the packed engine', () => {
+  const manifest = (): Record<string, unknown> => JSON.parse(readFileSync(join(project.engine, 'package.json'), 'utf8'));
+
+  test('holds what it needs', () => {
+    const names = ['package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'src/index.ts'];
+    expect(names.filter((name) => !existsSync(join(project.engine, name)))).toEqual([]);
+  });
+
+  test('publint has nothing to say', async () => {
+    const { messages } = await publint({ pkgDir: project.engine, strict: true });
+    expect(messages.map((message) => formatMessage(message, manifest()))).toEqual([]);
+  });
+
+  test('runs the example of its README in plain Node', async () => {
+    const [, example] = /```ts\n([^]*?)```/.exec(readFileSync(join(project.engine, 'README.md'), 'utf8')) ?? [];
+    project.write('example.mjs', example!);
+    const { code, output } = await project.node(['example.mjs']);
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/^false\n\{[^]*field: /) });
+  }, 30_000);
+});
+
+describe('every block of every page, as copied', () => {
+  test('there are some', () => {
+    expect(copies.length).toBeGreaterThan(0);
+    expect(new Set(copies.map(({ path }) => path)).size).toBe(copies.length);
+  });
+
+  test('passes the type check, or fails it as it says', async () => {
+    const options = { strict: true, module: 'nodenext', target: 'es2024', noEmit: true, skipLibCheck: true, types: [] };
+    project.write('tsconfig.json', JSON.stringify({ compilerOptions: options, include: ['copied'] }));
+    const { output } = await project.node(['node_modules/typescript/bin/tsc', '--pretty', 'false']);
+    const errors = output.split('\n').filter((line) => /: error TS/.test(line));
+    const expected = (block: Block): string | undefined => block.attributes.error;
+    const wrong = errors.filter((line) => !copies.some(({ path, block }) => line.startsWith(path) && line.includes(` ${expected(block)}:`)));
+    expect(wrong).toEqual([]);
+    const silent = copies.filter(({ path, block }) => expected(block) && !errors.some((line) => line.startsWith(path)));
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  }, 60_000);
+
+  test('runs with vitest, without any configuration', async () => {
+    const args = ['run', '--reporter=json', '--outputFile=report.json'];
+    const { output } = await project.node(['node_modules/vitest/vitest.mjs', ...args]);
+    expect(existsSync(join(project.folder, 'report.json')), output).toBe(true);
+    const report: Report = JSON.parse(readFileSync(join(project.folder, 'report.json'), 'utf8'));
+    const results = report.testResults.flatMap(({ name, assertionResults, message }) =>
+      assertionResults.length === 0
+        ? [`${name}: ${message}`]
+        : assertionResults.map(({ status, failureMessages }) => `${name.split('/').at(-1)}: ${failureMessages[0] ?? status}`),
+    );
+    expect(results.toSorted()).toEqual(copies.map(({ path, block }) => `${path.split('/').at(-1)}: ${outcome(block)}`).toSorted());
+  }, 120_000);
+});
+
+/** What is asked of `Report` here of what vitest's JSON reporter writes. */
+interface Report {
+  testResults: { name: string; message: string; assertionResults: { status: string; failureMessages: string[] }[] }[];
+}
+
+function outcome({ attributes }: Block): 'passed' | 'skipped' {
+  const notRun = attributes.skip !== undefined || attributes.error !== undefined || attributes['compile-only'];
+  return notRun ? 'skipped' : 'passed';
+}
