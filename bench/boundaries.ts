@@ -1,5 +1,5 @@
 import { assemble, cpus, explore, type ExploreOptions, type Program, xen } from 'hidden-state';
-import { Exploration } from '../spec/src/explore/explore.ts';
+import { Exploration } from '../spec/src/explore/exploration.ts';
 import { digits, median, seconds, type Section } from './table.ts';
 
 const RUNS = 3;
