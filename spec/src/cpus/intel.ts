@@ -14,6 +14,7 @@ const sources = {
   pointers: sdm('1', '8.1.8'),
   canonicalFdp: measured('a Sapphire Rapids class Xeon', '2026-11', 'FXRSTOR64 keeps all 64 bits of FDP and sign-extends FIP from bit 56'),
   xinuse: measured('a Sapphire Rapids class Xeon', '2026-11', 'FNOP and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it'),
+  stackDetails: inferred('Zen 4, measured: FFREE clears C1, FLD of an empty register onto a full stack is an underflow, FWAIT marks x87 state modified, FXSAVE does not, LDMXCSR does not mark SSE state'),
 };
 
 const ivyBridgeFeatures: readonly Feature[] = [
