@@ -31,13 +31,15 @@ export const image = (seed: number): Uint8Array => {
 /** What a user-mode program cannot run, or what has its own tests. */
 const OTHER_CPUID: ReadonlySet<string> = new Set(['FPU', 'MMX', 'FXSR', 'SSE', 'SSE2', 'XSAVE', 'XSAVEOPT', 'MSR']);
 /** INT3 is a trap: the processor reports the address behind it. CPUID and the stop of HLT have tests of their own. */
-const OTHER_MNEMONICS: ReadonlySet<string> = new Set(['HLT', 'INT3', 'CPUID']);
+const OTHER_MNEMONICS: ReadonlySet<string> = new Set([
+  'HLT', 'INT3', 'CPUID', 'CLTS', 'CLI', 'STI', 'LGDT', 'LIDT', 'SGDT', 'SIDT', 'LLDT', 'SLDT', 'SMSW', 'LMSW',
+]);
 
 export const integerForms: readonly Form[] = FORMS.filter((form) =>
   !OTHER_CPUID.has(form.definition.cpuid ?? '') && !OTHER_MNEMONICS.has(form.definition.mnemonic)
   && !form.operands.some((operand) => operand.file === 'control' || operand.file === 'debug')
-  // Loading a segment register reads a descriptor table.
-  && form.operands[0]?.file !== 'segment');
+  // Loading a segment register reads a descriptor table, and so does a far jump.
+  && form.operands[0]?.file !== 'segment' && form.operands[0]?.place !== 'far');
 
 const available = (form: Form, mode: 32 | 64): boolean => form.only !== (mode === 64 ? 'legacy' : '64') && !(mode === 32 && form.rexW);
 

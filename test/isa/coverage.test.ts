@@ -39,9 +39,10 @@ test.for(MODES)('another table lists for our instructions in %s-bit mode only wh
       const found = outcome(bytes, mode, code);
       const oracle = new Oracle(bytes, mode);
       const theirs = oracle.at(0);
-      // POP CS was an 8086 instruction: they encode it and do not decode it.
       const read = theirs === undefined ? code : factsOf(oracle.instruction.code);
       oracle.free();
+      // POP CS was an 8086 instruction: they encode it and do not decode it; 0F begins another map since.
+      if (code.name === 'Popw_CS') continue;
       const same = 'line' in found && theirs !== undefined && agree(found.line, theirs);
       if (same) alike++;
       if (leftOut(read) ? !('unmodelled' in found) : !same) {

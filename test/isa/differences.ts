@@ -22,12 +22,12 @@ const same = (line: string): string => line;
 
 export const DIFFERENCES: readonly Difference[] = [
   {
-    name: 'MOV to a segment register names its source as 16 bits',
+    name: 'MOV to a segment register, LLDT and LMSW name their source as 16 bits',
     right: 'both',
-    why: 'The SDM lists r/m16 and only 16 bits are used (vol. 2B, MOV); iced names the register by operand size.',
+    why: 'The SDM lists r/m16 and only 16 bits are used (vol. 2, MOV, LLDT, LMSW); iced names the register by operand size.',
     ours: same,
-    theirs: (line) => line.replace(/( 8E: ..), (?:[er]([a-z]{2})|(r\d+)d?)$/, (_, start, plain, numbered) =>
-      `${start}, ${plain ?? `${numbered}w`}`),
+    theirs: (line) => line.replace(/( 8E: ..,|lldt .*:|lmsw .*:) (?:[er]([a-z]{2})|(r\d+)d?)$/, (_, start, plain, numbered) =>
+      `${start} ${plain ?? `${numbered}w`}`),
     example: [0x8e, 0xd8],
   },
   {

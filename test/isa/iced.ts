@@ -142,6 +142,8 @@ function theirOperand(i: Theirs, n: number, mode: Mode): string {
   const bits = IMMEDIATE_BITS[kind];
   if (bits !== undefined) return hex(u(bits, i.immediate(n)));
   if (NEAR_BRANCHES.includes(kind)) return hex(i.nearBranchTarget);
+  if (kind === OpKind.FarBranch16) return `${hex(i.farBranchSelector)}:${hex(i.farBranch16)}`;
+  if (kind === OpKind.FarBranch32) return `${hex(i.farBranchSelector)}:${hex(i.farBranch32)}`;
   if (kind === OpKind.Memory) return theirMemory(i, mode);
   const pointer = STRING_OPERANDS[kind];
   if (pointer === undefined) return OpKind[kind]!;
@@ -208,6 +210,7 @@ function ourOperand(operand: Operand, i: Instruction): string {
       const bits = i.mode === 64 ? 64 : i.size === 16 ? 16 : 32;
       return hex(u(bits, ADDRESS[i.mode] + BigInt(i.length) + operand.displacement));
     }
+    case 'far': return `${hex(operand.selector)}:${hex(operand.offset)}`;
     case 'memory': return ourMemory(operand, i);
   }
 }

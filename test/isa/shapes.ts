@@ -116,6 +116,9 @@ function operandsOf(form: Form, operand: OperandForm, mode: Mode, size: number):
     case 'relative':
       return [...new Set(VALUES.map((value) => u(64, s(bits, value))))].map((displacement) =>
         ({ kind: 'relative', displacement, size: bits }));
+    case 'far':
+      return VALUES.flatMap((value) => [0, 8, 0xffff].map((selector) =>
+        ({ kind: 'far', selector, offset: u(bits, value), size: bits })));
     case 'offset': {
       const addressSizes: AddressSize[] = mode === 64 ? [64, 32] : [32, 16];
       const direct = (addressSize: AddressSize, displacement: bigint, segment: number): MemoryOperand => ({

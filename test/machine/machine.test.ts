@@ -221,9 +221,8 @@ describe('segment and address checks', () => {
 describe('what is not modelled says so', () => {
   test.each([
     ['TF', 'nop', (m: Machine) => { m.state.rflags |= 0x100; }, /single-step/],
-    ['16-bit code', 'nop', (m: Machine) => { m.state.setSegment(CS, { selector: 8, base: 0n, limit: 0xffff, attributes: 0x009b }); }, /16-bit/],
     ['CR3', 'mov cr3, rax', () => {}, /CR3/], ['CR0.PG', 'mov cr0, rax', (m: Machine) => { m.state.gpr[0] = 1n; }, /CR0/],
-    ['a segment register', 'mov ds, ax', () => {}, /segment register/], ['an MSR', 'rdmsr', (m: Machine) => { m.state.gpr[1] = 0x1234n; }, /MSR/],
+    ['an LDT in long mode', 'lldt ax', () => {}, /LLDT/], ['an MSR', 'rdmsr', (m: Machine) => { m.state.gpr[1] = 0x1234n; }, /MSR/],
     ['an opcode', 'db 0Fh, 0Ch', () => {}, /0F 0C|opcode/],
   ] as const)('%s', (_, code, prepare, message) => {
     const machine = machineOf(asm64`${code}`);

@@ -36,7 +36,19 @@ export function parseOperand(cursor: Cursor, mode: Mode, lookup: Lookup, address
   }
   const sum = parseSum(cursor, lookup);
   if (sum.registers.length) throw new TokenError('arithmetic with registers belongs in brackets', column);
+  if (cursor.take(':')) return parseFar(cursor, { selector: sum.constant, size: size ?? 0, column }, lookup);
   return { operand: { kind: 'immediate', value: sum.constant, size: size ?? 0 }, address: sum.constant, column };
+}
+
+/** The offset of `selector:offset`; `dword 8:start` gives the offset 32 bits whatever the code's own size. */
+function parseFar(
+  cursor: Cursor, far: { selector: bigint; size: number; column: number }, lookup: Lookup,
+): Parsed {
+  const { selector, size, column } = far;
+  if (selector < 0n || selector > 0xffffn) throw new TokenError(`a selector has 16 bits, not ${selector}`, column);
+  const offset = parseSum(cursor, lookup);
+  if (offset.registers.length) throw new TokenError('the offset of a far pointer is a number', column);
+  return { operand: { kind: 'far', selector: Number(selector), offset: offset.constant, size }, address: undefined, column };
 }
 
 /** `dword` or `dword ptr`. */

@@ -56,8 +56,8 @@ export function select(line: Line, mode: Mode, address: bigint, atLeast: number)
 function possibleSizes(form: Form, mode: Mode, { prefixes, operands }: Line): readonly number[] {
   const sizes = operandSizes(form, mode);
   if (prefixes.operandSize !== undefined) return sizes.filter((size) => size === prefixes.operandSize);
-  const said = form.operands.some(({ size, place }) => typeof size === 'string' && !/immediate|relative/.test(place));
-  const written = operands.some(({ operand }) => operand.kind === 'immediate' && operand.size > 0);
+  const said = form.operands.some(({ size, place }) => typeof size === 'string' && !/immediate|relative|far/.test(place));
+  const written = operands.some(({ operand }) => (operand.kind === 'immediate' || operand.kind === 'far') && operand.size > 0);
   return said || written ? sizes : sizes.slice(0, 1);
 }
 
@@ -187,6 +187,7 @@ function name(operand: Operand): string {
   switch (operand.kind) {
     case 'register': return operand.file === 'gpr' ? `a ${operand.size}-bit register` : `a register of ${operand.file}`;
     case 'memory': return operand.size ? `${SIZE_NAMES[operand.size]} ptr memory` : 'memory';
+    case 'far': return `the far pointer ${hex(operand.selector)}:${hex(operand.offset)}`;
     default: return `the number ${hex(operand.kind === 'immediate' ? operand.value : operand.displacement)}`;
   }
 }

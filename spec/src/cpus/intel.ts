@@ -11,6 +11,7 @@ const x87: X87Behaviour = {
 
 const sources = {
   fopUpdate: sdm('1', '8.1.9'),
+  nullSelector: inferred('common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open'),
   pointers: sdm('1', '8.1.8'),
   canonicalFdp: measured('a Sapphire Rapids class Xeon', '2026-11', 'FXRSTOR64 keeps all 64 bits of FDP and sign-extends FIP from bit 56'),
   xinuse: measured('a Sapphire Rapids class Xeon', '2026-11', 'FNOP and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it'),
@@ -24,7 +25,7 @@ const ivyBridgeFeatures: readonly Feature[] = [
 /** The last client generation that keeps FCS and FDS. */
 export const ivyBridge: CpuProfile = cpuProfile({
   id: 'ivyBridge', name: 'Ivy Bridge', vendor: 'GenuineIntel', year: 2012, signature: 0x0003_06a9,
-  features: ivyBridgeFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36, x87, xinuse: 'tracked', mxcsrMask: 0xffff,
+  features: ivyBridgeFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff,
   sources: { ...sources, FPCSDS: inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and Haswell has it is from memory') },
 });
 
@@ -33,7 +34,7 @@ const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MO
 /** CPUID.7.0:EBX[13] = 1: FCS and FDS are deprecated and always stored as 0. */
 export const haswell: CpuProfile = cpuProfile({
   id: 'haswell', name: 'Haswell', vendor: 'GenuineIntel', year: 2013, signature: 0x0003_06c3,
-  features: haswellFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39, x87, xinuse: 'tracked', mxcsrMask: 0xffff,
+  features: haswellFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff,
   sources: { ...sources, FPCSDS: ivyBridge.sources.FPCSDS! },
 });
 
@@ -41,6 +42,6 @@ export const haswell: CpuProfile = cpuProfile({
 export const sapphireRapids: CpuProfile = cpuProfile({
   id: 'sapphireRapids', name: 'Sapphire Rapids', vendor: 'GenuineIntel', year: 2023, signature: 0x0008_06f8,
   features: [...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES'],
-  xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', mxcsrMask: 0xffff,
+  xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff,
   sources: { ...sources, FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0') },
 });

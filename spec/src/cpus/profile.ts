@@ -35,6 +35,8 @@ export interface CpuProfile {
    * the write of a register until a zeroing idiom (XMM) or until FNCLEX, FNINIT or a load of the environment (x87).
    */
   readonly xinuse: 'tracked' | 'by value';
+  /** What a null selector does to the hidden base and limit of DS, ES, FS or GS. */
+  readonly nullSelector: 'clears base and limit' | 'keeps base and limit';
   /** Bits of MXCSR that may be set: what FXSAVE stores as MXCSR_MASK. */
   readonly mxcsrMask: number;
   /** Where each of these facts is from. */

@@ -30,18 +30,6 @@ const MOV_FROM_SEGMENT = instruction({
   source: sdm('2B', '4.3, MOV'),
 });
 
-const MOV_TO_SEGMENT = instruction({
-  mnemonic: 'MOV',
-  title: 'Move to a segment register',
-  forms: ['8E /r | Sreg, rm16', '8E /r | Sreg, m16'],
-  operation(x, i) {
-    const target = i.operands[0]!;
-    if (target.kind === 'register' && target.index === 1) x.fault('#UD', 'CS cannot be loaded by MOV');
-    x.unmodelled('loading a segment register from a descriptor table (MOV to a segment register)');
-  },
-  source: sdm('2B', '4.3, MOV'),
-});
-
 const MOVZX = instruction({
   mnemonic: 'MOVZX',
   title: 'Move with zero extension',
@@ -134,5 +122,5 @@ const CMOV = CONDITIONS.map((condition, code) => instruction({
 }));
 
 export const DATA_TRANSFER: readonly InstructionDefinition[] = [
-  MOV, MOV_FROM_SEGMENT, MOV_TO_SEGMENT, MOVZX, MOVSX8, MOVSX16, MOVSXD, LEA, XCHG, PUSH, POP, ...CMOV,
+  MOV, MOV_FROM_SEGMENT, MOVZX, MOVSX8, MOVSX16, MOVSXD, LEA, XCHG, PUSH, POP, ...CMOV,
 ];

@@ -207,6 +207,8 @@ function operandValue(
       const width = form.signed ? context.size : size;
       return { kind: 'immediate', value: u(width, form.signed ? s(size, immediate) : immediate), size: width };
     }
+    case 'far':
+      return { kind: 'far', selector: Number(immediate >> BigInt(size)), offset: u(size, immediate), size };
     case 'relative': return { kind: 'relative', displacement: u(64, s(size, immediate)), size };
     case 'implicit':
       if (form.file === 'none') return { kind: 'immediate', value: BigInt(form.value), size };
@@ -284,6 +286,7 @@ export function immediateBytes(form: Form, size: number, addressSize: number): n
     case 'v': return size / 8;
     case 'z': return Math.min(size, 32) / 8;
     case 'moffs': return addressSize / 8;
+    case 'far': return Math.min(size, 32) / 8 + 2;
     default: return form.immediate;
   }
 }

@@ -48,6 +48,8 @@ export function accepts(form: OperandForm, operand: Operand, size: number): bool
     case 'immediate':
       if (form.place === 'implicit') return form.file === 'none' && operand.value === BigInt(form.value);
       return form.place === 'immediate' && fits(operand.value, bits, form.signed ? size : bits);
+    case 'far':
+      return form.place === 'far' && (operand.size === 0 || operand.size === bits) && fits(operand.offset, bits, bits);
     case 'relative':
       return form.place === 'relative' && fits(s(64, operand.displacement), bits, 64);
   }
@@ -130,6 +132,11 @@ function place(parts: Parts, form: OperandForm, operand: Operand, encoding: Enco
       parts.modrm! |= bytes.modrm;
       parts.rex |= bytes.rex;
       parts.tail = bytes.tail;
+      return undefined;
+    }
+    case 'far': {
+      const bytes = Math.min(size, 32) / 8;
+      parts.immediate = [...little(operand.offset, bytes), ...little(BigInt(operand.selector), 2)];
       return undefined;
     }
     case 'immediate':

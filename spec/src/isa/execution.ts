@@ -8,6 +8,7 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import { Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
+import { VM } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
 
@@ -46,13 +47,25 @@ export class Execution {
     return attributes & ATTRIBUTE.big ? 32 : 16;
   }
 
-  /** Current privilege level: the DPL of SS. SDM vol. 3C, 24.4.1. */
-  get cpl(): number {
-    return (this.state.attributes(SS) >> 5) & 3;
+  /** How segment registers work: CR0.PE and RFLAGS.VM decide. SDM vol. 3A, 2.2. */
+  get addressing(): 'real' | 'virtual-8086' | 'protected' {
+    if (!(this.state.doubleword(OFFSET.cr0) & 1)) return 'real';
+    return this.state.rflags & VM ? 'virtual-8086' : 'protected';
   }
 
+  /** IA-32e mode is active: IA32_EFER.LMA. */
+  get longMode(): boolean {
+    return (this.state.doubleword(OFFSET.efer) & 0x400) !== 0;
+  }
+
+  /** Current privilege level: the DPL of SS, and 0 in real-address mode. SDM vol. 3C, 24.4.1. */
+  get cpl(): number {
+    return this.addressing === 'real' ? 0 : (this.state.attributes(SS) >> 5) & 3;
+  }
+
+  /** Raises a fault. In real-address mode none has an error code. SDM vol. 3B, 20.1.4. */
   fault(mnemonic: FaultMnemonic, reason: string, errorCode?: number): never {
-    throw new Fault(mnemonic, reason, errorCode);
+    throw new Fault(mnemonic, reason, this.addressing === 'real' ? undefined : errorCode);
   }
 
   unmodelled(what: string): never {
@@ -72,6 +85,7 @@ export class Execution {
       case 'memory': return this.load(operand, operand.size / 8);
       case 'immediate': return operand.value;
       case 'relative': return operand.displacement;
+      case 'far': return operand.offset;
     }
   }
 
@@ -160,10 +174,12 @@ export class Execution {
   private checkSegment(segment: number, offset: bigint, bytes: number, write: boolean, fault: FaultMnemonic): void {
     const attributes = this.state.attributes(segment);
     const name = SEGMENT_NAMES[segment]!;
+    const typed = this.addressing === 'protected';
     if (!(attributes & ATTRIBUTE.present)) this.fault(fault, `${name} holds a null selector`, 0);
     const code = (attributes & ATTRIBUTE.code) !== 0;
-    if (write && (code || !(attributes & ATTRIBUTE.writableOrReadable))) this.fault(fault, `${name} is not writable`, 0);
-    if (!write && code && !(attributes & ATTRIBUTE.writableOrReadable)) this.fault(fault, `${name} is execute-only`, 0);
+    // Real-address and virtual-8086 mode know limits, but no types.
+    if (typed && write && (code || !(attributes & ATTRIBUTE.writableOrReadable))) this.fault(fault, `${name} is not writable`, 0);
+    if (typed && !write && code && !(attributes & ATTRIBUTE.writableOrReadable)) this.fault(fault, `${name} is execute-only`, 0);
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
     const expandDown = !code && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
     const top = attributes & ATTRIBUTE.big ? 0xffff_ffff : 0xffff;
@@ -187,18 +203,31 @@ export class Execution {
     return this.memory.read(this.linear(SS, u(width, this.state.gpr[4]! + BigInt(depth)), size / 8, false), size / 8);
   }
 
-  /** Moves the stack pointer by `bytes` upward. */
-  release(bytes: number): void {
+  /** Pushes a selector: two bytes, into a slot of the operand size whose upper bytes stay as they are. SDM vol. 2B, PUSH. */
+  pushSelector(size: number, selector: number): void {
     const width = this.stackAddressSize;
-    this.setStackPointer(u(width, this.state.gpr[4]! + BigInt(bytes)));
+    const pointer = u(width, u(width, this.state.gpr[4]!) - BigInt(size / 8));
+    // In 64-bit mode the selector is zero-extended to the slot.
+    const bytes = this.mode === 64 ? size / 8 : 2;
+    this.memory.write(this.linear(SS, pointer, bytes, true), bytes, BigInt(selector));
+    this.setStackPointer(pointer);
+  }
+
+  /** Moves the stack pointer by `bytes` upward; `width` is the stack-address size where it has just changed. */
+  release(bytes: number, width = this.stackAddressSize): void {
+    this.setStackPointer(u(width, this.state.gpr[4]! + BigInt(bytes)), width);
+  }
+
+  /** After a load of SS: no interrupt and no debug trap before the end of the next instruction. SDM vol. 3A, 6.8.3. */
+  shadowInterrupts(): void {
+    this.state.setByte(OFFSET.movSsShadow, 1);
   }
 
   get stackAddressSize(): number {
     return this.mode === 64 ? 64 : this.state.attributes(SS) & ATTRIBUTE.big ? 32 : 16;
   }
 
-  private setStackPointer(pointer: bigint): void {
-    const width = this.stackAddressSize;
+  private setStackPointer(pointer: bigint, width = this.stackAddressSize): void {
     this.state.gpr[4] = width === 16 ? (this.state.gpr[4]! & ~0xffffn) | pointer : pointer;
   }
 

@@ -17,12 +17,12 @@ export type OpcodeMap = 'primary' | '0F' | '0F38' | '0F3A';
 export type MandatoryPrefix = 'NP' | '66' | 'F3' | 'F2';
 
 /** Bytes of immediate data: a number, by operand size, or by address size (moffs). */
-export type ImmediateSize = 0 | 1 | 2 | 4 | 8 | 'v' | 'z' | 'moffs';
+export type ImmediateSize = 0 | 1 | 2 | 4 | 8 | 'v' | 'z' | 'moffs' | 'far';
 
 /** Where an operand's bits are and what they mean. */
 export interface OperandForm {
   readonly text: string;
-  readonly place: 'reg' | 'rm' | 'opcode' | 'immediate' | 'relative' | 'offset' | 'implicit';
+  readonly place: 'reg' | 'rm' | 'opcode' | 'immediate' | 'relative' | 'far' | 'offset' | 'implicit';
   readonly file: 'gpr' | 'segment' | 'control' | 'debug' | 'x87' | 'xmm' | 'none';
   /** A memory operand is accepted, a register operand is accepted. */
   readonly memory: boolean;
@@ -87,6 +87,7 @@ for (const suffix of ['8', '16', '32', '64', 'v', 'z', 'y']) {
 describe('simm8', { place: 'immediate', size: 8, signed: true });
 describe('rel8', { place: 'relative', size: 8 });
 describe('relz', { place: 'relative', size: 'z' });
+describe('ptr16:z', { place: 'far', size: 'z' });
 describe('m', { place: 'rm', memory: true, size: 0 });
 describe('m14/28byte m94/108byte', { place: 'rm', memory: true, size: 0 });
 describe('m16int m2byte', { place: 'rm', memory: true, size: 16 });
@@ -120,7 +121,7 @@ function operandForm(text: string, where: string): OperandForm {
 }
 
 const IMMEDIATES: ReadonlyMap<string, ImmediateSize> = new Map<string, ImmediateSize>([
-  ['ib', 1], ['iw', 2], ['id', 4], ['iq', 8], ['iv', 'v'], ['iz', 'z'], ['cb', 1], ['cz', 'z'], ['moffs', 'moffs'],
+  ['ib', 1], ['iw', 2], ['id', 4], ['iq', 8], ['iv', 'v'], ['iz', 'z'], ['cb', 1], ['cz', 'z'], ['moffs', 'moffs'], ['cp', 'far'],
 ]);
 
 /** Parses one line of an instruction's `forms`. Throws a `SyntaxError` that names the instruction and the line. */

@@ -1,6 +1,6 @@
 /** Operands of a decoded instruction. The decoder makes them, the encoder, the printer and the executor read them. */
 
-export type Operand = RegisterOperand | MemoryOperand | ImmediateOperand | RelativeOperand;
+export type Operand = RegisterOperand | MemoryOperand | ImmediateOperand | RelativeOperand | FarOperand;
 
 export type RegisterFile = 'gpr' | 'segment' | 'control' | 'debug' | 'x87' | 'xmm';
 
@@ -38,6 +38,15 @@ export interface ImmediateOperand {
   readonly kind: 'immediate';
   /** Extended to `size` bits as the form says, unsigned. */
   readonly value: bigint;
+  readonly size: number;
+}
+
+/** A far pointer in the instruction itself: `ptr16:16` or `ptr16:32`. */
+export interface FarOperand {
+  readonly kind: 'far';
+  readonly selector: number;
+  readonly offset: bigint;
+  /** Bits of the offset; 0 in assembly text that leaves it to the operand size. */
   readonly size: number;
 }
 

@@ -24,7 +24,7 @@ export function print(i: Instruction, address: bigint, symbol?: Symbols): string
 function prefixWords(i: Instruction): string[] {
   const words: string[] = [];
   if (i.lock) words.push('lock');
-  if (i.definition.repeat && i.repeat) words.push(i.repeat === 0xf3 ? 'rep' : 'repne');
+  if (i.definition.repeat && i.repeat) words.push(i.repeat === 0xf2 ? 'repne' : i.definition.repeat.toLowerCase());
   if (i.form.addressSized && i.segment >= 0 && i.segment !== DS) words.push(SEGMENT_REGISTERS[i.segment]!);
   if (i.addressSize !== i.mode && (i.form.addressSized || i.operands.some(isPlain))) words.push(`addr${i.addressSize}`);
   const usual = i.mode === 64 ? (i.form.size64 ? 64 : 32) : i.mode;
@@ -49,6 +49,7 @@ function printOperand(operand: Operand, i: Instruction, next: bigint, symbol?: S
   switch (operand.kind) {
     case 'register': return registerName(operand);
     case 'immediate': return hex(operand.value);
+    case 'far': return `${hex(operand.selector)}:${symbol?.(operand.offset) ?? hex(operand.offset)}`;
     case 'relative': {
       const target = u(i.mode === 64 ? 64 : i.size === 16 ? 16 : 32, next + operand.displacement);
       return symbol?.(target) ?? hex(target);

@@ -4,6 +4,7 @@ import { hex, isCanonical, u } from '../numbers/bits.ts';
 import { cpuid } from '../cpus/cpuid.ts';
 import { sdm } from '../state/citation.ts';
 import { FS, GS, OFFSET } from '../state/fields.ts';
+import { IF } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
 import type { RegisterOperand } from './operand.ts';
@@ -114,7 +115,8 @@ function checkCr0(x: Execution, value: bigint): void {
   if (value >> 32n) x.fault('#GP', 'bits 63:32 of CR0 are reserved', 0);
   if (value & CR0.PG && !(value & CR0.PE)) x.fault('#GP', 'CR0.PG needs CR0.PE', 0);
   if (value & CR0.NW && !(value & CR0.CD)) x.fault('#GP', 'CR0.NW needs CR0.CD', 0);
-  if ((value ^ x.state.cr0) & (CR0.PE | CR0.PG)) x.unmodelled('changing CR0.PE or CR0.PG (mode switches)');
+  if ((value ^ x.state.cr0) & CR0.PG) x.unmodelled('changing CR0.PG (paging structures are not walked yet)');
+  if (!(value & CR0.PE) && x.longMode) x.fault('#GP', 'CR0.PE cannot be cleared in IA-32e mode', 0);
 }
 
 function checkCr4(x: Execution, value: bigint): void {
@@ -181,4 +183,71 @@ function checkEfer(x: Execution, value: bigint): void {
   if ((value ^ x.state.efer) & 0x400n) x.unmodelled('writing IA32_EFER.LMA with another value');
 }
 
-export const SYSTEM: readonly InstructionDefinition[] = [NOP, PAUSE, HLT, INT3, UD2, CPUID, MOV_FROM_CONTROL, MOV_TO_CONTROL, RDMSR, WRMSR];
+const CLTS = instruction({
+  mnemonic: 'CLTS',
+  title: 'Clear task-switched flag in CR0',
+  forms: ['0F 06'],
+  operation(x) {
+    x.requirePrivilege('CLTS');
+    x.state.cr0 &= ~CR0.TS;
+  },
+  source: sdm('2A', '3.2, CLTS'),
+});
+
+const SMSW = instruction({
+  mnemonic: 'SMSW',
+  title: 'Store machine status word',
+  forms: ['0F 01 /4 | rmv', '0F 01 /4 | m16'],
+  operation(x, i) {
+    x.write(i.operands[0]!, i.operands[0]!.kind === 'memory' ? u(16, x.state.cr0) : u(i.size, x.state.cr0));
+  },
+  source: sdm('2B', '4.3, SMSW'),
+});
+
+/** Loads CR0.PE, MP, EM and TS; it can set PE and never clears it. */
+const LMSW = instruction({
+  mnemonic: 'LMSW',
+  title: 'Load machine status word',
+  forms: ['0F 01 /6 | r/m16'],
+  operation(x, i) {
+    x.requirePrivilege('LMSW');
+    const value = x.read(i.operands[0]!) & 0xfn;
+    x.state.cr0 = (x.state.cr0 & ~0xen) | value;
+  },
+  source: sdm('2A', '3.2, LMSW'),
+});
+
+/** CLI and STI need CPL <= IOPL; the virtual interrupt flag of VME and PVI is not modelled. */
+function requireIopl(x: Execution, mnemonic: string): void {
+  const iopl = (x.flags >> 12) & 3;
+  if (x.addressing === 'virtual-8086' && iopl < 3) x.fault('#GP', `${mnemonic} in virtual-8086 mode needs IOPL 3, it is ${iopl}`, 0);
+  if (x.cpl > iopl) x.fault('#GP', `${mnemonic} needs CPL <= IOPL; they are ${x.cpl} and ${iopl}`, 0);
+}
+
+const CLI = instruction({
+  mnemonic: 'CLI',
+  title: 'Clear interrupt flag',
+  forms: ['FA'],
+  operation(x) {
+    requireIopl(x, 'CLI');
+    x.setFlags(IF, 0);
+  },
+  source: sdm('2A', '3.2, CLI'),
+});
+
+/** Interrupts stay blocked until the end of the next instruction, if they were off before. */
+const STI = instruction({
+  mnemonic: 'STI',
+  title: 'Set interrupt flag',
+  forms: ['FB'],
+  operation(x) {
+    requireIopl(x, 'STI');
+    x.state.setByte(OFFSET.stiShadow, x.flags & IF ? 0 : 1);
+    x.setFlags(IF, IF);
+  },
+  source: sdm('2B', '4.3, STI'),
+});
+
+export const SYSTEM: readonly InstructionDefinition[] = [
+  CLTS, SMSW, LMSW, CLI, STI, NOP, PAUSE, HLT, INT3, UD2, CPUID, MOV_FROM_CONTROL, MOV_TO_CONTROL, RDMSR, WRMSR,
+];

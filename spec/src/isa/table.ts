@@ -4,6 +4,7 @@ import { ARITHMETIC } from './arithmetic.ts';
 import { CONTROL_TRANSFER } from './control-transfer.ts';
 import { DATA_TRANSFER } from './data-transfer.ts';
 import { LOGIC } from './logic.ts';
+import { SEGMENTATION } from './segmentation/index.ts';
 import { SHIFTS } from './shifts.ts';
 import { SSE } from './sse/index.ts';
 import { STRINGS } from './strings.ts';
@@ -14,7 +15,7 @@ import { type Form, type OpcodeMap, parseForm } from './form.ts';
 import type { InstructionDefinition } from './instruction.ts';
 
 export const INSTRUCTIONS: readonly InstructionDefinition[] = [
-  ...DATA_TRANSFER, ...ARITHMETIC, ...LOGIC, ...SHIFTS, ...CONTROL_TRANSFER, ...STRINGS, ...SYSTEM,
+  ...DATA_TRANSFER, ...ARITHMETIC, ...LOGIC, ...SHIFTS, ...CONTROL_TRANSFER, ...STRINGS, ...SEGMENTATION, ...SYSTEM,
   ...X87, ...SSE, ...XSAVE,
 ];
 

@@ -21,7 +21,7 @@ const KERNEL_CR0 = CR0.PG | CR0.AM | CR0.WP | CR0.NE | CR0.ET | CR0.MP | CR0.PE;
 
 /** Kernel mode (CPL 0), flat segments, FPU in its initial configuration, XCR0 with all components that the engine has. */
 export function kernelState(cpu: CpuProfile, mode: Mode): State {
-  if (mode === 16) throw new RangeError('there is no flat 16-bit start: programs are 32-bit or 64-bit for now');
+  if (mode === 16) return realModeState();
   const state = new State();
   const xsave = cpu.features.has('XSAVE');
   state.rflags = 2;
@@ -37,5 +37,22 @@ export function kernelState(cpu: CpuProfile, mode: Mode): State {
   state.fcw = 0x37f;
   state.mxcsr = 0x1f80;
   state.setQuad(OFFSET.pat, 0x0007_0406_0007_0406n);
+  return state;
+}
+
+/** Data, read/write, accessed, present: what every segment register, CS included, holds in real-address mode after RESET. */
+const REAL_MODE_SEGMENT = 0x93;
+
+/** Real-address mode as firmware leaves it to a boot sector: all selectors 0, limits FFFFh. SDM vol. 3A, table 9-1, for the rest. */
+export function realModeState(): State {
+  const state = new State();
+  state.rflags = 2;
+  state.cr0 = CR0.ET;
+  state.xcr0 = 1n;
+  for (const segment of [ES, CS, SS, DS, FS, GS]) state.setSegment(segment, { selector: 0, base: 0n, limit: 0xffff, attributes: REAL_MODE_SEGMENT });
+  state.setWord(OFFSET.gdtrLimit, 0xffff);
+  state.setWord(OFFSET.idtrLimit, 0xffff);
+  state.fcw = 0x37f;
+  state.mxcsr = 0x1f80;
   return state;
 }

@@ -49,6 +49,10 @@ export interface MachineDifference {
 
 /** Bytes of stack below a loaded program, and of the unmapped gap between them. */
 const STACK_BYTES = 0x10000n, STACK_GAP = 0x1000n;
+/** What a real-address program finds: the first MiB, and 64 KiB above it that FFFF:FFFF still reaches. */
+const CONVENTIONAL_MEMORY = 0x11_0000;
+/** CR0.PG, as it stands in the low doubleword. */
+const PAGING = 0x8000_0000 | 0;
 const DEFAULT_BUDGET = 1_000_000;
 
 export class Machine {
@@ -57,20 +61,35 @@ export class Machine {
   readonly memory = new Memory();
   readonly execution: Execution;
 
-  /** With a program: its bytes are loaded, a stack is mapped below, and the processor is in kernel mode at its first byte. */
+  /**
+   * With a program: its bytes are loaded, a stack is mapped below, and the processor is at its first byte, in kernel mode
+   * or, for a 16-bit program, in real-address mode.
+   */
   constructor(program?: Loadable, options: MachineOptions = {}) {
     checkOptions(options);
     this.cpu = options.cpu ?? ivyBridge;
     this.state = kernelState(this.cpu, program?.mode ?? 64);
     this.execution = new Execution(this.state, this.cpu, this.memory);
     this.execution.onUndefined = options.onUndefined ?? 'continue';
-    if (program) {
+    if (program?.mode === 16) this.#loadBootSector(program);
+    else if (program) {
       this.load(program.bytes, program.origin);
       const top = program.origin - STACK_GAP;
       this.memory.map(top - STACK_BYTES, Number(STACK_BYTES));
       this.state.gpr[4] = u(64, top);
       this.state.rip = program.origin;
     }
+  }
+
+  /** Real-address mode: the first MiB is there, the stack grows down from the program, as it does below a boot sector. */
+  #loadBootSector({ bytes, origin }: Loadable): void {
+    if (origin + BigInt(bytes.length) > 0x10000n) {
+      throw new RangeError(`a 16-bit program lies in the first 64 KiB, this one reaches ${hex(origin + BigInt(bytes.length))}`);
+    }
+    this.memory.map(0n, CONVENTIONAL_MEMORY);
+    this.load(bytes, origin);
+    this.state.gpr[4] = origin;
+    this.state.rip = origin;
   }
 
   /** Maps and fills memory at `linear`. */
@@ -84,25 +103,29 @@ export class Machine {
     return this.execution.mode;
   }
 
-  /** The instruction at `address` in the current mode. Throws like its execution would: #PF, #UD, #GP, `Unmodelled`. */
-  decodeAt(address: bigint): Instruction {
+  /** The instruction at `ip`, an offset in CS, in the current mode. Throws like its execution would: #PF, #UD, #GP, `Unmodelled`. */
+  decodeAt(ip: bigint): Instruction {
     const mode = this.mode;
-    if (mode === 16) throw new Unmodelled('execution in a 16-bit code segment');
-    const cached = this.memory.decodedAt(address);
-    if (cached && cached.mode === mode) return cached;
-    const limit = mode === 64 ? undefined : this.state.limit(CS);
-    const i = decode((n) => {
-      const at = u(mode === 64 ? 64 : 32, address + BigInt(n));
-      if (limit !== undefined && Number(at) > limit) throw new Fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
-      const here = this.memory.page(at);
-      // An instruction fetch sets I/D in the error code, as IA32_EFER.NXE is 1. SDM vol. 3A, 4.7.
-      if (!here) throw new Fault('#PF', `the page of ${hex(at)} is not present`, 0x10, at);
-      return here.bytes[Number(at & 0xfffn)]!;
-    }, mode);
+    const linear = mode === 64 ? ip : u(32, ip + this.state.base(CS));
+    const cached = this.memory.decodedAt(linear);
+    if (cached && cached.mode === mode && (mode === 64 || Number(ip) + cached.length - 1 <= this.state.limit(CS))) return cached;
+    const i = decode((n) => this.#fetch(ip, linear, n, mode), mode);
     const { cpuid, mnemonic } = i.definition;
     if (cpuid && !this.cpu.features.has(cpuid)) throw new Fault('#UD', `${this.cpu.name} has no ${mnemonic} (CPUID: ${cpuid})`);
-    this.memory.rememberDecoded(address, i);
+    this.memory.rememberDecoded(linear, i);
     return i;
+  }
+
+  /** Byte `n` of the instruction at `ip`. */
+  #fetch(ip: bigint, linear: bigint, n: number, mode: Mode): number {
+    if (mode !== 64 && Number(ip) + n > this.state.limit(CS)) {
+      this.execution.fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
+    }
+    const at = u(mode === 64 ? 64 : 32, linear + BigInt(n));
+    const page = this.memory.page(at);
+    // An instruction fetch sets I/D in the error code, as IA32_EFER.NXE is 1. SDM vol. 3A, 4.7.
+    if (!page) throw new Fault('#PF', `the page of ${hex(at)} is not present`, 0x10, at);
+    return page.bytes[Number(at & 0xfffn)]!;
   }
 
   /**
@@ -113,6 +136,7 @@ export class Machine {
     const { state, execution } = this;
     const ip = state.rip;
     if (state.rflags & TF) throw new Unmodelled('single-step traps (RFLAGS.TF = 1)');
+    const shadowed = state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;
     let i: Instruction | undefined;
     try {
       i = this.decodeAt(ip);
@@ -120,6 +144,9 @@ export class Machine {
       execution.next = i.mode === 64 ? u(64, ip + i.advance) : u(32, ip + i.advance);
       i.operation(execution, i);
     } catch (error) {
+      if (error instanceof Fault && error.mnemonic === '#PF' && !(state.doubleword(OFFSET.cr0) & PAGING)) {
+        throw new Unmodelled(`an access to physical address ${hex(error.linearAddress!)}, where no memory is mapped`);
+      }
       if (error instanceof Fault) {
         const raised = execution.cpl === 3 ? fromUserMode(error) : error;
         if (raised.linearAddress !== undefined) state.setQuad(OFFSET.cr2, raised.linearAddress);
@@ -128,6 +155,7 @@ export class Machine {
       throw error;
     }
     state.rip = execution.next;
+    if (shadowed) endShadow(state);
     return i;
   }
 
@@ -166,4 +194,10 @@ function checkOptions(options: MachineOptions): void {
   for (const key of Object.keys(options)) {
     if (key !== 'cpu' && key !== 'onUndefined') throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are cpu and onUndefined`);
   }
+}
+
+/** The instruction after the load of SS or the STI is over; one that loads SS again casts no new shadow. SDM vol. 3A, 6.8.3. */
+function endShadow(state: State): void {
+  state.setByte(OFFSET.movSsShadow, 0);
+  state.setByte(OFFSET.stiShadow, 0);
 }

@@ -71,6 +71,8 @@ export const OFFSET = {
   xss: place('IA32_XSS', 64), tscAux: place('IA32_TSC_AUX', 64), miscEnable: place('IA32_MISC_ENABLE', 64),
   sysenterCs: place('IA32_SYSENTER_CS', 64), sysenterEsp: place('IA32_SYSENTER_ESP', 64),
   sysenterEip: place('IA32_SYSENTER_EIP', 64), pat: place('IA32_PAT', 64),
+  /** 1 until the end of the instruction after a load of SS, and after an STI that set IF. */
+  movSsShadow: place('blocking by MOV SS', 8, 'hidden'), stiShadow: place('blocking by STI', 8, 'hidden'),
   /** 1 while halted. */
   halted: place('activity state', 8),
   fcw: place('FCW', 16), fsw: place('FSW', 16),

@@ -1,0 +1,93 @@
+/**
+ * What a load of a segment register does to its hidden part. SDM vol. 3A, 3.4.3 and 5.7; vol. 2B, MOV; vol. 3B, 20.1.1
+ * for real-address mode and 20.2 for virtual-8086 mode.
+ */
+
+import { hex } from '../../numbers/bits.ts';
+import { CS, SEGMENT_NAMES, SS } from '../../state/fields.ts';
+import { ATTRIBUTE, type Segment } from '../../state/state.ts';
+import type { Execution } from '../execution.ts';
+import { type Descriptor, isNull, markAccessed, readDescriptor, selectorCode } from './descriptor.ts';
+
+/** Present, DPL 3, data, read/write, accessed: what virtual-8086 mode gives every segment. */
+const VIRTUAL_8086_DATA = 0xf3;
+
+/** Loads ES, SS, DS, FS or GS (not CS) with `selector`, or faults with nothing written but accessed bits of other loads. */
+export function loadSegment(x: Execution, segment: number, selector: number): void {
+  x.state.setSegment(segment, segmentFor(x, segment, selector));
+}
+
+/** The register that `selector` would leave: visible and hidden part. */
+function segmentFor(x: Execution, segment: number, selector: number): Segment {
+  switch (x.addressing) {
+    case 'real': return realModeSegment(x, segment, selector);
+    case 'virtual-8086': return { selector, base: BigInt(selector * 16), limit: 0xffff, attributes: VIRTUAL_8086_DATA };
+    case 'protected': return isNull(selector) ? nullSegment(x, segment, selector) : markAccessed(x, checkedData(x, segment, selector));
+  }
+}
+
+/**
+ * Real-address mode: the base is the selector times 16; limit and attributes keep what they were, also what protected
+ * mode had put there. That is unreal mode. Intel processors since the Pentium; SDM vol. 3A, 9.9.2 allows it.
+ */
+export function realModeSegment(x: Execution, segment: number, selector: number): Segment {
+  return { selector, base: BigInt(selector * 16), limit: x.state.limit(segment), attributes: x.state.attributes(segment) };
+}
+
+/** A null selector makes the register unusable; SS takes one only in 64-bit mode outside CPL 3, with RPL = CPL. */
+function nullSegment(x: Execution, segment: number, selector: number): Segment {
+  const allowed = segment !== SS || (x.mode === 64 && x.cpl !== 3 && (selector & 3) === x.cpl);
+  if (!allowed) x.fault('#GP', 'a null selector cannot be loaded into SS here', 0);
+  const cleared = x.cpu.nullSelector === 'clears base and limit';
+  return {
+    selector,
+    base: cleared ? 0n : x.state.base(segment),
+    limit: cleared ? 0 : x.state.limit(segment),
+    // Unusable, with the DPL that SS needs to go on saying the CPL.
+    attributes: segment === SS ? x.cpl << 5 : 0,
+  };
+}
+
+/** The checks on a data segment, or a readable code segment in DS, ES, FS and GS, in the manual's order. */
+function checkedData(x: Execution, segment: number, selector: number): Descriptor {
+  const descriptor = readDescriptor(x, selector);
+  const { attributes, dpl, rpl } = descriptor;
+  const code = selectorCode(selector);
+  const name = SEGMENT_NAMES[segment]!;
+  const isCode = (attributes & ATTRIBUTE.code) !== 0;
+  const writableOrReadable = (attributes & ATTRIBUTE.writableOrReadable) !== 0;
+  if (!(attributes & ATTRIBUTE.codeOrData)) x.fault('#GP', `selector ${hex(selector)} names a system segment, ${name} takes none`, code);
+  if (segment === SS) {
+    if (rpl !== x.cpl || dpl !== x.cpl) x.fault('#GP', `SS needs RPL and DPL of ${x.cpl}, the CPL; they are ${rpl} and ${dpl}`, code);
+    if (isCode || !writableOrReadable) x.fault('#GP', 'SS needs a writable data segment', code);
+  } else {
+    if (isCode && !writableOrReadable) x.fault('#GP', `${name} cannot hold an execute-only segment`, code);
+    const conforming = isCode && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
+    if (!conforming && (rpl > dpl || x.cpl > dpl)) x.fault('#GP', `DPL ${dpl} of selector ${hex(selector)} is below RPL ${rpl} or CPL ${x.cpl}`, code);
+  }
+  if (!(attributes & ATTRIBUTE.present)) x.fault(segment === SS ? '#SS' : '#NP', `the segment of selector ${hex(selector)} is not present`, code);
+  return descriptor;
+}
+
+/**
+ * What a direct far jump to a code segment leaves in CS, with its checks. SDM vol. 2A, JMP: JMP-FAR.
+ * Gates and task state segments are `Unmodelled`.
+ */
+export function codeSegmentFor(x: Execution, selector: number): Segment {
+  if (x.addressing === 'real') return realModeSegment(x, CS, selector);
+  if (x.addressing === 'virtual-8086') return { selector, base: BigInt(selector * 16), limit: 0xffff, attributes: VIRTUAL_8086_DATA };
+  if (isNull(selector)) x.fault('#GP', 'a far jump to a null selector', 0);
+  const descriptor = readDescriptor(x, selector);
+  const { attributes, dpl, rpl } = descriptor;
+  const code = selectorCode(selector);
+  const { cpl } = x;
+  if (!(attributes & ATTRIBUTE.codeOrData)) x.unmodelled(`a far jump through a gate or to a task (descriptor type ${hex(attributes & 15)})`);
+  if (!(attributes & ATTRIBUTE.code)) x.fault('#GP', `selector ${hex(selector)} names a data segment`, code);
+  if (attributes & ATTRIBUTE.expandDownOrConforming) {
+    if (dpl > cpl) x.fault('#GP', `the conforming segment has DPL ${dpl}, above CPL ${cpl}`, code);
+  } else if (rpl > cpl || dpl !== cpl) x.fault('#GP', `a code segment needs DPL ${cpl}, the CPL, and an RPL not above it`, code);
+  if (x.longMode && (attributes & ATTRIBUTE.long) && (attributes & ATTRIBUTE.big)) x.fault('#GP', 'a code segment cannot have both L and D', code);
+  if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', `the segment of selector ${hex(selector)} is not present`, code);
+  // The RPL of CS is always the CPL.
+  return { ...markAccessed(x, descriptor), selector: (selector & 0xfffc) | cpl };
+}
