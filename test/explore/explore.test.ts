@@ -162,7 +162,8 @@ describe('bad input', () => {
 
 test('what a policy prints for people', () => {
   expect(printVerdict(explore(verifier('xsave'), { cpu, policy: xen.fipWidthAuto }))).toBe(
-    `✗ width 0 (auto) on Ivy Bridge: 8 boundaries, the guest can tell after 2 instructions, the last one fld qword ptr [0xfffff8030000101e]
+    `✗ width 0 (auto) on Ivy Bridge: 8 boundaries
+  the guest can tell after 2 instructions, the last one fld qword ptr [0xfffff8030000101e]
   FCS: 0x10 on bare metal, 0x0 under the policy
   FDS: 0x2b on bare metal, 0x0 under the policy
   smallest guest: fld qword ptr [value]`);

@@ -15,7 +15,7 @@ export function printVerdict(verdict: Verdict): string {
   const where = found.boundary === 0 ? 'before the first instruction' : `after ${found.boundary} instruction${found.boundary === 1 ? '' : 's'}, the last one ${found.after}`;
   const twice = found.switches === 2 ? ' (at the second of two switches in a row)' : '';
   const smallest = found.smallest.length ? `\n  smallest guest: ${found.smallest.join('; ')}` : '';
-  return `✗ ${head}, the guest can tell ${where}${twice}\n${lines.join('\n')}${smallest}${end}`;
+  return `✗ ${head}\n  the guest can tell ${where}${twice}\n${lines.join('\n')}${smallest}${end}`;
 }
 
 /** A verdict table as aligned text. */
