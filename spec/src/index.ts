@@ -7,6 +7,7 @@ export { type AssembleOptions, type Program, assemble, symbol } from './asm/asse
 export { AssemblyError } from './asm/error.ts';
 export { type DisassembledLine, disassemble } from './asm/disassemble.ts';
 export { type Loadable, Machine, type MachineDifference, type MachineOptions, type Snapshot, type Stop } from './machine/machine.ts';
+export { DebugPort, type PortDevice, type Ports } from './machine/ports.ts';
 export { Fault, Undefined, Unmodelled } from './state/outcomes.ts';
 export { type Citation, printCitation } from './state/citation.ts';
 export { type Host, type HostStep, type Policy, type Steps, policy } from './hypervisors/policy.ts';

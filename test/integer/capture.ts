@@ -6,7 +6,7 @@ import { processorName, runOnProcessor } from '../fpu/run-on-processor.ts';
 import { generate, image } from './generate.ts';
 import { outcomeOf, recordOf, writeVector } from './vectors.ts';
 
-const EACH = { 64: 90, 32: 24 } as const;
+const EACH = { 64: 120, 32: 60 } as const;
 const seed = Number(process.argv[2] ?? 20_261_121);
 
 const vectors = [...generate(seed, EACH)];

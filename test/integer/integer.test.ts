@@ -6,7 +6,7 @@ import { cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { decode } from '../../spec/src/isa/decode.ts';
 import type { Form } from '../../spec/src/isa/form.ts';
-import { AF, CF, OF } from '../../spec/src/isa/flags.ts';
+import { AF, CF, OF, PF, SF, STATUS, ZF } from '../../spec/src/isa/flags.ts';
 import { Model } from '../fpu/model.ts';
 import { type Vector, image, integerForms } from './generate.ts';
 import { type Outcome, outcomeOf, readHeader, readVectors, recordOf } from './vectors.ts';
@@ -23,7 +23,12 @@ const byMnemonic = Map.groupBy(vectors, ({ form }) => form.definition.mnemonic);
 
 /** What the manual leaves undefined, by mnemonic. SDM vol. 2. */
 const UNDEFINED: Readonly<Record<string, number>> = {
-  AND: AF, OR: AF, XOR: AF, TEST: AF, SHL: AF | OF | CF, SHR: AF | OF | CF, SAR: AF | OF, ROL: OF, ROR: OF,
+  AND: AF, OR: AF, XOR: AF, TEST: AF, SHL: AF | OF | CF, SHR: AF | OF | CF, SAR: AF | OF, ROL: OF, ROR: OF, RCL: OF, RCR: OF,
+  SHLD: STATUS, SHRD: STATUS, MUL: SF | ZF | AF | PF, IMUL: SF | ZF | AF | PF, DIV: STATUS, IDIV: STATUS,
+  BT: OF | SF | AF | PF, BTS: OF | SF | AF | PF, BTR: OF | SF | AF | PF, BTC: OF | SF | AF | PF,
+  BSF: CF | OF | SF | AF | PF, BSR: CF | OF | SF | AF | PF, LZCNT: OF | SF | AF | PF, TZCNT: OF | SF | AF | PF,
+  AAA: OF | SF | ZF | PF, AAS: OF | SF | ZF | PF, AAM: OF | AF | CF, AAD: OF | AF | CF, DAA: OF, DAS: OF,
+  ANDN: AF | PF, BLSI: AF | PF, BLSMSK: AF | PF, BLSR: AF | PF, BZHI: AF | PF, BEXTR: AF | SF | PF,
 };
 /** Set in the flags that a fault saves, not in RFLAGS. */
 const RF = 1 << 16;

@@ -36,13 +36,14 @@ test.for(MODES)('another table lists for our instructions in %s-bit mode only wh
         problems.push(`${code.name}: ${(error as Error).message ?? String(error)}`);
         continue;
       }
-      const found = outcome(bytes, mode, code);
       const oracle = new Oracle(bytes, mode);
       const theirs = oracle.at(0);
       const read = theirs === undefined ? code : factsOf(oracle.instruction.code);
       oracle.free();
+      const found = outcome(bytes, mode, read);
       // POP CS was an 8086 instruction: they encode it and do not decode it; 0F begins another map since.
-      if (code.name === 'Popw_CS') continue;
+      // UD0 without ModRM is theirs for old AMD processors: encoded, and not decoded either.
+      if (code.name === 'Popw_CS' || code.name === 'Ud0') continue;
       const same = 'line' in found && theirs !== undefined && agree(found.line, theirs);
       if (same) alike++;
       if (leftOut(read) ? !('unmodelled' in found) : !same) {

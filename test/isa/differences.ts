@@ -22,11 +22,11 @@ const same = (line: string): string => line;
 
 export const DIFFERENCES: readonly Difference[] = [
   {
-    name: 'MOV to a segment register, LLDT and LMSW name their source as 16 bits',
+    name: 'MOV to a segment register, LLDT, LTR and LMSW name their source as 16 bits',
     right: 'both',
-    why: 'The SDM lists r/m16 and only 16 bits are used (vol. 2, MOV, LLDT, LMSW); iced names the register by operand size.',
+    why: 'The SDM lists r/m16 and only 16 bits are used (vol. 2, MOV, LLDT, LTR, LMSW); iced names the register by operand size.',
     ours: same,
-    theirs: (line) => line.replace(/( 8E: ..,|lldt .*:|lmsw .*:) (?:[er]([a-z]{2})|(r\d+)d?)$/, (_, start, plain, numbered) =>
+    theirs: (line) => line.replace(/( 8E: ..,|lldt .*:|ltr .*:|lmsw .*:) (?:[er]([a-z]{2})|(r\d+)d?)$/, (_, start, plain, numbered) =>
       `${start} ${plain ?? `${numbered}w`}`),
     example: [0x8e, 0xd8],
   },
@@ -37,6 +37,14 @@ export const DIFFERENCES: readonly Difference[] = [
     ours: (line) => line.replace(/o64 (D[9D] \/[46]:)/, 'o32 $1'),
     theirs: same,
     example: [0x48, 0xd9, 0x20],
+  },
+  {
+    name: 'IN and OUT have an operand size of 64 with REX.W',
+    right: 'both',
+    why: 'There is no access of 64 bits: REX.W leaves it at 32 (vol. 2A, IN). The decoded size is kept, iced gives the access.',
+    ours: (line) => line.replace(/o64 (E[57DF]:)/, 'o32 $1'),
+    theirs: same,
+    example: [0x48, 0xed],
   },
   {
     name: 'F3 before XCHG R8, rAX',

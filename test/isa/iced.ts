@@ -62,7 +62,7 @@ for (const name of Object.keys(Code).filter((key) => Number.isNaN(Number(key))))
     // As Intel's processors decode: on AMD's, 66 makes a near branch 16 bits wide in 64-bit mode.
     modes: MODES.filter((mode) => info.isAvailableInMode(mode) && (mode !== 64 || info.intelDecoder64)),
     needsOption: info.decoderOption !== DecoderOptions.None,
-    legacyEncoding: info.encoding === EncodingKind.Legacy && info.isInstruction && !info.fwait,
+    legacyEncoding: (info.encoding === EncodingKind.Legacy || info.encoding === EncodingKind.VEX) && info.isInstruction && !info.fwait,
   });
   info.free();
 }
@@ -118,9 +118,9 @@ export function theirs(bytes: Uint8Array, mode: Mode): string | undefined {
 function theirLine(i: Theirs, mode: Mode): string {
   const { mnemonic, family, operandSize, addressSize, operandKinds } = factsOf(i.code);
   const operands = operandKinds.map((_, n) => theirOperand(i, n, mode));
-  const string = /^(movs|stos)[bwdq]$/.test(mnemonic) && !family.startsWith('F');
+  const string = /^(movs|stos|lods|scas|cmps)[bwdq]$/.test(mnemonic) && !family.startsWith('F');
   const repeat = string ? (i.hasRepePrefix ? 'rep ' : i.hasRepnePrefix ? 'repne ' : '') : '';
-  return `${i.length} ${i.hasLockPrefix ? 'lock ' : ''}${repeat}${mnemonic}${operandSize ? ` o${operandSize}` : ''}`
+  return `${i.length} ${i.hasLockPrefix ? 'lock ' : ''}${repeat}${mnemonic.replace('reservednop', 'nop')}${operandSize ? ` o${operandSize}` : ''}`
     + `${addressSize ? ` a${addressSize}` : ''} ${family}: ${operands.join(', ')}`;
 }
 
@@ -185,7 +185,7 @@ const plainRegisters: Readonly<Record<string, string>> = Object.fromEntries([
 export function ourLine(i: Instruction, code: Code): string {
   const { operandSize, addressSize } = factsOf(code);
   const name = i.definition.mnemonic.toLowerCase();
-  const operands = i.definition.repeat ? stringOperands(i) : i.operands.map((operand) => ourOperand(operand, i));
+  const operands = i.definition.repeat || name === 'xlatb' ? stringOperands(i) : i.operands.map((operand) => ourOperand(operand, i));
   const repeat = i.definition.repeat && i.repeat ? (i.repeat === 0xf3 ? 'rep ' : 'repne ') : '';
   return `${i.length} ${i.lock ? 'lock ' : ''}${repeat}${OTHER_NAMES[name] ?? name}${operandSize ? ` o${i.size}` : ''}`
     + `${addressSize ? ` a${i.addressSize}` : ''} ${familyOfForm(i.form)}: ${operands.join(', ')}`;
@@ -194,9 +194,18 @@ export function ourLine(i: Instruction, code: Code): string {
 function stringOperands(i: Instruction): string[] {
   const pointer = (index: number): string => gprName(index, i.addressSize);
   const destination = `[es:${pointer(7)}]`;
+  const segment = i.segment >= 0 ? SEGMENT_REGISTERS[i.segment] : 'ds';
+  const source = `[${segment}:${pointer(6)}]`;
   const { mnemonic } = i.definition;
-  if (mnemonic.startsWith('STOS')) return [destination, gprName(0, mnemonic.endsWith('B') ? 8 : i.size)];
-  return [destination, `[${i.segment >= 0 ? SEGMENT_REGISTERS[i.segment] : 'ds'}:${pointer(6)}]`];
+  const accumulator = gprName(0, mnemonic.endsWith('B') ? 8 : i.size);
+  switch (mnemonic.slice(0, 4)) {
+    case 'STOS': return [destination, accumulator];
+    case 'LODS': return [accumulator, source];
+    case 'SCAS': return [accumulator, destination];
+    case 'CMPS': return [source, destination];
+    case 'XLAT': return [`[${segment}:${pointer(3)}+al*1+0x0]/${i.addressSize} 8`];
+    default: return [destination, source];
+  }
 }
 
 function ourOperand(operand: Operand, i: Instruction): string {

@@ -20,6 +20,12 @@ const fixed = (which: Register): Setter => (i, n) => {
 
 const IMMEDIATES = [0n, 1n, 0x7fn, -0x80n, -1n, 0x55n];
 const immediate = (kind: OpKind): Setter => (i, n, variant) => {
+  // ENTER has two.
+  if (n > 0 && i.opKind(n - 1) === OpKind.Immediate16) {
+    i.setOpKind(n, OpKind.Immediate8_2nd);
+    i.immediate8_2nd = (variant * 7) & 0xff;
+    return;
+  }
   i.setOpKind(n, kind);
   const value = IMMEDIATES[variant % IMMEDIATES.length]!;
   if (kind === OpKind.Immediate64) i.immediate64 = BigInt.asUintN(64, value);
@@ -72,6 +78,12 @@ const STRING: Readonly<Record<Mode, readonly [OpKind, OpKind]>> = {
 };
 const string = (which: 0 | 1): Setter => (i, n, _, mode) => i.setOpKind(n, STRING[mode][which]);
 
+const table: Setter = (i, n, _, mode) => {
+  i.setOpKind(n, OpKind.Memory);
+  i.memoryBase = { 16: Register.BX, 32: Register.EBX, 64: Register.RBX }[mode];
+  i.memoryIndex = Register.AL;
+};
+
 const byte: Setter = (i, n, variant) => fixed([Register.AL, Register.CL, Register.DL,
   Register.BL][(variant + n) % 4]!)(i, n, variant, 64);
 
@@ -85,6 +97,7 @@ const SETTERS: Readonly<Partial<Record<Kind, Setter>>> = {
   [Kind.r8_reg]: byte, [Kind.r8_opcode]: byte,
   [Kind.r16_reg]: register(Register.AX, 16), [Kind.r32_reg]: register(Register.EAX, 16),
   [Kind.r64_reg]: register(Register.RAX, 16),
+  [Kind.r32_vvvv]: register(Register.EAX, 16), [Kind.r64_vvvv]: register(Register.RAX, 16),
   [Kind.r16_rm]: register(Register.AX, 16), [Kind.r32_rm]: register(Register.EAX, 16),
   [Kind.r64_rm]: register(Register.RAX, 16),
   [Kind.r16_opcode]: register(Register.CX, 7), [Kind.r32_opcode]: register(Register.ECX, 7),
@@ -112,7 +125,7 @@ const SETTERS: Readonly<Partial<Record<Kind, Setter>>> = {
     i.setOpKind(n, OpKind.Immediate8);
     i.immediate8 = 1;
   },
-  [Kind.seg_rSI]: string(1), [Kind.es_rDI]: string(0),
+  [Kind.seg_rBX_al]: table, [Kind.seg_rSI]: string(1), [Kind.es_rDI]: string(0),
   [Kind.br16_1]: branch(OpKind.NearBranch16), [Kind.br32_1]: branch(OpKind.NearBranch32),
   [Kind.br64_1]: branch(OpKind.NearBranch64),
   [Kind.br16_2]: branch(OpKind.NearBranch16), [Kind.br32_4]: branch(OpKind.NearBranch32),

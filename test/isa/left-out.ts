@@ -14,7 +14,8 @@ export const LEFT_OUT: readonly LeftOut[] = [
     why: 'Far calls go through gates and change stacks, which is not modelled; far jumps through memory come with them.',
   },
   { codes: /^Mov_(dr_r|r\d\d_dr)/, why: 'Debug registers are not modelled: nothing would break on them.' },
-  { codes: /^Movsd_xmm/, why: 'Scalar SSE2 arithmetic is not modelled; this MOVSD is not the string instruction.' },
+  { codes: /^(Movsd|Cmpsd)_xmm/, why: 'Scalar SSE2 is not modelled; these MOVSD and CMPSD are not the string instructions.' },
+  { codes: /^Prefetchreserved3/, why: 'A reserved hint that AMD processors take as PREFETCHW; the SDM does not list it.' },
   { codes: /^Pxor_mm_/, why: 'MMX arithmetic is not modelled.' },
   {
     codes: /^(Fstp_sti_DFD[08]|Fxch_st0_sti_D[DF]C8|Test_rm(8|16|32|64)_imm(8|16|32)_F[67]r1)$/,

@@ -39,7 +39,8 @@ export function randomBytes(count: number, mode: Mode): Uint8Array {
     }
     if (random(4) > 0) {
       const form = FORMS[random(FORMS.length)]!;
-      ESCAPES[form.map].forEach(put);
+      if (form.vex) [0xc4, (random(8) << 5) | ESCAPES[form.map].length + (form.map === '0F3A' ? 1 : 0), random(256)].forEach(put);
+      else ESCAPES[form.map].forEach(put);
       put(form.opcode + (form.registerInOpcode ? random(8) : 0));
     }
     while (at < end) put(random(256));

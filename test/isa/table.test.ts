@@ -27,9 +27,9 @@ function conditions(form: Form): string[] {
       : ['register', 'memory'];
   const modes = form.only === '64' ? ['64'] : form.only === 'legacy' ? ['legacy'] : ['64', 'legacy'];
   return kinds.flatMap((kind) => modes.map((mode) => [
-    mode, form.prefix ?? 'any', form.rexW, form.map, form.opcode.toString(16), form.registerInOpcode,
+    mode, form.prefix ?? 'any', form.rexW, JSON.stringify(form.vex ?? null), form.map, form.opcode.toString(16), form.registerInOpcode,
       form.modrmByte ?? form.modrm ?? 'none',
-    kind, form.onlySize ?? 'any', form.rexB0,
+    kind, form.onlySize ?? 'any', form.onlyAddressSize ?? 'any', form.rexB0,
   ].join(' ')));
 }
 
@@ -50,7 +50,7 @@ test('no two forms have the same conditions', () => {
 test('every form is found by its opcode and by every name of its instruction', () => {
   for (const form of FORMS) {
     for (let low = 0; low < (form.registerInOpcode ? 8 : 1); low++) expect(formsOf(form.map,
-      form.opcode + low)).toContain(form);
+      form.opcode + low, form.vex !== undefined)).toContain(form);
     for (const name of [form.definition.mnemonic,
       ...(form.definition.aliases ?? [])]) expect(formsNamed(name)).toContain(form);
   }

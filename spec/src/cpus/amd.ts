@@ -7,22 +7,23 @@ const onZen4 = (what: string) => measured('an EPYC of the Zen 4 generation (fami
 /** FXSAVE and FXRSTOR pass over FOP, FIP and FDP while no unmasked exception is pending; no XSAVE yet. */
 export const amdK10: CpuProfile = cpuProfile({
   id: 'amdK10', name: 'AMD K10', vendor: 'AuthenticAMD', year: 2007, signature: 0x0010_0f42,
-  features: [...BASE_FEATURES, 'POPCNT', 'FFXSR', 'RDTSCP', 'MISALIGNSSE'], xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
+  features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'MISALIGNSSE'], xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
   x87: { fopUpdate: 'every instruction', saveWithoutException: 'leave memory', restoreWithoutException: 'leave register', canonicalFdp: true },
-  xinuse: 'by value', nullSelector: 'keeps base and limit', mxcsrMask: 0x2ffff,
+  xinuse: 'by value', nullSelector: 'keeps base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
   sources: {
     nullSelector: inferred('AMD APM vol. 3, CPUID Fn8000_0021 EAX[6] (NullSelectorClearsBase), which came later; from memory'),
     pointers: xenCommit('60395c1ca9', '2006-04-26', 'the leak of FIP, FOP and FDP on AMD (CVE-2006-1056)'),
     saveWithoutException: inferred("Xen's comment that these processors do not save FDP, FIP and FOP then; that memory keeps its bytes is our reading of it"),
     fopUpdate: inferred('Zen 4'),
     canonicalFdp: inferred('Zen 4'),
+    wordDoubleShift: inferred('Zen 4'),
     mxcsrMask: inferred('Zen 4; the misaligned exception mask came with this generation'),
   },
 });
 
 const zenFeatures: readonly Feature[] = [
   ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'MOVBE', 'XSAVE', 'AVX', 'XSAVEOPT', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES',
-  'FSGSBASE', 'SMEP', 'SMAP', 'RDTSCP', 'FFXSR', 'MISALIGNSSE', 'RstrFpErrPtrs',
+  'BMI1', 'BMI2', 'LZCNT', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'FSGSBASE', 'SMEP', 'SMAP', 'RDTSCP', 'FFXSR', 'MISALIGNSSE', 'RstrFpErrPtrs',
 ];
 
 const zenX87 = {
@@ -37,19 +38,20 @@ const zenSources = {
   canonicalFdp: onZen4('6a3f5c4b13a533f6h is restored as 003f5c4b13a533f6h'),
   xinuse: onZen4('XGETBV with ECX = 1: bit 0 stays 0 after FNOP, is 0 after FLDZ, FNINIT, and 1 after FLDZ, FSTP ST(0) until FNCLEX; bit 1 is 1 after MOVAPS of zeros, 0 after PXOR of a register with itself'),
   nullSelector: onZen4('RDGSBASE gives 0 after selectors 0 to 3 are loaded into GS'),
+  wordDoubleShift: onZen4('SHLD and SHRD of words by more than 16 give the second operand rotated'),
   mxcsrMask: onZen4('FXSAVE stores MXCSR_MASK 0002FFFFh: bit 17 is the misaligned exception mask'),
 };
 
 /** CPUID 80000008h EBX[2] (RstrFpErrPtrs) = 1: restores always load the pointers, saves store zeros without an exception. */
 export const zen3: CpuProfile = cpuProfile({
   id: 'zen3', name: 'AMD Zen 3', vendor: 'AuthenticAMD', year: 2020, signature: 0x00a2_0f10,
-  features: zenFeatures, xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff,
+  features: zenFeatures, xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
   sources: { ...zenSources, generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory') },
 });
 
 /** As Zen 3, with 57-bit linear addresses and AVX-512 state. Its x87 and XINUSE behaviour was measured. */
 export const zen4: CpuProfile = cpuProfile({
   id: 'zen4', name: 'AMD Zen 4', vendor: 'AuthenticAMD', year: 2022, signature: 0x00a1_0f11,
-  features: [...zenFeatures, 'LA57'], xcr0: 0xe7n, linearAddressBits: 57, physicalAddressBits: 52, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff,
+  features: [...zenFeatures, 'LA57'], xcr0: 0xe7n, linearAddressBits: 57, physicalAddressBits: 52, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
   sources: zenSources,
 });

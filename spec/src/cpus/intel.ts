@@ -15,6 +15,7 @@ const sources = {
   pointers: sdm('1', '8.1.8'),
   canonicalFdp: measured('a Sapphire Rapids class Xeon', '2026-11', 'FXRSTOR64 keeps all 64 bits of FDP and sign-extends FIP from bit 56'),
   xinuse: measured('a Sapphire Rapids class Xeon', '2026-11', 'FNOP and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it'),
+  wordDoubleShift: inferred('what Bochs does, from memory; not measured'),
   stackDetails: inferred('Zen 4, measured: FFREE clears C1, FLD of an empty register onto a full stack is an underflow, FWAIT marks x87 state modified, FXSAVE does not, LDMXCSR does not mark SSE state'),
 };
 
@@ -25,23 +26,23 @@ const ivyBridgeFeatures: readonly Feature[] = [
 /** The last client generation that keeps FCS and FDS. */
 export const ivyBridge: CpuProfile = cpuProfile({
   id: 'ivyBridge', name: 'Ivy Bridge', vendor: 'GenuineIntel', year: 2012, signature: 0x0003_06a9,
-  features: ivyBridgeFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff,
+  features: ivyBridgeFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
   sources: { ...sources, FPCSDS: inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and Haswell has it is from memory') },
 });
 
-const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MOVBE'];
+const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MOVBE', 'BMI1', 'BMI2', 'LZCNT'];
 
 /** CPUID.7.0:EBX[13] = 1: FCS and FDS are deprecated and always stored as 0. */
 export const haswell: CpuProfile = cpuProfile({
   id: 'haswell', name: 'Haswell', vendor: 'GenuineIntel', year: 2013, signature: 0x0003_06c3,
-  features: haswellFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff,
+  features: haswellFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
   sources: { ...sources, FPCSDS: ivyBridge.sources.FPCSDS! },
 });
 
 /** CPUID.7.0:EBX[6] = 1 as well: FDP is loaded only by an instruction that incurs an unmasked exception. */
 export const sapphireRapids: CpuProfile = cpuProfile({
   id: 'sapphireRapids', name: 'Sapphire Rapids', vendor: 'GenuineIntel', year: 2023, signature: 0x0008_06f8,
-  features: [...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES'],
-  xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff,
+  features: [...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES'],
+  xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
   sources: { ...sources, FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0') },
 });

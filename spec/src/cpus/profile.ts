@@ -39,6 +39,8 @@ export interface CpuProfile {
   readonly nullSelector: 'clears base and limit' | 'keeps base and limit';
   /** Bits of MXCSR that may be set: what FXSAVE stores as MXCSR_MASK. */
   readonly mxcsrMask: number;
+  /** What SHLD and SHRD of 16-bit operands shift in after the second operand, with counts above 16: undefined by the manual. */
+  readonly wordDoubleShift: 'first operand again' | 'second operand again';
   /** Where each of these facts is from. */
   readonly sources: Readonly<Record<string, Citation>>;
 }

@@ -106,10 +106,28 @@ const NEG = instruction({
   source: sdm('2B', '4.3, NEG'),
 });
 
+/** One carry chain each for CF and OF: the other flags are left alone. */
+const extended = (mnemonic: string, prefix: string, flag: number): InstructionDefinition => instruction({
+  mnemonic,
+  title: 'Unsigned integer addition of two operands with one flag as carry',
+  forms: [`${prefix} 0F 38 F6 /r | ry, r/my`],
+  cpuid: 'ADX',
+  operation(x, i) {
+    const n = i.rexW ? 64 : 32;
+    const sum = u(int2(n), x.read(i.operands[0]!) + x.read(i.operands[1]!) + (x.readFlags(flag) & flag ? 1n : 0n));
+    x.write(i.operands[0]!, u(n, sum));
+    x.setFlags(flag, sum >> BigInt(n) ? flag : 0);
+  },
+  source: sdm('2A', `3.2, ${mnemonic}`),
+});
+
+const int2 = (n: number): number => n * 2;
+
 export const ARITHMETIC: readonly InstructionDefinition[] = [
   adding('ADD', 'Add', 0, false, sdm('2A', '3.2, ADD')),
   adding('ADC', 'Add with carry', 2, true, sdm('2A', '3.2, ADC')),
   subtracting('SBB', 'Subtract with borrow', 3, true, sdm('2B', '4.3, SBB')),
   subtracting('SUB', 'Subtract', 5, false, sdm('2B', '4.3, SUB')),
   CMP, INC, DEC, NEG,
+  extended('ADCX', '66', CF), extended('ADOX', 'F3', OF),
 ];

@@ -68,8 +68,21 @@ const looping = (mnemonic: string, opcode: string, aliases: string[], continues:
   source: sdm('2A', '3.2, LOOP/LOOPcc'),
 });
 
+/** The address size chooses the register and the mnemonic. */
+const COUNTERS = [['JCXZ', 'a16 i64'], ['JECXZ', 'a32'], ['JRCXZ', 'a64 o64']] as const;
+
+const JCXZ = COUNTERS.map(([mnemonic, flags]) => instruction({
+  mnemonic,
+  title: 'Jump if rCX is zero',
+  forms: [`E3 cb | rel8 | f64 ${flags}`],
+  operation(x, i) {
+    x.branch(u(i.addressSize, x.state.gpr[1]!) === 0n ? relative(x, i) : x.next, i.size);
+  },
+  source: sdm('2A', '3.2, Jcc'),
+}));
+
 export const CONTROL_TRANSFER: readonly InstructionDefinition[] = [
-  JMP, ...JCC, CALL, RET,
+  JMP, ...JCC, ...JCXZ, CALL, RET,
   looping('LOOP', 'E2', [], () => true),
   looping('LOOPE', 'E1', ['LOOPZ'], (zero) => zero),
   looping('LOOPNE', 'E0', ['LOOPNZ'], (zero) => !zero),

@@ -18,16 +18,20 @@ export const MAXIMUM_LENGTH = 15;
 export function decode(fetch: (offset: number) => number, mode: Mode): Instruction {
   const reader = new Reader(fetch);
   const { prefixes, next } = readPrefixes(reader, mode);
-  const { map, opcode } = readOpcode(reader, next);
-  const candidates = formsOf(map, opcode);
+  const vex = readVex(reader, next, mode, prefixes);
+  const { map, opcode } = vex ? { map: vex.map, opcode: reader.next() } : readOpcode(reader, next);
+  const candidates = formsOf(map, opcode, vex !== undefined);
   const hasModrm = candidates.some((form) => form.modrm !== undefined || form.modrmByte !== undefined);
   const modrm = hasModrm ? reader.next() : -1;
-  const form = candidates.find((candidate) => matches(candidate, mode, prefixes, modrm));
+  const form = candidates.find((candidate) => matches(candidate, mode, prefixes, modrm) && matchesVex(candidate, mode, vex));
+  if (!form && vex && candidates.some((candidate) => matches(candidate, mode, prefixes, modrm))) {
+    throw new Fault('#UD', 'VEX.L, VEX.W or VEX.vvvv has a value that this instruction does not take');
+  }
   if (!form) throw unknown(map, opcode, modrm, mode, mandatoryPrefix(prefixes));
 
   const size = operandSize(form, mode, prefixes);
   const addressSize = addressSizeOf(mode, prefixes.addressSize);
-  const context: Context = { reader, mode, prefixes, size, addressSize, modrm, opcode };
+  const context: Context = { reader, mode, prefixes, size, addressSize, modrm, opcode, vvvv: vex?.vvvv ?? 0 };
   const inMemory = modrm < 0xc0 ? form.operands.find((operand) => operand.place === 'rm' && operand.memory) : undefined;
   const memory = inMemory && memoryOperand(context, sizeOf(inMemory.size, size));
   const immediate = reader.littleEndian(immediateBytes(form, size, addressSize));
@@ -46,6 +50,7 @@ export function decode(fetch: (offset: number) => number, mode: Mode): Instructi
 class Reader {
   readonly #bytes = new Uint8Array(MAXIMUM_LENGTH);
   readonly #fetch: (offset: number) => number;
+  #fetched = 0;
   position = 0;
 
   constructor(fetch: (offset: number) => number) {
@@ -54,9 +59,13 @@ class Reader {
 
   next(): number {
     if (this.position >= MAXIMUM_LENGTH) throw new Fault('#GP', 'the instruction is longer than 15 bytes', 0);
-    const byte = this.#fetch(this.position);
-    this.#bytes[this.position++] = byte;
-    return byte;
+    if (this.position === this.#fetched) this.#bytes[this.#fetched++] = this.#fetch(this.position);
+    return this.#bytes[this.position++]!;
+  }
+
+  /** The next byte will be the last one again; it is not fetched twice. */
+  back(): void {
+    this.position--;
   }
 
   littleEndian(bytes: number): bigint {
@@ -107,6 +116,52 @@ function readPrefixes(reader: Reader, mode: Mode): { prefixes: Prefixes; next: n
   }
 }
 
+/** What a VEX prefix says. SDM vol. 2A, 2.3.5. */
+interface Vex {
+  readonly map: OpcodeMap;
+  readonly l: 0 | 1;
+  readonly w: 0 | 1;
+  readonly vvvv: number;
+}
+
+const VEX_MAPS: Readonly<Record<number, OpcodeMap>> = { 1: '0F', 2: '0F38', 3: '0F3A' };
+
+/** The VEX prefix that begins with `first`, if it does. Its R, X, B and pp go into `prefixes`, as REX and 66, F3, F2 do. */
+function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes): Vex | undefined {
+  if (first !== 0xc4 && first !== 0xc5) return undefined;
+  const second = reader.next();
+  // Outside 64-bit mode it is LES or LDS, unless their ModRM would name a register.
+  if (mode !== 64 && second < 0xc0) {
+    reader.back();
+    return undefined;
+  }
+  if (prefixes.lock || prefixes.operandSize || prefixes.repeat || prefixes.rex) {
+    throw new Fault('#UD', 'LOCK, 66, F2, F3 and REX cannot stand before a VEX prefix');
+  }
+  const map = first === 0xc5 ? '0F' : VEX_MAPS[second & 0x1f];
+  // The two-byte form has the third byte's content, with R in place of W.
+  const last = first === 0xc5 ? second & 0x7f : reader.next();
+  if (!map) throw new Unmodelled(`opcode map ${second & 0x1f} of VEX`);
+  const inverted = first === 0xc5 ? ~second & 0x80 : ~second & 0xe0;
+  prefixes.rex = mode === 64 ? (inverted >> 5) | (last & 0x80 ? 8 : 0) : 0;
+  prefixes.operandSize = (last & 3) === 1;
+  prefixes.repeat = (last & 3) === 2 ? 0xf3 : (last & 3) === 3 ? 0xf2 : 0;
+  const vvvv = (~last >> 3) & 15;
+  return { map, l: last & 4 ? 1 : 0, w: last & 0x80 ? 1 : 0, vvvv };
+}
+
+/**
+ * VEX.W does not choose general-purpose registers outside 64-bit mode. An unused VEX.vvvv is 1111 in any mode; of a used
+ * one, the highest bit means nothing outside 64-bit mode.
+ */
+function matchesVex(form: Form, mode: Mode, vex: Vex | undefined): boolean {
+  if (!form.vex || !vex) return !form.vex && !vex;
+  const anyW = form.vex.w === undefined || (mode !== 64 && form.operands[0]?.file === 'gpr');
+  if (!anyW && form.vex.w !== vex.w) return false;
+  if (form.vex.l !== undefined && form.vex.l !== vex.l) return false;
+  return vex.vvvv === 0 || form.operands.some((operand) => operand.place === 'vvvv');
+}
+
 function readOpcode(reader: Reader, first: number): { map: OpcodeMap; opcode: number } {
   if (first !== 0x0f) return { map: 'primary', opcode: first };
   const second = reader.next();
@@ -122,9 +177,13 @@ const mandatoryPrefix = ({ repeat, operandSize }: Prefixes): MandatoryPrefix =>
 function matches(form: Form, mode: Mode, prefixes: Prefixes, modrm: number): boolean {
   if (form.only === '64' && mode !== 64) return false;
   if (form.only === 'legacy' && mode === 64) return false;
-  if (form.prefix !== undefined && form.prefix !== mandatoryPrefix(prefixes)) return false;
+  if (form.prefix === 'NFx' ? prefixes.repeat !== 0 : form.prefix !== undefined && form.prefix !== mandatoryPrefix(prefixes)) {
+    return false;
+  }
   if (form.rexW && !(prefixes.rex & 8)) return false;
   if (form.onlySize !== undefined && form.onlySize !== operandSize(form, mode, prefixes)) return false;
+  const { onlyAddressSize } = form;
+  if (onlyAddressSize !== undefined && onlyAddressSize !== addressSizeOf(mode, prefixes.addressSize)) return false;
   if (form.rexB0 && prefixes.rex & 1) return false;
   if (form.modrmByte !== undefined) return form.modrmByte === modrm;
   if (typeof form.modrm === 'number' && ((modrm >> 3) & 7) !== form.modrm) return false;
@@ -134,6 +193,7 @@ function matches(form: Form, mode: Mode, prefixes: Prefixes, modrm: number): boo
 }
 
 function operandSize(form: Form, mode: Mode, prefixes: Prefixes): number {
+  if (form.vex) return form.vex.w === 1 ? 64 : 32;
   // A mandatory 66 is part of the opcode and does not choose the size.
   const other = prefixes.operandSize && form.prefix !== '66';
   if (mode !== 64) return (mode === 16) === other ? 32 : 16;
@@ -179,11 +239,14 @@ interface Context {
   readonly addressSize: 16 | 32 | 64;
   readonly modrm: number;
   readonly opcode: number;
+  /** VEX.vvvv, as a number. */
+  readonly vvvv: number;
 }
 
 /** Bits of an operand whose form has a size letter, at operand size `size`. */
 export function sizeOf(letter: OperandForm['size'], size: number): number {
   if (typeof letter === 'number') return letter;
+  if (letter === 'v&v') return 2 * size;
   return letter === 'v' ? size : letter === 'z' ? Math.min(size, 32) : Math.max(size, 32);
 }
 
@@ -201,11 +264,12 @@ function operandValue(
   switch (form.place) {
     case 'reg': return register(form, ((modrm >> 3) & 7) | (prefixes.rex & 4 ? 8 : 0), size, context);
     case 'opcode': return register(form, (context.opcode & 7) | (prefixes.rex & 1 ? 8 : 0), size, context);
+    case 'vvvv': return register(form, context.vvvv & (context.mode === 64 ? 15 : 7), size, context);
     case 'rm': return memory ?? register(form, (modrm & 7) | (prefixes.rex & 1 ? 8 : 0), size, context);
     case 'offset': return directMemory(context, size, immediate);
     case 'immediate': {
-      const width = form.signed ? context.size : size;
-      return { kind: 'immediate', value: u(width, form.signed ? s(size, immediate) : immediate), size: width };
+      const width = form.signed ? context.size : size, field = immediate >> BigInt(8 * form.skip);
+      return { kind: 'immediate', value: u(width, form.signed ? s(size, field) : field), size: width };
     }
     case 'far':
       return { kind: 'far', selector: Number(immediate >> BigInt(size)), offset: u(size, immediate), size };

@@ -23,7 +23,10 @@ export interface Encoding {
 
 /** Operand sizes that `form` can have in `mode`, the default first. */
 export function operandSizes(form: Form, mode: Mode): number[] {
+  if (form.vex) return [form.vex.w === 1 ? 64 : 32];
   if (form.onlySize !== undefined) return [form.onlySize];
+  // Where 66 would select another encoding, it cannot select a size.
+  if (form.prefix === 'NP') return mode !== 64 ? (form.rexW ? [] : [mode]) : form.rexW ? [64] : form.sized ? [32, 64] : [32];
   if (mode !== 64) return form.rexW ? [] : form.sized || form.size64 ? [mode, 48 - mode] : [mode];
   if (form.rexW || form.size64 === 'forced') return [64];
   if (form.size64 === 'default') return [64, 16];
@@ -68,6 +71,8 @@ interface Parts {
   rexNeeded: boolean;
   rexForbidden: boolean;
   opcode: number;
+  /** The register that VEX.vvvv names. */
+  vvvv: number;
   modrm: number | undefined;
   /** SIB and displacement. */
   tail: readonly number[];
@@ -81,9 +86,9 @@ export function encode(encoding: Encoding): Uint8Array | string {
   const { form, mode, size } = encoding;
   const wide = size === 64 && form.size64 === undefined && form.sized;
   const parts: Parts = {
-    rex: form.rexW || wide ? 8 : 0, rexNeeded: false, rexForbidden: false, opcode: form.opcode,
+    rex: form.rexW || wide ? 8 : 0, rexNeeded: false, rexForbidden: false, opcode: form.opcode, vvvv: 0,
     modrm: form.modrmByte ?? (typeof form.modrm === 'number' ? form.modrm << 3 : form.modrm === 'r' ? 0 : undefined),
-    tail: [], immediate: [], addressSize: encoding.addressSize ?? mode, segment: encoding.segment ?? -1,
+    tail: [], immediate: [], addressSize: form.onlyAddressSize ?? encoding.addressSize ?? mode, segment: encoding.segment ?? -1,
   };
   for (const [n, operand] of encoding.operands.entries()) {
     const problem = place(parts, form.operands[n]!, operand, encoding);
@@ -93,17 +98,26 @@ export function encode(encoding: Encoding): Uint8Array | string {
   if (rex && mode !== 64) return 'registers r8 to r15, spl, bpl, sil and dil exist only in 64-bit mode';
   if (rex && parts.rexForbidden) return 'ah, ch, dh and bh cannot be used in an instruction with a REX prefix';
   return Uint8Array.from([
-    ...legacyPrefixes(encoding, parts), ...(rex ? [rex] : []), ...ESCAPES[form.map], parts.opcode,
+    ...legacyPrefixes(encoding, parts), ...(form.vex ? vexPrefix(form, parts) : [...(rex ? [rex] : []), ...ESCAPES[form.map]]), parts.opcode,
     ...(parts.modrm === undefined ? [] : [parts.modrm]), ...parts.tail, ...parts.immediate,
   ]);
 }
 
 const ESCAPES = { primary: [], '0F': [0x0f], '0F38': [0x0f, 0x38], '0F3A': [0x0f, 0x3a] } as const;
+/** The two-byte form where it suffices. SDM vol. 2A, 2.3.5. */
+function vexPrefix(form: Form, { rex, vvvv }: Parts): number[] {
+  const prefix = ['NP', '66', 'F3', 'F2'].indexOf(form.prefix ?? 'NP');
+  const last = ((~vvvv & 15) << 3) | (form.vex!.l === 1 ? 4 : 0) | prefix;
+  if (form.map === '0F' && form.vex!.w !== 1 && !(rex & 3)) return [0xc5, (rex & 4 ? 0 : 0x80) | last];
+  const map = { primary: 0, '0F': 1, '0F38': 2, '0F3A': 3 }[form.map];
+  return [0xc4, ((~rex & 7) << 5) | map, (form.vex!.w === 1 ? 0x80 : 0) | last];
+}
+
 const SEGMENT_PREFIXES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65] as const;
 
 function legacyPrefixes({ form, mode, size, lock, repeat }: Encoding, parts: Parts): number[] {
   const usual = mode === 64 ? (form.size64 ? 64 : 32) : mode;
-  const operandSize = form.prefix !== '66' && size !== usual && (size === 16 || mode !== 64);
+  const operandSize = !form.vex && form.prefix !== '66' && size !== usual && (size === 16 || mode !== 64);
   return [
     ...(lock ? [0xf0] : []),
     ...(repeat ? [repeat] : []),
@@ -111,7 +125,7 @@ function legacyPrefixes({ form, mode, size, lock, repeat }: Encoding, parts: Par
     ...(parts.addressSize === mode ? [] : [0x67]),
     ...(operandSize ? [0x66] : []),
     // A mandatory prefix comes last, next to REX and the opcode.
-    ...(form.prefix && form.prefix !== 'NP' ? [Number.parseInt(form.prefix, 16)] : []),
+    ...(!form.vex && form.prefix && /^[6F]\d$/.test(form.prefix) ? [Number.parseInt(form.prefix, 16)] : []),
   ];
 }
 
@@ -143,7 +157,8 @@ function place(parts: Parts, form: OperandForm, operand: Operand, encoding: Enco
     case 'relative': {
       if (form.place === 'implicit') return undefined;
       const value = operand.kind === 'relative' ? operand.displacement : operand.value;
-      parts.immediate = little(value, immediateBytes(encoding.form, size, mode));
+      const bytes = encoding.form.immediate === 3 ? sizeOf(form.size, size) / 8 : immediateBytes(encoding.form, size, mode);
+      parts.immediate = [...parts.immediate, ...little(value, bytes)];
       return undefined;
     }
   }
@@ -161,9 +176,10 @@ function placeRegister(
   if (index > 7 && encoding.mode !== 64) return 'registers 8 to 15 exist only in 64-bit mode';
   if (encoding.form.notZero && index === 0) return 'this encoding with register 0 is another instruction';
   if (form.place === 'reg') parts.modrm! |= (index & 7) << 3;
+  else if (form.place === 'vvvv') parts.vvvv = index;
   else if (form.place === 'rm') parts.modrm! |= 0xc0 | (index & 7);
   else parts.opcode |= index & 7;
-  if (index > 7) parts.rex |= form.place === 'reg' ? 4 : 1;
+  if (index > 7 && form.place !== 'vvvv') parts.rex |= form.place === 'reg' ? 4 : 1;
   return undefined;
 }
 

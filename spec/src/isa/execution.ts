@@ -23,10 +23,18 @@ export interface MemoryPort {
   requireWritable(linear: bigint, bytes: number): void;
 }
 
+/** The I/O address space as an instruction sees it. */
+export interface PortSpace {
+  /** The value of 1, 2 or 4 bytes at `port`. */
+  read(port: number, bytes: number): bigint;
+  write(port: number, bytes: number, value: bigint): void;
+}
+
 export class Execution {
   readonly state: State;
   readonly cpu: CpuProfile;
   readonly memory: MemoryPort;
+  readonly ports: PortSpace;
   /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
   /** Address of the instruction being executed: what FIP records. */
@@ -34,10 +42,11 @@ export class Execution {
   /** RIP after this instruction. */
   next = 0n;
 
-  constructor(state: State, cpu: CpuProfile, memory: MemoryPort) {
+  constructor(state: State, cpu: CpuProfile, memory: MemoryPort, ports: PortSpace) {
     this.state = state;
     this.cpu = cpu;
     this.memory = memory;
+    this.ports = ports;
   }
 
   /** 64-bit mode, or the default operation size of a legacy or compatibility code segment. */

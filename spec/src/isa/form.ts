@@ -3,36 +3,48 @@
  * operand-size letters of the SDM's opcode map (vol. 2D, A.2.2):
  *
  *     'REX.W + 0F AE /4 | m'          'D8 C0+i | ST(0), ST(i)'          '83 /0 ib | r/mv, simm8'
+ *     'VEX.LZ.F2.0F38.W0 F6 /r | r32, vvvv32, r/m32'
  *
  * v: word, doubleword or quadword by operand size; z: word or doubleword; y: doubleword or quadword.
- * `simm8` is an imm8 that is sign-extended. After a second bar: `d64` and `f64` (operand size defaults or is forced to
+ * `simm8` is an imm8 that is sign-extended; `vvvv32` is the register that VEX.vvvv names. After a second bar: `d64` and `f64` (operand size defaults or is forced to
  * 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in, 64-bit mode), `b0` (REX.B is 0),
- * `s16` and `s32` (only at this operand size), `r1` (not register 0: that is another instruction), `asz` (the address
+ * `s16` and `s32` (only at this operand size), `a16`, `a32` and `a64` (only at this address size), `r1` (not register 0: that is another instruction), `asz` (the address
  * size means something although there is no memory operand).
  */
 
 import type { InstructionDefinition } from './instruction.ts';
 
 export type OpcodeMap = 'primary' | '0F' | '0F38' | '0F3A';
-export type MandatoryPrefix = 'NP' | '66' | 'F3' | 'F2';
+/** NFx: neither F3 nor F2 may be there, 66 means what it usually does. */
+export type MandatoryPrefix = 'NP' | 'NFx' | '66' | 'F3' | 'F2';
 
 /** Bytes of immediate data: a number, by operand size, or by address size (moffs). */
-export type ImmediateSize = 0 | 1 | 2 | 4 | 8 | 'v' | 'z' | 'moffs' | 'far';
+export type ImmediateSize = 0 | 1 | 2 | 3 | 4 | 8 | 'v' | 'z' | 'moffs' | 'far';
 
 /** Where an operand's bits are and what they mean. */
 export interface OperandForm {
   readonly text: string;
-  readonly place: 'reg' | 'rm' | 'opcode' | 'immediate' | 'relative' | 'far' | 'offset' | 'implicit';
+  readonly place: 'reg' | 'rm' | 'vvvv' | 'opcode' | 'immediate' | 'relative' | 'far' | 'offset' | 'implicit';
   readonly file: 'gpr' | 'segment' | 'control' | 'debug' | 'x87' | 'xmm' | 'none';
   /** A memory operand is accepted, a register operand is accepted. */
   readonly memory: boolean;
   readonly register: boolean;
   /** Bits, or a size letter resolved with the operand size. 0: no size of its own. */
-  readonly size: number | 'v' | 'z' | 'y';
+  readonly size: number | 'v' | 'z' | 'y' | 'v&v';
   /** Sign-extended immediate. */
   readonly signed: boolean;
+  /** Bytes of immediate data before this immediate: ENTER has two. */
+  readonly skip: number;
   /** Index of the register of an implicit operand, or the value of an implicit immediate. */
   readonly value: number;
+}
+
+/** What a VEX prefix has to say beside opcode map and mandatory prefix. SDM vol. 2A, 3.1.1.2. */
+export interface VexForm {
+  /** VEX.L: 0 (LZ, 128), 1 (256), or ignored (LIG). */
+  readonly l: 0 | 1 | undefined;
+  /** VEX.W, or ignored (WIG). */
+  readonly w: 0 | 1 | undefined;
 }
 
 export interface Form {
@@ -41,6 +53,8 @@ export interface Form {
   readonly map: OpcodeMap;
   readonly opcode: number;
   readonly prefix: MandatoryPrefix | undefined;
+  /** Encoded with a VEX prefix. */
+  readonly vex: VexForm | undefined;
   /** REX.W must be 1. */
   readonly rexW: boolean;
   /** The low three bits of the opcode are a register. */
@@ -60,6 +74,8 @@ export interface Form {
   readonly modIgnored: boolean;
   /** Only at this operand size: the size is part of the mnemonic (MOVSW, MOVSD). */
   readonly onlySize: 16 | 32 | undefined;
+  /** Only at this address size: it is part of the mnemonic (JCXZ, JECXZ). */
+  readonly onlyAddressSize: 16 | 32 | 64 | undefined;
   /** REX.B must be 0 (NOP against XCHG R8). */
   readonly rexB0: boolean;
   /** Register 0 is not encoded this way (XCHG rAX, rAX would be NOP). */
@@ -80,10 +96,12 @@ for (const suffix of ['8', '16', '32', '64', 'v', 'z', 'y']) {
   describe(`r${suffix}`, { place: 'reg', file: 'gpr', register: true, size });
   describe(`r/m${suffix}`, { place: 'rm', file: 'gpr', register: true, memory: true, size });
   describe(`rm${suffix}`, { place: 'rm', file: 'gpr', register: true, size });
+  describe(`vvvv${suffix}`, { place: 'vvvv', file: 'gpr', register: true, size });
   describe(`m${suffix}`, { place: 'rm', memory: true, size });
   describe(`imm${suffix}`, { place: 'immediate', size, signed: suffix === 'z' });
   describe(`moffs${suffix}`, { place: 'offset', memory: true, size });
 }
+describe('mv&v', { place: 'rm', memory: true, size: 'v&v' });
 describe('simm8', { place: 'immediate', size: 8, signed: true });
 describe('rel8', { place: 'relative', size: 8 });
 describe('relz', { place: 'relative', size: 'z' });
@@ -103,6 +121,8 @@ describe('ST(i)', { place: 'rm', file: 'x87', register: true, size: 80 });
 describe('ST(0)', { place: 'implicit', file: 'x87', register: true, size: 80 });
 describe('AL', { place: 'implicit', file: 'gpr', register: true, size: 8 });
 describe('AX', { place: 'implicit', file: 'gpr', register: true, size: 16 });
+describe('eAX', { place: 'implicit', file: 'gpr', register: true, size: 'z' });
+describe('DX', { place: 'implicit', file: 'gpr', register: true, size: 16, value: 2 });
 describe('rAX', { place: 'implicit', file: 'gpr', register: true, size: 'v' });
 describe('CL', { place: 'implicit', file: 'gpr', register: true, size: 8, value: 1 });
 describe('1', { place: 'implicit', size: 8, value: 1 });
@@ -111,7 +131,7 @@ for (const [index, name] of ['ES', 'CS', 'SS', 'DS', 'FS', 'GS'].entries()) {
 }
 
 const NO_OPERAND: Omit<OperandForm, 'text'> = {
-  place: 'implicit', file: 'none', memory: false, register: false, size: 0, signed: false, value: 0,
+  place: 'implicit', file: 'none', memory: false, register: false, size: 0, signed: false, skip: 0, value: 0,
 };
 
 function operandForm(text: string, where: string): OperandForm {
@@ -130,8 +150,10 @@ export function parseForm(text: string, definition: InstructionDefinition): Form
   const [encodingText = '', operandText = '', flagText = ''] = text.split('|').map((part) => part.trim());
   const encoding = parseEncoding(encodingText, where);
   const flags = parseFlags(flagText, where);
+  let skip = 0;
   const operands = (operandText === '' ? [] : operandText.split(',')).map((name): OperandForm => {
-    const operand = operandForm(name.trim(), where);
+    const operand = { ...operandForm(name.trim(), where), skip };
+    if (operand.place === 'immediate' && typeof operand.size === 'number') skip += operand.size / 8;
     const inOpcode = encoding.registerInOpcode && operand.place === 'reg' && operand.file === 'gpr';
     return inOpcode ? { ...operand, place: 'opcode' } : operand;
   });
@@ -144,23 +166,38 @@ export function parseForm(text: string, definition: InstructionDefinition): Form
   };
 }
 
-type Encoding = Pick<Form, 'map' | 'opcode' | 'prefix' | 'rexW' | 'registerInOpcode'> & Tail;
+type Encoding = Pick<Form, 'vex' | 'map' | 'opcode' | 'prefix' | 'rexW' | 'registerInOpcode'> & Tail;
 
 /** `NP REX.W + 0F AE /4`: prefixes, opcode bytes, what follows them. */
 function parseEncoding(text: string, where: string): Encoding {
   const tokens = text.split(/\s+/).filter((token) => token !== '+');
   let rexW = false, prefix: MandatoryPrefix | undefined;
-  for (; tokens.length > 1 && /^(REX\.W|NP|66|F3|F2)$/.test(tokens[0]!); tokens.shift()) {
+  for (; tokens.length > 1 && /^(REX\.W|NP|NFx|66|F3|F2)$/.test(tokens[0]!); tokens.shift()) {
     if (tokens[0] === 'REX.W') rexW = true;
     else prefix = tokens[0] as MandatoryPrefix;
   }
-  const map = takeMap(tokens);
+  const vex = takeVex(tokens, where);
+  const map = vex?.map ?? takeMap(tokens);
   const opcodeText = tokens.shift() ?? '';
   if (!/^[0-9A-F]{2}(\+r)?$/.test(opcodeText)) {
     throw new SyntaxError(`${where}: ${JSON.stringify(opcodeText)} is no opcode byte`);
   }
   const opcode = { map, opcode: Number.parseInt(opcodeText, 16), registerInOpcode: opcodeText.endsWith('+r') };
-  return { prefix, rexW, ...opcode, ...parseTail(tokens, where) };
+  return { vex: vex?.vex, prefix: vex ? vex.prefix : prefix, rexW, ...opcode, ...parseTail(tokens, where) };
+}
+
+/** `VEX.LZ.F2.0F38.W0`, the second dot's part only where there is a mandatory prefix. */
+function takeVex(tokens: string[], where: string): { vex: VexForm; map: OpcodeMap; prefix: MandatoryPrefix } | undefined {
+  if (!tokens[0]?.startsWith('VEX.')) return undefined;
+  const parts = /^VEX\.(LZ|LIG|128|256)\.(?:(66|F3|F2)\.)?(0F|0F38|0F3A)\.(W0|W1|WIG)$/.exec(tokens[0]);
+  if (!parts) throw new SyntaxError(`${where}: ${JSON.stringify(tokens[0])} is no VEX prefix`);
+  tokens.shift();
+  const [, length, prefix = 'NP', map, w] = parts;
+  const vex: VexForm = {
+    l: length === 'LIG' ? undefined : length === '256' ? 1 : 0,
+    w: w === 'WIG' ? undefined : w === 'W1' ? 1 : 0,
+  };
+  return { vex, map: map as OpcodeMap, prefix: prefix as MandatoryPrefix };
 }
 
 function takeMap(tokens: string[]): OpcodeMap {
@@ -187,22 +224,24 @@ function parseTail(tokens: readonly string[], where: string): Tail {
     } else {
       const size = IMMEDIATES.get(token);
       if (size === undefined) throw new SyntaxError(`${where}: unknown token ${JSON.stringify(token)}`);
-      immediate = size;
+      // A word and a byte, as ENTER has them.
+      immediate = immediate === 2 && size === 1 ? 3 : size;
     }
   }
   return { modrm, modrmByte, stackRegister, immediate };
 }
 
-type Flags = 'size64' | 'only' | 'onlySize' | 'rexB0' | 'notZero' | 'addressSized';
+type Flags = 'size64' | 'only' | 'onlySize' | 'onlyAddressSize' | 'rexB0' | 'notZero' | 'addressSized';
 
 function parseFlags(text: string, where: string): Pick<Form, Flags> {
   const words = text.split(/\s+/).filter(Boolean);
-  const unknown = words.find((word) => !/^(d64|f64|o64|i64|b0|s16|s32|r1|asz)$/.test(word));
+  const unknown = words.find((word) => !/^(d64|f64|o64|i64|b0|s16|s32|a16|a32|a64|r1|asz)$/.test(word));
   if (unknown !== undefined) throw new SyntaxError(`${where}: unknown flag ${JSON.stringify(unknown)}`);
   return {
     size64: words.includes('d64') ? 'default' : words.includes('f64') ? 'forced' : undefined,
     only: words.includes('o64') ? '64' : words.includes('i64') ? 'legacy' : undefined,
     onlySize: words.includes('s16') ? 16 : words.includes('s32') ? 32 : undefined,
+    onlyAddressSize: ([16, 32, 64] as const).find((bits) => words.includes(`a${bits}`)),
     rexB0: words.includes('b0'),
     notZero: words.includes('r1'),
     addressSized: words.includes('asz'),

@@ -19,8 +19,8 @@ export interface InstructionDefinition {
   readonly cpuid?: Feature;
   /** LOCK is allowed with a memory destination; otherwise LOCK is #UD. */
   readonly lock?: true;
-  /** F3 and F2 repeat it. */
-  readonly repeat?: 'REP';
+  /** F3 and F2 repeat it: both to the end of the count, or F3 while ZF is 1 and F2 while it is 0. */
+  readonly repeat?: 'REP' | 'REPE';
   readonly operation: (x: Execution, i: Instruction) => void;
   readonly source: Citation;
 }

@@ -56,6 +56,27 @@ const rotate = (mnemonic: string, digit: number, title: string, operate: (n: num
 
 const rotateLeft = (n: number, a: bigint, count: number): bigint => u(n, u(128, a << BigInt(count)) | (a >> BigInt(n - count)));
 
+/** Nine bits for a byte, seventeen for a word: CF takes part. */
+const rotateThroughCarry = (mnemonic: string, digit: number, title: string, left: boolean): InstructionDefinition => instruction({
+  mnemonic,
+  title,
+  forms: forms(digit),
+  operation(x, i) {
+    const n = i.size, wide = n + 1;
+    const count = countOf(x, i);
+    const steps = BigInt(left ? count % wide : (wide - (count % wide)) % wide);
+    const carry = BigInt(x.readFlags(CF) & CF);
+    const before = u(wide, u(wide, carry << BigInt(n)) | x.readToModify(i.operands[0]!));
+    const after = u(wide, u(128, before << steps) | (before >> BigInt(wide - Number(steps))));
+    const result = u(n, after);
+    x.write(i.operands[0]!, result);
+    const overflow = bit(result, n - 1) !== (left ? bit(after, n) : bit(result, n - 2));
+    x.setFlags(count === 0 ? 0 : CF | (count === 1 ? OF : 0), (bit(after, n) ? CF : 0) | (overflow ? OF : 0));
+    x.undefineFlags(count > 1 ? OF : 0);
+  },
+  source: sdm('2B', '4.3, RCL/RCR/ROL/ROR'),
+});
+
 export const SHIFTS: readonly InstructionDefinition[] = [
   shift('SHL', 4, 'Shift left', ['SAL'], (n, a, count) => {
     const result = u(n, a << BigInt(count));
@@ -74,4 +95,6 @@ export const SHIFTS: readonly InstructionDefinition[] = [
     const result = rotateLeft(n, a, n - count);
     return { result, carry: bit(result, n - 1), overflow: bit(result, n - 1) !== bit(result, n - 2), carryUndefined: false };
   }),
+  rotateThroughCarry('RCL', 2, 'Rotate left through carry', true),
+  rotateThroughCarry('RCR', 3, 'Rotate right through carry', false),
 ];

@@ -1,11 +1,11 @@
-/** String moves and stores, with REP as one iteration a step. SDM vol. 1, 7.3.9; vol. 2B, MOVS, STOS, REP. */
+/** String instructions, with REP as one iteration a step. SDM vol. 1, 7.3.9; vol. 2B, REP/REPE/REPZ/REPNE/REPNZ. */
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
 import { ES } from '../state/fields.ts';
-import { DF } from './flags.ts';
+import { DF, STATUS, ZF, subtractionFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
-import { type InstructionDefinition, instruction } from './instruction.ts';
+import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
 
 const RAX = 0, RSI = 6, RDI = 7;
 
@@ -56,6 +56,63 @@ const STOS = SIZES.map(([suffix, size, form]) => instruction({
   source: sdm('2B', '4.3, STOS/STOSB/STOSW/STOSD/STOSQ'),
 }));
 
+const LODS = SIZES.map(([suffix, size, form]) => instruction({
+  mnemonic: `LODS${suffix}`,
+  title: 'Load string',
+  forms: [form('AC', 'AD')],
+  repeat: 'REP',
+  operation(x, i) {
+    x.repeat(i, () => {
+      const from = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), size / 8, false);
+      x.write({ kind: 'register', file: 'gpr', index: RAX, size, high: false }, x.memory.read(from, size / 8));
+      advance(x, RSI, i.addressSize, size / 8);
+    });
+  },
+  source: sdm('2A', '3.2, LODS/LODSB/LODSW/LODSD/LODSQ'),
+}));
+
+/** Repeats a comparison: F3 goes on while ZF is 1, F2 while it is 0. */
+function compareRepeatedly(x: Execution, i: Instruction, compare: () => void): void {
+  const behind = x.next;
+  x.repeat(i, compare);
+  const goesOn = (x.flags & ZF ? 0xf3 : 0xf2) === i.repeat;
+  x.next = goesOn ? x.next : behind;
+}
+
+const SCAS = SIZES.map(([suffix, size, form]) => instruction({
+  mnemonic: `SCAS${suffix}`,
+  title: 'Scan string',
+  forms: [form('AE', 'AF')],
+  repeat: 'REPE',
+  operation(x, i) {
+    compareRepeatedly(x, i, () => {
+      const a = u(size, x.state.gpr[RAX]!);
+      const b = x.memory.read(x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, false), size / 8);
+      x.setFlags(STATUS, subtractionFlags(size, a, b, 0, u(size, a - b)));
+      advance(x, RDI, i.addressSize, size / 8);
+    });
+  },
+  source: sdm('2B', '4.3, SCAS/SCASB/SCASW/SCASD'),
+}));
+
+const CMPS = SIZES.map(([suffix, size, form]) => instruction({
+  mnemonic: `CMPS${suffix}`,
+  title: 'Compare string operands',
+  forms: [form('A6', 'A7')],
+  repeat: 'REPE',
+  operation(x, i) {
+    compareRepeatedly(x, i, () => {
+      const first = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), size / 8, false);
+      const a = x.memory.read(first, size / 8);
+      const b = x.memory.read(x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, false), size / 8);
+      x.setFlags(STATUS, subtractionFlags(size, a, b, 0, u(size, a - b)));
+      advance(x, RSI, i.addressSize, size / 8);
+      advance(x, RDI, i.addressSize, size / 8);
+    });
+  },
+  source: sdm('2A', '3.2, CMPS/CMPSB/CMPSW/CMPSD/CMPSQ'),
+}));
+
 const direction = (mnemonic: string, opcode: string, value: number): InstructionDefinition => instruction({
   mnemonic,
   title: value ? 'Set direction flag' : 'Clear direction flag',
@@ -67,4 +124,4 @@ const direction = (mnemonic: string, opcode: string, value: number): Instruction
 });
 
 export const STRINGS: readonly InstructionDefinition[] =
-  [...MOVS, ...STOS, direction('CLD', 'FC', 0), direction('STD', 'FD', DF)];
+  [...MOVS, ...STOS, ...LODS, ...SCAS, ...CMPS, direction('CLD', 'FC', 0), direction('STD', 'FD', DF)];

@@ -1,21 +1,37 @@
 /** All instructions, indexed for the decoder (by opcode) and for the assembler (by mnemonic). */
 
 import { ARITHMETIC } from './arithmetic.ts';
+import { BIT_COUNTS } from './bit-counts.ts';
+import { BIT_TESTS } from './bit-tests.ts';
+import { BMI } from './bmi.ts';
+import { CACHE_CONTROL } from './cache-control.ts';
 import { CONTROL_TRANSFER } from './control-transfer.ts';
+import { CONVERSION } from './conversion.ts';
 import { DATA_TRANSFER } from './data-transfer.ts';
+import { DECIMAL } from './decimal.ts';
+import { DOUBLE_SHIFTS } from './double-shifts.ts';
+import { EVENTS } from './events/index.ts';
+import { EXCHANGE } from './exchange.ts';
+import { FLAG_CONTROL } from './flag-control.ts';
+import { IO } from './io.ts';
 import { LOGIC } from './logic.ts';
+import { MULTIPLY_DIVIDE } from './multiply-divide.ts';
 import { SEGMENTATION } from './segmentation/index.ts';
 import { SHIFTS } from './shifts.ts';
 import { SSE } from './sse/index.ts';
+import { STACK_FRAMES } from './stack-frames.ts';
 import { STRINGS } from './strings.ts';
 import { SYSTEM } from './system.ts';
+import { TRAPS } from './traps.ts';
 import { X87 } from './x87/index.ts';
 import { XSAVE } from './xsave/index.ts';
 import { type Form, type OpcodeMap, parseForm } from './form.ts';
 import type { InstructionDefinition } from './instruction.ts';
 
 export const INSTRUCTIONS: readonly InstructionDefinition[] = [
-  ...DATA_TRANSFER, ...ARITHMETIC, ...LOGIC, ...SHIFTS, ...CONTROL_TRANSFER, ...STRINGS, ...SEGMENTATION, ...SYSTEM,
+  ...DATA_TRANSFER, ...CONVERSION, ...EXCHANGE, ...STACK_FRAMES, ...ARITHMETIC, ...MULTIPLY_DIVIDE, ...DECIMAL,
+  ...LOGIC, ...SHIFTS, ...DOUBLE_SHIFTS, ...BIT_TESTS, ...BIT_COUNTS, ...BMI, ...CONTROL_TRANSFER, ...TRAPS, ...STRINGS,
+  ...FLAG_CONTROL, ...CACHE_CONTROL, ...SEGMENTATION, ...EVENTS, ...IO, ...SYSTEM,
   ...X87, ...SSE, ...XSAVE,
 ];
 
@@ -26,13 +42,13 @@ export const FORMS: readonly Form[] = INSTRUCTIONS.flatMap((definition) =>
 /** More particular encodings first: a whole ModRM byte, a mandatory prefix, REX.W, a digit. */
 const rank = (form: Form): number =>
   (form.modrmByte === undefined ? 8 : 0) + (form.prefix === undefined ? 4 : 0)
-  + (form.rexW ? 0 : 2) + (form.registerInOpcode ? 1 : 0);
+  + (form.rexW ? 0 : 2) + (form.registerInOpcode ? 1 : 0) + (form.modrm === 'r' ? 0.5 : 0);
 
 const byOpcode = new Map<string, Form[]>();
 const byMnemonic = new Map<string, Form[]>();
 for (const form of [...FORMS].sort((a, b) => rank(a) - rank(b))) {
   for (let low = 0; low < (form.registerInOpcode ? 8 : 1); low++) {
-    const key = `${form.map} ${form.opcode + low}`;
+    const key = `${form.vex ? 'VEX ' : ''}${form.map} ${form.opcode + low}`;
     byOpcode.set(key, [...(byOpcode.get(key) ?? []), form]);
   }
 }
@@ -43,7 +59,8 @@ for (const form of FORMS) {
   }
 }
 
-export const formsOf = (map: OpcodeMap, opcode: number): readonly Form[] => byOpcode.get(`${map} ${opcode}`) ?? [];
+export const formsOf = (map: OpcodeMap, opcode: number, vex = false): readonly Form[] =>
+  byOpcode.get(`${vex ? 'VEX ' : ''}${map} ${opcode}`) ?? [];
 export const formsNamed = (mnemonic: string): readonly Form[] => byMnemonic.get(mnemonic.toLowerCase()) ?? [];
 export const MNEMONICS: readonly string[] = [...byMnemonic.keys()];
 

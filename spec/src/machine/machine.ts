@@ -10,8 +10,10 @@ import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import { CS, OFFSET } from '../state/fields.ts';
 import { Fault, Unmodelled } from '../state/outcomes.ts';
-import { type FieldDifference, type State, differences } from '../state/state.ts';
+import { SHUTDOWN, type FieldDifference, type State, differences } from '../state/state.ts';
+import { deliverFault } from './events.ts';
 import { kernelState } from './initial.ts';
+import { Ports } from './ports.ts';
 import { Memory, type MemoryDifference, type MemorySnapshot, memoryDifferences } from './memory.ts';
 
 /** What a machine can be given to run: bytes, where they go, and in which mode. An assembled `Program` is one. */
@@ -26,11 +28,16 @@ export interface MachineOptions {
   cpu?: CpuProfile;
   /** `stop` makes reading a flag that the architecture leaves undefined throw `Undefined`. Default: `continue`. */
   onUndefined?: 'continue' | 'stop';
+  /**
+   * What becomes of a fault: `throw` it to the caller, who asked what happens; or `deliver` it through the guest's own
+   * IDT, as the processor does, with double fault and shutdown where that fails. Default: `throw`.
+   */
+  faults?: 'throw' | 'deliver';
 }
 
 /** Why `run` returned. A `Fault` or an `Unmodelled` is thrown instead. */
 export interface Stop {
-  reason: 'halted' | 'budget';
+  reason: 'halted' | 'shutdown' | 'budget';
   /** Instructions executed by this call; an iteration of a repeated string instruction counts as one. */
   executed: number;
   rip: bigint;
@@ -59,7 +66,10 @@ export class Machine {
   readonly cpu: CpuProfile;
   readonly state: State;
   readonly memory = new Memory();
+  /** Devices by I/O port; a port without one is `Unmodelled`. */
+  readonly ports = new Ports();
   readonly execution: Execution;
+  readonly #faults: 'throw' | 'deliver';
 
   /**
    * With a program: its bytes are loaded, a stack is mapped below, and the processor is at its first byte, in kernel mode
@@ -69,8 +79,9 @@ export class Machine {
     checkOptions(options);
     this.cpu = options.cpu ?? ivyBridge;
     this.state = kernelState(this.cpu, program?.mode ?? 64);
-    this.execution = new Execution(this.state, this.cpu, this.memory);
+    this.execution = new Execution(this.state, this.cpu, this.memory, this.ports);
     this.execution.onUndefined = options.onUndefined ?? 'continue';
+    this.#faults = options.faults ?? 'throw';
     if (program?.mode === 16) this.#loadBootSector(program);
     else if (program) {
       this.load(program.bytes, program.origin);
@@ -159,16 +170,31 @@ export class Machine {
     return i;
   }
 
-  /** Runs until HLT or for at most `limit` instructions. */
+  /** One instruction, or the delivery of the fault that it raises. A fault that cannot be delivered ends in shutdown. */
+  #stepOrDeliver(): void {
+    const ip = this.state.rip;
+    try {
+      this.step();
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      if (deliverFault(this.execution, error, ip)) this.state.rip = this.execution.next;
+      else this.state.setByte(OFFSET.halted, SHUTDOWN);
+    }
+  }
+
+  /** Runs until HLT, until shutdown, or for at most `limit` instructions. */
   run(options: { limit?: number } = {}): Stop {
     const limit = options.limit ?? DEFAULT_BUDGET;
     if (!(limit >= 0)) throw new RangeError(`run: limit is ${limit}; it is a number of instructions, 0 or more`);
     let executed = 0;
+    const delivering = this.#faults === 'deliver';
     while (executed < limit && !this.state.halted) {
-      this.step();
+      if (delivering) this.#stepOrDeliver();
+      else this.step();
       executed++;
     }
-    return { reason: this.state.halted ? 'halted' : 'budget', executed, rip: this.state.rip };
+    const { halted, shutdown, rip } = this.state;
+    return { reason: shutdown ? 'shutdown' : halted ? 'halted' : 'budget', executed, rip };
   }
 
   snapshot(): Snapshot {
@@ -192,7 +218,7 @@ const fromUserMode = (fault: Fault): Fault =>
 
 function checkOptions(options: MachineOptions): void {
   for (const key of Object.keys(options)) {
-    if (key !== 'cpu' && key !== 'onUndefined') throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are cpu and onUndefined`);
+    if (!['cpu', 'onUndefined', 'faults'].includes(key)) throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are cpu, onUndefined and faults`);
   }
 }
 

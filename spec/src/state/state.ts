@@ -2,6 +2,9 @@
 
 import { FIELDS, type Field, OFFSET, SEGMENT_STRIDE, STATE_SIZE, VECTOR_STRIDE, fieldNamed } from './fields.ts';
 
+/** Activity states of the VMCS's guest-state area. SDM vol. 3C, 24.4.2. */
+export const HLT = 1, SHUTDOWN = 2;
+
 export class State {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -49,8 +52,10 @@ export class State {
   set rflags(value: number) { this.setDoubleword(OFFSET.rflags, value); }
   get undefinedFlags(): number { return this.doubleword(OFFSET.undefinedFlags); }
   set undefinedFlags(value: number) { this.setDoubleword(OFFSET.undefinedFlags, value); }
+  /** HLT, or shutdown: no further instruction is executed. */
   get halted(): boolean { return this.byte(OFFSET.halted) !== 0; }
-  set halted(value: boolean) { this.setByte(OFFSET.halted, value ? 1 : 0); }
+  get shutdown(): boolean { return this.byte(OFFSET.halted) === SHUTDOWN; }
+  set halted(value: boolean) { this.setByte(OFFSET.halted, value ? HLT : 0); }
 
   get cr0(): bigint { return this.quad(OFFSET.cr0); }
   set cr0(value: bigint) { this.setQuad(OFFSET.cr0, value); }

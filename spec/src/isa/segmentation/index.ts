@@ -2,7 +2,7 @@
 
 import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
-import { CS, LDTR, OFFSET, SS } from '../../state/fields.ts';
+import { CS, LDTR, OFFSET, SS, TR } from '../../state/fields.ts';
 import { ATTRIBUTE } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
@@ -117,6 +117,42 @@ function localTable(x: Execution, selector: number) {
   return descriptor;
 }
 
+/** Loads the task register and marks the task state segment busy. In IA-32e mode its descriptor has 16 bytes. */
+const LTR = instruction({
+  mnemonic: 'LTR',
+  title: 'Load task register',
+  forms: ['0F 00 /3 | r/m16'],
+  operation(x, i) {
+    if (x.addressing !== 'protected') x.fault('#UD', 'LTR exists only in protected mode');
+    x.requirePrivilege('LTR');
+    const selector = Number(x.read(i.operands[0]!));
+    const code = selectorCode(selector);
+    if (isNull(selector)) x.fault('#GP', 'LTR cannot load a null selector', 0);
+    if (selector & 4) x.fault('#GP', 'a task state segment is described in the GDT', code);
+    const descriptor = readDescriptor(x, selector);
+    const type = descriptor.attributes & 0x1f;
+    if (type !== 9 && !(type === 1 && !x.longMode)) x.fault('#GP', 'LTR needs the descriptor of an available task state segment', code);
+    if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#NP', 'the task state segment is not present', code);
+    const high = x.longMode ? x.memory.read(u(64, descriptor.address + 8n), 4) : 0n;
+    x.memory.write(u(64, descriptor.address + 5n), 1, BigInt((descriptor.attributes & 0xff) | 2));
+    x.state.setSegment(TR, {
+      selector, base: descriptor.base | u(64, high << 32n), limit: descriptor.limit, attributes: descriptor.attributes | 2,
+    });
+  },
+  source: sdm('2A', '3.2, LTR'),
+});
+
+const STR = instruction({
+  mnemonic: 'STR',
+  title: 'Store task register',
+  forms: ['0F 00 /1 | rmv', '0F 00 /1 | m16'],
+  operation(x, i) {
+    if (x.addressing !== 'protected') x.fault('#UD', 'STR exists only in protected mode');
+    x.write(i.operands[0]!, BigInt(x.state.selector(TR)));
+  },
+  source: sdm('2B', '4.3, STR'),
+});
+
 const SLDT = instruction({
   mnemonic: 'SLDT',
   title: 'Store local descriptor table register',
@@ -132,5 +168,5 @@ export const SEGMENTATION: readonly InstructionDefinition[] = [
   MOV_TO_SEGMENT, PUSH_SEGMENT, POP_SEGMENT, JMP_FAR,
   loadingTable('LGDT', 2, OFFSET.gdtrBase, OFFSET.gdtrLimit), loadingTable('LIDT', 3, OFFSET.idtrBase, OFFSET.idtrLimit),
   storingTable('SGDT', 0, OFFSET.gdtrBase, OFFSET.gdtrLimit), storingTable('SIDT', 1, OFFSET.idtrBase, OFFSET.idtrLimit),
-  LLDT, SLDT,
+  LLDT, SLDT, LTR, STR,
 ];

@@ -1,0 +1,117 @@
+/**
+ * Delivery of an interrupt or exception: through the interrupt vector table in real-address mode (SDM vol. 3B, 20.1.4),
+ * through a gate of the IDT in protected and IA-32e mode (vol. 3A, 6.11 to 6.14).
+ */
+
+import { hex, isCanonical, u } from '../../numbers/bits.ts';
+import { CS, OFFSET, SEGMENT_NAMES, SS } from '../../state/fields.ts';
+import { ATTRIBUTE, type Segment } from '../../state/state.ts';
+import type { Execution } from '../execution.ts';
+import { AC, IF, NT, RF, TF, VM } from '../flags.ts';
+import { isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
+import { realModeSegment } from '../segmentation/load.ts';
+import { handlerStack, pushOn } from './stack.ts';
+
+export interface Event {
+  readonly vector: number;
+  readonly errorCode: number | undefined;
+  /** INT n: the gate's DPL is checked, and an error on the way is not marked as external. */
+  readonly software: boolean;
+  /** Where the handler returns to: the faulting instruction, or the one after a trap. */
+  readonly returnTo: bigint;
+  /** A fault saves RFLAGS with RF = 1. SDM vol. 3B, 17.3.1.1. */
+  readonly restart: boolean;
+}
+
+/** Pushes the frame and makes the handler's first instruction the next one. Faults before the first write. */
+export function deliver(x: Execution, event: Event): void {
+  if (x.addressing === 'real') deliverReal(x, event);
+  else if (x.addressing === 'virtual-8086') x.unmodelled(`delivering vector ${event.vector} from virtual-8086 mode`);
+  else deliverProtected(x, event);
+}
+
+function deliverReal(x: Execution, { vector, returnTo }: Event): void {
+  const entry = BigInt(vector * 4);
+  if (vector * 4 + 3 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the interrupt vector table`);
+  const pointer = x.memory.read(u(64, x.state.quad(OFFSET.idtrBase) + entry), 4);
+  pushFrame(x, 16, [BigInt(x.flags), BigInt(x.state.selector(CS)), returnTo]);
+  x.setFlags(IF | TF | AC | RF, 0);
+  x.state.setSegment(CS, realModeSegment(x, CS, Number(pointer >> 16n)));
+  x.next = u(16, pointer);
+}
+
+interface Gate {
+  readonly selector: number;
+  readonly offset: bigint;
+  readonly dpl: number;
+  readonly present: boolean;
+  /** Descriptor type: 5 task, 6 and 7 16-bit, Eh and Fh 32-bit (64-bit in IA-32e mode). */
+  readonly type: number;
+  readonly ist: number;
+}
+
+/** The gate of `vector`; beyond the limit is #GP(vector * 8 + 2 + EXT). */
+function readGate(x: Execution, { vector, software }: Event): Gate {
+  const bytes = x.longMode ? 16 : 8;
+  const code = gateCode(vector, software);
+  if (vector * bytes + bytes - 1 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the IDT`, code);
+  const raw = x.memory.read(u(64, x.state.quad(OFFSET.idtrBase) + BigInt(vector * bytes)), bytes);
+  const field = (low: number, bits: number): number => Number(u(bits, raw >> BigInt(low)));
+  const low = BigInt(field(0, 16)) | u(32, BigInt(field(48, 16)) << 16n);
+  return {
+    selector: field(16, 16),
+    offset: x.longMode ? low | u(64, BigInt(field(64, 32)) << 32n) : low,
+    dpl: field(45, 2), present: field(47, 1) === 1, type: field(40, 5), ist: x.longMode ? field(32, 3) : 0,
+  };
+}
+
+/** Error code of a fault on a gate: its place in the IDT, the IDT bit, and EXT unless software asked. SDM vol. 3A, 6.13. */
+const gateCode = (vector: number, software: boolean): number => (vector << 3) | 2 | (software ? 0 : 1);
+
+function deliverProtected(x: Execution, event: Event): void {
+  const { vector, software, errorCode } = event;
+  const gate = readGate(x, event);
+  const code = gateCode(vector, software);
+  if (gate.type === 5 && !x.longMode) x.unmodelled('delivery through a task gate');
+  if (![6, 7, 0xe, 0xf].includes(gate.type) || (x.longMode && gate.type < 0xe)) x.fault('#GP', `the descriptor of vector ${vector} is no gate (type ${hex(gate.type)})`, code);
+  if (software && gate.dpl < x.cpl) x.fault('#GP', `INT ${vector} needs a gate of DPL ${x.cpl} or more, it is ${gate.dpl}`, code);
+  if (!gate.present) x.fault('#NP', `the gate of vector ${vector} is not present`, code);
+  const external = software ? 0 : 1;
+  const { segment, level } = handlerSegment(x, gate, external);
+  checkEntry(x, gate.offset, segment);
+  const stack = handlerStack(x, level, gate.ist, external);
+  const old = x.longMode || level < x.cpl ? [BigInt(x.state.selector(SS)), x.state.gpr[4]!] : [];
+  const flags = BigInt(event.restart ? x.flags | RF : x.flags);
+  const error = errorCode === undefined ? [] : [BigInt(errorCode)];
+  pushOn(x, stack, x.longMode ? 64 : gate.type & 8 ? 32 : 16, [...old, flags, BigInt(x.state.selector(CS)), event.returnTo, ...error]);
+  x.setFlags(TF | NT | RF | VM | (gate.type & 1 ? 0 : IF), 0);
+  x.state.setSegment(CS, segment);
+  x.next = gate.offset;
+}
+
+/** The handler's code segment, and the level it runs at: its DPL, or the current one if it is conforming. */
+function handlerSegment(x: Execution, { selector }: Gate, external: number): { segment: Segment; level: number } {
+  if (isNull(selector)) x.fault('#GP', 'the gate holds a null selector', external);
+  const descriptor = readDescriptor(x, selector);
+  const code = selectorCode(selector) | external;
+  const { attributes, dpl } = descriptor;
+  if ((attributes & 0x18) !== 0x18 || dpl > x.cpl) x.fault('#GP', `the gate's selector ${hex(selector)} names no code segment of DPL ${x.cpl} or less`, code);
+  if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment of the handler is not present', code);
+  if (x.longMode && (attributes & (ATTRIBUTE.long | ATTRIBUTE.big)) !== ATTRIBUTE.long) x.fault('#GP', 'a handler in IA-32e mode is 64-bit code', code);
+  const level = attributes & ATTRIBUTE.expandDownOrConforming ? x.cpl : dpl;
+  return { segment: { ...markAccessed(x, descriptor), selector: (selector & 0xfffc) | level }, level };
+}
+
+function checkEntry(x: Execution, offset: bigint, target: Segment): void {
+  const outside = x.longMode ? !isCanonical(offset, 48) : Number(offset) > target.limit;
+  if (outside) x.fault('#GP', `the handler at ${hex(offset)} is outside ${SEGMENT_NAMES[CS]}`, 0);
+}
+
+/** Pushes `values` on the current stack, the first one first, after all of them are known to fit. */
+function pushFrame(x: Execution, size: number, values: readonly bigint[]): void {
+  const width = x.stackAddressSize;
+  const bytes = (size / 8) * values.length;
+  const bottom = u(width, u(width, x.state.gpr[4]!) - BigInt(bytes));
+  x.memory.requireWritable(x.linear(SS, bottom, bytes, true), bytes);
+  for (const value of values) x.push(size, u(size, value));
+}

@@ -1,0 +1,129 @@
+/** INT n and IRET. SDM vol. 2A, INT n/INTO/INT 3 and IRET/IRETD/IRETQ. */
+
+import { hex, isCanonical, u } from '../../numbers/bits.ts';
+import { sdm } from '../../state/citation.ts';
+import { CS, DS, ES, FS, GS, SS } from '../../state/fields.ts';
+import { ATTRIBUTE, type Segment } from '../../state/state.ts';
+import type { Execution } from '../execution.ts';
+import { AC, AF, CF, DF, ID, IF, NT, OF, PF, RF, SF, TF, VM, ZF } from '../flags.ts';
+import { type InstructionDefinition, instruction } from '../instruction.ts';
+import { isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
+import { realModeSegment } from '../segmentation/load.ts';
+import { deliver } from './deliver.ts';
+
+const INT = instruction({
+  mnemonic: 'INT',
+  title: 'Call to interrupt procedure',
+  forms: ['CD ib | imm8'],
+  operation(x, i) {
+    deliver(x, { vector: Number(x.read(i.operands[0]!)), errorCode: undefined, software: true, returnTo: x.next, restart: false });
+  },
+  source: sdm('2A', '3.2, INT n/INTO/INT 3'),
+});
+
+/** Flags that IRET loads at CPL 0; at others IOPL stays, and IF where CPL is above IOPL. */
+const ALWAYS = CF | PF | AF | ZF | SF | TF | DF | OF | NT | RF | AC | ID;
+const IOPL = 3 << 12;
+
+function loadFlags(x: Execution, size: number, value: number): void {
+  const mask = ALWAYS | (x.cpl === 0 ? IOPL | IF : x.cpl <= ((x.flags >> 12) & 3) ? IF : 0);
+  x.setFlags(size === 16 ? mask & 0xffff : mask, value);
+}
+
+const returning = (mnemonic: string, form: string, size: number): InstructionDefinition => instruction({
+  mnemonic,
+  title: 'Interrupt return',
+  forms: [form],
+  operation(x) {
+    if (x.addressing === 'virtual-8086') x.unmodelled('IRET in virtual-8086 mode');
+    if (x.addressing === 'real') returnReal(x, size);
+    else returnProtected(x, size);
+  },
+  source: sdm('2A', '3.2, IRET/IRETD/IRETQ'),
+});
+
+function returnReal(x: Execution, size: number): void {
+  const [ip, cs, flags] = popped(x, size, 3) as [bigint, bigint, bigint];
+  const code = realModeSegment(x, CS, Number(u(16, cs)));
+  if (Number(u(32, ip)) > code.limit) x.fault('#GP', 'the return address is beyond the limit of CS');
+  x.release(3 * (size / 8));
+  loadFlags(x, size, Number(u(32, flags)));
+  x.state.setSegment(CS, code);
+  x.next = u(size === 16 ? 16 : 32, ip);
+}
+
+/** What `count` pops of `size` bits would read. */
+const popped = (x: Execution, size: number, count: number): bigint[] =>
+  Array.from({ length: count }, (_, n) => x.peek(size, n * (size / 8)));
+
+/** To the same or an outer level; in 64-bit mode SS:RSP are popped even at the same one. */
+function returnProtected(x: Execution, size: number): void {
+  const [ip, cs, flagsWord] = popped(x, size, 3) as [bigint, bigint, bigint];
+  const flags = Number(u(32, flagsWord));
+  const selector = Number(u(16, cs));
+  if (x.flags & NT) x.unmodelled('IRET from a nested task (RFLAGS.NT = 1)');
+  if (flags & VM && !x.longMode) x.unmodelled('IRET to virtual-8086 mode');
+  const code = returnSegment(x, selector);
+  const level = selector & 3;
+  const to64 = x.longMode && (code.attributes & ATTRIBUTE.long) !== 0;
+  const outside = to64 ? !isCanonical(ip, 48) : Number(u(32, ip)) > code.limit;
+  if (outside) x.fault('#GP', 'the return address is outside its code segment', 0);
+  const withStack = level > x.cpl || x.mode === 64;
+  const [pointer, ss] = withStack ? popped(x, size, 5).slice(3) as [bigint, bigint] : [0n, 0n];
+  const stack = withStack ? returnStack(x, Number(u(16, ss)), level, to64) : undefined;
+  const width = x.stackAddressSize;
+  loadFlags(x, size, flags);
+  if (stack) x.state.gpr[4] = to64 ? pointer : u(stack.attributes & ATTRIBUTE.big ? 32 : 16, pointer);
+  else x.release(3 * (size / 8), width);
+  if (stack) x.state.setSegment(SS, stack);
+  x.state.setSegment(CS, code);
+  dropInnerSegments(x, level);
+  x.next = u(size === 16 ? 16 : to64 ? 64 : 32, ip);
+}
+
+/** CS of the image: a code segment whose level is the RPL, not an inner one. SDM vol. 2A, IRET, and vol. 3A, 5.8.6. */
+function returnSegment(x: Execution, selector: number): Segment {
+  const code = selectorCode(selector);
+  if (isNull(selector)) x.fault('#GP', 'the return selector is null', 0);
+  const descriptor = readDescriptor(x, selector);
+  const { attributes, dpl, rpl } = descriptor;
+  if ((attributes & 0x18) !== 0x18) x.fault('#GP', `selector ${hex(selector)} names no code segment`, code);
+  if (rpl < x.cpl) x.fault('#GP', `IRET cannot return to an inner level: RPL ${rpl}, CPL ${x.cpl}`, code);
+  const conforming = (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
+  if (conforming ? dpl > rpl : dpl !== rpl) x.fault('#GP', `DPL ${dpl} of the code segment does not fit RPL ${rpl}`, code);
+  if (x.longMode && (attributes & ATTRIBUTE.long) && (attributes & ATTRIBUTE.big)) x.fault('#GP', 'a code segment cannot have both L and D', code);
+  if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment is not present', code);
+  return { ...markAccessed(x, descriptor), selector };
+}
+
+/** SS of the image, for `level`; null is allowed on the way to 64-bit code that is not at level 3. */
+function returnStack(x: Execution, selector: number, level: number, to64: boolean): Segment {
+  const code = selectorCode(selector);
+  if (isNull(selector)) {
+    if (!to64 || level === 3 || (selector & 3) !== level) x.fault('#GP', 'IRET cannot load a null SS here', 0);
+    return { selector, base: 0n, limit: 0, attributes: level << 5 };
+  }
+  const descriptor = readDescriptor(x, selector);
+  const kind = descriptor.attributes & (ATTRIBUTE.codeOrData | ATTRIBUTE.code | ATTRIBUTE.writableOrReadable);
+  const writable = kind === (ATTRIBUTE.codeOrData | ATTRIBUTE.writableOrReadable);
+  if (descriptor.rpl !== level || descriptor.dpl !== level || !writable) {
+    x.fault('#GP', `SS needs a writable data segment with RPL and DPL ${level}`, code);
+  }
+  if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#SS', 'the stack segment is not present', code);
+  return markAccessed(x, descriptor);
+}
+
+/** Data segments that the outer level may not use become null. SDM vol. 3A, 5.8.6. */
+function dropInnerSegments(x: Execution, level: number): void {
+  for (const segment of [ES, DS, FS, GS]) {
+    const attributes = x.state.attributes(segment);
+    const conforming = (attributes & (ATTRIBUTE.code | ATTRIBUTE.expandDownOrConforming)) === (ATTRIBUTE.code | ATTRIBUTE.expandDownOrConforming);
+    if (((attributes >> 5) & 3) < level && attributes & ATTRIBUTE.present && !conforming) {
+      x.state.setSegment(segment, { selector: 0, base: x.state.base(segment), limit: 0, attributes: 0 });
+    }
+  }
+}
+
+export const EVENTS: readonly InstructionDefinition[] = [
+  INT, returning('IRET', 'CF | | s16', 16), returning('IRETD', 'CF | | s32', 32), returning('IRETQ', 'REX.W + CF', 64),
+];

@@ -1,0 +1,89 @@
+/** Multiplication and division. SDM vol. 1, 5.1.2. */
+
+import { s, u } from '../numbers/bits.ts';
+import { type Citation, sdm } from '../state/citation.ts';
+import { AF, CF, OF, PF, SF, STATUS, ZF } from './flags.ts';
+import type { Execution } from './execution.ts';
+import { type InstructionDefinition, instruction } from './instruction.ts';
+
+const RAX = 0, RDX = 2;
+
+/** Reads or extends a value of `n` bits: as unsigned or as signed. */
+type Reading = (n: number, value: bigint) => bigint;
+
+/** A double-width value goes to AX for bytes, else to rDX:rAX. */
+function writeDouble(x: Execution, n: number, low: bigint, high: bigint): void {
+  const ax = u(16, u(16, u(8, high) << 8n) | u(8, low));
+  x.write({ kind: 'register', file: 'gpr', index: RAX, size: n === 8 ? 16 : n, high: false }, n === 8 ? ax : u(n, low));
+  const unchanged = n === 8 ? x.state.gpr[RDX]! : u(n, high);
+  x.write({ kind: 'register', file: 'gpr', index: RDX, size: n === 8 ? 64 : n, high: false }, unchanged);
+}
+
+/** AX, or rDX:rAX. */
+function readDouble(x: Execution, n: number): bigint {
+  const [a, d] = [x.state.gpr[RAX]!, x.state.gpr[RDX]!];
+  return n === 8 ? u(16, a) : u(int2(n), u(int2(n), u(n, d) << BigInt(n)) | u(n, a));
+}
+
+/** Twice as wide. */
+const int2 = (n: number): number => n * 2;
+
+/** CF and OF tell that the product needs more than `n` bits; the other status flags are undefined. */
+function setProductFlags(x: Execution, significant: boolean): void {
+  x.setFlags(CF | OF, significant ? CF | OF : 0);
+  x.undefineFlags(SF | ZF | AF | PF);
+}
+
+const multiply = (mnemonic: string, title: string, digit: number, read: Reading, source: Citation): InstructionDefinition =>
+  instruction({
+    mnemonic,
+    title,
+    forms: [`F6 /${digit} | r/m8`, `F7 /${digit} | r/mv`],
+    operation(x, i) {
+      const n = i.size;
+      const product = u(int2(n), read(n, u(n, x.state.gpr[RAX]!)) * read(n, x.read(i.operands[0]!)));
+      writeDouble(x, n, u(n, product), product >> BigInt(n));
+      setProductFlags(x, u(int2(n), read(n, u(n, product))) !== product);
+    },
+    source,
+  });
+
+const IMUL = instruction({
+  mnemonic: 'IMUL',
+  title: 'Signed multiply, truncated',
+  forms: ['0F AF /r | rv, r/mv', '6B /r ib | rv, r/mv, simm8', '69 /r iz | rv, r/mv, immz'],
+  operation(x, i) {
+    const n = i.size;
+    const [a, b] = i.operands.slice(-2).map((operand) => s(n, x.read(operand)));
+    const product = s(int2(n), a! * b!);
+    x.write(i.operands[0]!, u(n, product));
+    setProductFlags(x, s(n, product) !== product);
+  },
+  source: sdm('2A', '3.2, IMUL'),
+});
+
+const divide = (mnemonic: string, title: string, digit: number, read: Reading, source: Citation): InstructionDefinition =>
+  instruction({
+    mnemonic,
+    title,
+    forms: [`F6 /${digit} | r/m8`, `F7 /${digit} | r/mv`],
+    operation(x, i) {
+      const n = i.size;
+      const divisor = read(n, x.read(i.operands[0]!));
+      if (divisor === 0n) x.fault('#DE', 'the divisor is 0');
+      const dividend = read(int2(n), readDouble(x, n));
+      const quotient = dividend / divisor;
+      if (read(n, u(n, quotient)) !== quotient) x.fault('#DE', `the quotient does not fit in ${n} bits`);
+      writeDouble(x, n, u(n, quotient), u(n, dividend % divisor));
+      x.undefineFlags(STATUS);
+    },
+    source,
+  });
+
+export const MULTIPLY_DIVIDE: readonly InstructionDefinition[] = [
+  multiply('MUL', 'Unsigned multiply', 4, u, sdm('2B', '4.3, MUL')),
+  multiply('IMUL', 'Signed multiply', 5, s, sdm('2A', '3.2, IMUL')),
+  IMUL,
+  divide('DIV', 'Unsigned divide', 6, u, sdm('2A', '3.2, DIV')),
+  divide('IDIV', 'Signed divide', 7, s, sdm('2A', '3.2, IDIV')),
+];

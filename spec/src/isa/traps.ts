@@ -1,0 +1,43 @@
+/** Instructions made to raise an exception. SDM vol. 1, 6.4.6 and 7.3.8.4. */
+
+import { s } from '../numbers/bits.ts';
+import { sdm } from '../state/citation.ts';
+import { OF } from './flags.ts';
+import { type InstructionDefinition, instruction } from './instruction.ts';
+import type { MemoryOperand } from './operand.ts';
+
+const BOUND = instruction({
+  mnemonic: 'BOUND',
+  title: 'Check array index against bounds',
+  forms: ['62 /r | rv, mv&v | i64'],
+  operation(x, i) {
+    const bounds = x.load(i.operands[1] as MemoryOperand, i.size / 4);
+    const [index, lower, upper] = [x.read(i.operands[0]!), bounds, bounds >> BigInt(i.size)].map((value) => s(i.size, value));
+    if (index! < lower! || index! > upper!) x.fault('#BR', `the index ${index} is outside ${lower} to ${upper}`);
+  },
+  source: sdm('2A', '3.2, BOUND'),
+});
+
+const INTO = instruction({
+  mnemonic: 'INTO',
+  title: 'Interrupt on overflow',
+  forms: ['CE | | i64'],
+  operation(x) {
+    if (x.readFlags(OF) & OF) x.fault('#OF', 'INTO was executed with OF = 1');
+  },
+  source: sdm('2A', '3.2, INT n/INTO/INT 3'),
+});
+
+/** UD0 and UD1 have a ModRM byte, and their memory operand is never accessed. UD2 is with the system instructions. */
+const undefinedInstruction = (mnemonic: string, opcode: string): InstructionDefinition => instruction({
+  mnemonic,
+  title: 'Undefined instruction',
+  forms: [`0F ${opcode} /r | rv, r/mv`],
+  operation(x) {
+    x.fault('#UD', `${mnemonic} was executed`);
+  },
+  source: sdm('2D', 'A.3, table A-3'),
+});
+
+export const TRAPS: readonly InstructionDefinition[] =
+  [BOUND, INTO, undefinedInstruction('UD0', 'FF'), undefinedInstruction('UD1', 'B9')];

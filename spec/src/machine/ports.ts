@@ -1,0 +1,51 @@
+/** The I/O address space: 64 Ki ports, each with a device or none. */
+
+import { hex } from '../numbers/bits.ts';
+import type { PortSpace } from '../isa/execution.ts';
+import { Unmodelled } from '../state/outcomes.ts';
+
+/** A device as its ports see it. A direction that it does not have is one that no device answers. */
+export interface PortDevice {
+  /** The value of `bytes` bytes (1, 2 or 4) at `port`. */
+  read?(port: number, bytes: number): number;
+  write?(port: number, bytes: number, value: number): void;
+}
+
+export class Ports implements PortSpace {
+  readonly #devices = new Map<number, PortDevice>();
+
+  /** Gives `count` ports from `first` on to a device. A port that is taken is a `RangeError`. */
+  attach(first: number, device: PortDevice, count = 1): void {
+    if (!Number.isInteger(first) || first < 0 || first + count > 0x1_0000) throw new RangeError(`ports are 0 to FFFFh, not ${first} to ${first + count - 1}`);
+    for (let port = first; port < first + count; port++) {
+      if (this.#devices.has(port)) throw new RangeError(`port ${hex(port)} has a device already`);
+    }
+    for (let port = first; port < first + count; port++) this.#devices.set(port, device);
+  }
+
+  read(port: number, bytes: number): bigint {
+    const device = this.#devices.get(port);
+    if (!device?.read) throw new Unmodelled(`reading I/O port ${hex(port)}: no device is attached there that can be read`);
+    return BigInt.asUintN(8 * bytes, BigInt(device.read(port, bytes)));
+  }
+
+  write(port: number, bytes: number, value: bigint): void {
+    const device = this.#devices.get(port);
+    if (!device?.write) throw new Unmodelled(`writing I/O port ${hex(port)}: no device is attached there that can be written`);
+    device.write(port, bytes, Number(value));
+  }
+}
+
+/** The debug port of Bochs and QEMU (E9h): collects the bytes written to it as text. */
+export class DebugPort implements PortDevice {
+  text = '';
+
+  /** Bochs answers a read with the port's own number, by which programs find it. */
+  read(port: number): number {
+    return port & 0xff;
+  }
+
+  write(_port: number, _bytes: number, value: number): void {
+    this.text += String.fromCharCode(value & 0xff);
+  }
+}
