@@ -36,8 +36,9 @@ export interface Vector {
 }
 
 export const DATA_BYTES = 0x1000;
+const NOT_CANONICAL = 0x4000_0000_0000_0000n;
 const OPERANDS_AT = 0x400, STACK_AT = 0xa00;
-const RSP = 4;
+const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7;
 
 /** The data region before each vector. */
 export const image = (seed: number): Uint8Array => {
@@ -118,7 +119,9 @@ function instance(form: Form, mode: 32 | 64, random: Random): Vector {
   const size = random.pick(sizes(form, mode));
   const draft: Draft = { form, mode, random, place, size, addressSize, special: new Map(), pieces: [], rex: 0, memory: false, offset: 0, rm: 0, reg: 0 };
   const { data } = PLACES[place];
-  draft.special.set(RSP, data + BigInt(STACK_AT + random.below(64)));
+  // At the edge of what is mapped now and then. ENTER, as a processor does it, leaves what it pushed before a fault.
+  const edge = random.chance(0.03) && form.definition.mnemonic !== 'ENTER';
+  draft.special.set(RSP, data + BigInt(edge ? random.below(48) - 16 : STACK_AT + random.below(64)));
   const needsW = mode === 64 && (form.rexW || (size === 64 && form.sized && form.size64 === undefined));
   const wantsRex = mode === 64 && (needsW || random.chance(0.6));
   if (wantsRex) draft.rex = 0x40 | (needsW ? 8 : 0) | (random.below(8) & (form.rexB0 ? 6 : 7));
@@ -137,7 +140,7 @@ function instance(form: Form, mode: 32 | 64, random: Random): Vector {
   // INTO with OF is a trap: the processor reports the address behind it.
   const status = form.definition.mnemonic === 'INTO' ? 0x0d5 : 0x8d5;
   const rflags = 0x202 | (random.below(0x1000) & status) | (random.chance(0.3) ? 0x400 : 0);
-  return { mode, place, code, rflags, special: draft.special, pieces: draft.pieces };
+  return { mode, place, code, rflags, special: draft.special, pieces: draft.pieces.filter(({ offset }) => offset >= 0) };
 }
 
 function modrmAndImmediate(draft: Draft): number[] {
@@ -192,10 +195,13 @@ function memory(draft: Draft, reg: number): number[] {
   const { random, mode, place, addressSize, rex, special } = draft;
   const aligned = draft.form.definition.mnemonic === 'CMPXCHG16B' && random.chance(0.8);
   const offset = OPERANDS_AT + (random.below(0x100) & (aligned ? ~15 : ~0));
-  draft.offset = offset;
-  if (isBranch(draft.form)) target(draft, offset);
-  const address = PLACES[place].data + BigInt(offset);
-  const absoluteWorks = place === 'low';
+  // Now and then just below the data, where nothing is mapped, or at an address that is not canonical.
+  const absent = draft.form.operands.some(({ place }) => place === 'rm') && random.chance(0.04);
+  const strange = absent && mode === 64 && addressSize === 64 && random.chance(0.3);
+  draft.offset = absent ? -1 - random.below(0x20) : offset;
+  if (isBranch(draft.form)) target(draft, draft.offset);
+  const address = strange ? NOT_CANONICAL : PLACES[place].data + BigInt(draft.offset);
+  const absoluteWorks = place === 'low' && !strange;
   const kind = random.below(absoluteWorks ? 5 : 4);
   const mod = kind === 4 ? 0 : 1 + random.below(2);
   const displacement = kind === 4 ? Number(address) : mod === 1 ? random.below(256) - 128 : random.below(0x1000_0000) - 0x800_0000;
@@ -235,13 +241,18 @@ function memory(draft: Draft, reg: number): number[] {
     : [(mod << 6) | (reg << 3) | base, ...displacementBytes];
 }
 
-function immediate({ form, random, size, addressSize, place }: Draft): number[] {
+function immediate({ form, random, size, addressSize, place, mode, special }: Draft): number[] {
   const relative = form.operands.some((operand) => operand.place === 'relative');
   // Not back into the instruction itself: that might never end.
   if (relative && form.immediate === 1) return [random.below(0xf0)];
   if (relative) return [...toBytes(BigInt.asUintN(32, random.chance(0.5) ? BigInt(random.below(0x700)) : -BigInt(16 + random.below(0x6f0))), 4)];
   // ENTER: bytes to allocate, within the data as a processor pushes before it faults, and the nesting level.
-  if (form.immediate === 3) return [random.below(256), random.chance(0.8) ? 0 : random.below(8), random.chance(0.7) ? random.below(4) : random.below(256)];
+  if (form.immediate === 3) {
+    const level = random.chance(0.7) ? random.below(4) : random.below(256);
+    // RBP is an address only for a display.
+    if ((level & 31) < 2 && random.chance(0.5)) special.set(RBP, BigInt.asUintN(mode, random.value()));
+    return [random.below(256), random.chance(0.8) ? 0 : random.below(8), level];
+  }
   if (form.definition.mnemonic === 'AAM' && random.chance(0.5)) return [10];
   if (form.definition.mnemonic === 'RET') return form.immediate === 0 ? [] : [random.below(0x80), 0];
   if (form.immediate === 'moffs') return [...toBytes(PLACES[place].data + BigInt(OPERANDS_AT + random.below(64)), addressSize / 8)];
@@ -251,7 +262,6 @@ function immediate({ form, random, size, addressSize, place }: Draft): number[] 
 }
 
 const ELEMENT_BYTES: Readonly<Record<string, number>> = { B: 1, W: 2, D: 4, Q: 8 };
-const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RBP = 5, RSI = 6, RDI = 7;
 
 /** Registers and memory that an instruction uses without naming them. */
 function prepareImplicit(draft: Draft): void {
@@ -268,17 +278,19 @@ function prepareImplicit(draft: Draft): void {
     special.set(RCX, BigInt(random.below(9)) | high);
     special.set(RSI, (address + BigInt(random.below(64))) | high);
     special.set(RDI, (address + BigInt(random.below(64))) | high);
+    // A fault between two iterations: backward, off the edge.
+    if (random.chance(0.1)) special.set(random.pick([RSI, RDI]), (data + BigInt(random.below(24))) | high);
   }
   if (mnemonic.startsWith('CMPS') && random.chance(0.5)) special.set(RSI, special.get(RDI)!);
   if (mnemonic.startsWith('SCAS') && random.chance(0.5)) {
     const bytes = ELEMENT_BYTES[mnemonic.at(-1)!]!, value = BigInt.asUintN(mode, random.value());
     const offset = Number(BigInt.asUintN(12, special.get(RDI)!));
     special.set(RAX, value);
-    pieces.push({ offset: offset - 4 * bytes, bytes: Uint8Array.from({ length: 8 * bytes }, (_, n) => Number((value >> BigInt(8 * (n % bytes))) & 0xffn)) });
+    if (offset >= OPERANDS_AT) pieces.push({ offset: offset - 4 * bytes, bytes: Uint8Array.from({ length: 8 * bytes }, (_, n) => Number((value >> BigInt(8 * (n % bytes))) & 0xffn)) });
   }
   if (mnemonic.startsWith('LOOP') || form.onlyAddressSize !== undefined) special.set(RCX, random.chance(0.7) ? BigInt(random.below(3)) | high : BigInt.asUintN(mode, random.value()));
   if (mnemonic === 'XLATB') special.set(RBX, (data + BigInt(OPERANDS_AT + random.below(64))) | high);
-  if (mnemonic === 'ENTER' || mnemonic === 'LEAVE') special.set(RBP, data + BigInt(STACK_AT + random.below(0x100)));
+  if (mnemonic === 'ENTER' || mnemonic === 'LEAVE') set(RBP, data + BigInt(STACK_AT + random.below(0x100)));
   if (mnemonic.startsWith('POPF')) {
     // Without TF, NT and AC, which the capturing program would feel.
     const image = random.value() & ~0x4_4100n;

@@ -114,14 +114,12 @@ const extended = (mnemonic: string, prefix: string, flag: number): InstructionDe
   cpuid: 'ADX',
   operation(x, i) {
     const n = i.rexW ? 64 : 32;
-    const sum = u(int2(n), x.read(i.operands[0]!) + x.read(i.operands[1]!) + (x.readFlags(flag) & flag ? 1n : 0n));
+    const sum = u(65, x.read(i.operands[0]!) + x.read(i.operands[1]!) + (x.readFlags(flag) & flag ? 1n : 0n));
     x.write(i.operands[0]!, u(n, sum));
     x.setFlags(flag, sum >> BigInt(n) ? flag : 0);
   },
   source: sdm('2A', `3.2, ${mnemonic}`),
 });
-
-const int2 = (n: number): number => n * 2;
 
 export const ARITHMETIC: readonly InstructionDefinition[] = [
   adding('ADD', 'Add', 0, false, sdm('2A', '3.2, ADD')),

@@ -60,8 +60,9 @@ const wide = (mnemonic: string, title: string, form: string, half: 32 | 64, cpui
     lock: true,
     operation(x, i) {
       const target = i.operands[0] as MemoryOperand;
-      const linear = x.requireStorable(target, half / 4);
+      const linear = x.linear(target.segment, x.offset(target), half / 4, true);
       if (half === 64 && linear & 15n) x.fault('#GP', 'the operand of CMPXCHG16B is not 16-byte aligned', 0);
+      x.requireStorable(target, half / 4);
       const before = x.read(target);
       const pair = (high: number, low: number): bigint =>
         u(half * 2, u(half * 2, u(half, x.state.gpr[high]!) << BigInt(half)) | u(half, x.state.gpr[low]!));

@@ -22,11 +22,11 @@ function writeDouble(x: Execution, n: number, low: bigint, high: bigint): void {
 /** AX, or rDX:rAX. */
 function readDouble(x: Execution, n: number): bigint {
   const [a, d] = [x.state.gpr[RAX]!, x.state.gpr[RDX]!];
-  return n === 8 ? u(16, a) : u(int2(n), u(int2(n), u(n, d) << BigInt(n)) | u(n, a));
+  return n === 8 ? u(16, a) : u(twice(n), u(twice(n), u(n, d) << BigInt(n)) | u(n, a));
 }
 
 /** Twice as wide. */
-const int2 = (n: number): number => n * 2;
+const twice = (n: number): number => n * 2;
 
 /** CF and OF tell that the product needs more than `n` bits; the other status flags are undefined. */
 function setProductFlags(x: Execution, significant: boolean): void {
@@ -41,9 +41,9 @@ const multiply = (mnemonic: string, title: string, digit: number, read: Reading,
     forms: [`F6 /${digit} | r/m8`, `F7 /${digit} | r/mv`],
     operation(x, i) {
       const n = i.size;
-      const product = u(int2(n), read(n, u(n, x.state.gpr[RAX]!)) * read(n, x.read(i.operands[0]!)));
+      const product = u(twice(n), read(n, u(n, x.state.gpr[RAX]!)) * read(n, x.read(i.operands[0]!)));
       writeDouble(x, n, u(n, product), product >> BigInt(n));
-      setProductFlags(x, u(int2(n), read(n, u(n, product))) !== product);
+      setProductFlags(x, u(twice(n), read(n, u(n, product))) !== product);
     },
     source,
   });
@@ -55,7 +55,7 @@ const IMUL = instruction({
   operation(x, i) {
     const n = i.size;
     const [a, b] = i.operands.slice(-2).map((operand) => s(n, x.read(operand)));
-    const product = s(int2(n), a! * b!);
+    const product = s(twice(n), a! * b!);
     x.write(i.operands[0]!, u(n, product));
     setProductFlags(x, s(n, product) !== product);
   },
@@ -71,7 +71,7 @@ const divide = (mnemonic: string, title: string, digit: number, read: Reading, s
       const n = i.size;
       const divisor = read(n, x.read(i.operands[0]!));
       if (divisor === 0n) x.fault('#DE', 'the divisor is 0');
-      const dividend = read(int2(n), readDouble(x, n));
+      const dividend = read(twice(n), readDouble(x, n));
       const quotient = dividend / divisor;
       if (read(n, u(n, quotient)) !== quotient) x.fault('#DE', `the quotient does not fit in ${n} bits`);
       writeDouble(x, n, u(n, quotient), u(n, dividend % divisor));

@@ -42,7 +42,9 @@ const ENTER = instruction({
     x.push(i.size, u(i.size, x.state.gpr[RBP]!));
     display.forEach((slot) => x.push(i.size, loadStack(x, slot, bytes)));
     if (level > 0) x.push(i.size, u(i.size, frame));
-    x.write(register(RBP, i.size), u(i.size, frame));
+    // By operand size, as an AMD processor does, yet no more than the stack pointer has.
+    const width = Math.min(i.size, x.stackAddressSize);
+    x.write(register(RBP, width), u(width, frame));
     x.write(register(RSP, x.stackAddressSize), top);
   },
   source: sdm('2A', '3.2, ENTER'),
