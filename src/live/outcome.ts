@@ -35,7 +35,8 @@ export class Outcome {
   take(report: Report): void {
     if (report.type === 'log') this.#print('pre', report.level, report.text);
     if (report.type === 'check') {
-      this.#checks += report.count;
+      // Earlier blocks of a group run before this one, on lines above the first: their checks are theirs.
+      if (report.line > 0) this.#checks += report.count;
       this.#mark(report.line, report.passed);
     }
     if (report.type === 'done') this.#end(report.exports, report.errors);
