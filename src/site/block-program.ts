@@ -1,38 +1,15 @@
 import { blank, partsOf } from '../doctest/groups.ts';
+import { type CodeLine, classifyLines } from '../doctest/hidden.ts';
 import { readSyntax } from '../doctest/syntax.ts';
 import type { Block, Page } from '../doctest/types.ts';
 import { stripTypes } from '../live/strip-types.ts';
 
-export interface ShownLine {
-  /** Line within the block's code, from 1. */
-  line: number;
-  text: string;
-}
-
-const isMark = (line: string): string | undefined => /^\s*\/\/\s*@(hide|show)\s*$/.exec(line)?.[1];
-
-/** The lines that a reader sees, each with its place in the whole block. */
-export function shownLines({ code, shown, id }: Block): ShownLine[] {
-  const lines = code.split('\n');
-  let at = 0;
-  let hidden = false;
-  return shown.split('\n').map((text) => {
-    for (; at < lines.length; at += 1) {
-      const mark = isMark(lines[at] ?? '');
-      if (mark) hidden = mark === 'hide';
-      else if (!hidden && lines[at] === text) break;
-    }
-    at += 1;
-    if (at > lines.length) throw new Error(`block ${id}: a shown line is not in its code: ${text}`);
-    return { line: at, text };
-  });
-}
+/** The lines that a reader sees, each with its place in the whole block (`line`, from 1). */
+export const shownLines = ({ code }: Block): CodeLine[] => classifyLines(code).lines.filter(({ kind }) => kind === 'shown');
 
 /** The lines between `// @hide` and `// @show`. */
-export function hiddenLines(block: Block): string[] {
-  const shown = new Set(shownLines(block).map(({ line }) => line));
-  return block.code.split('\n').filter((text, index) => text.trim() && !shown.has(index + 1) && !isMark(text));
-}
+export const hiddenLines = ({ code }: Block): string[] =>
+  classifyLines(code).lines.filter(({ kind, text }) => kind === 'hidden' && text.trim()).map(({ text }) => text);
 
 /**
  * What runs before the block: the earlier blocks of its group, as JavaScript. Imports that the block itself repeats are
