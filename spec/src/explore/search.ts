@@ -5,9 +5,10 @@
 
 import type { CpuProfile } from '../cpus/profile.ts';
 import { assemble } from '../asm/assemble.ts';
+import { hostState } from '../hypervisors/host-state.ts';
 import { kernelState } from '../machine/initial.ts';
 import { Machine } from '../machine/machine.ts';
-import { CS, DS, OFFSET } from '../state/fields.ts';
+import { OFFSET } from '../state/fields.ts';
 import type { State } from '../state/state.ts';
 import { type Pointers, images, pointersOf, wantedPointers } from './pointers.ts';
 
@@ -39,6 +40,7 @@ export interface SearchResult {
 }
 
 const HOST_CODE = 0xffff_8300_0010_0000n;
+const HOST_STACK = HOST_CODE + 0xf000n;
 const IMAGES = 0xffff_8300_0020_0000n;
 
 /** Loads of every form, from images that hold exactly what is wanted, and x87 instructions of the hypervisor's own. */
@@ -111,14 +113,8 @@ function compile(machine: Machine, operator: Operator, wanted: Pointers): (from:
 /** With `guestData`, the guest's own context, and its data at that address in RAX; else the hypervisor's. */
 function startState(cpu: CpuProfile, from: Pointers, guestData: bigint | undefined): State {
   const guest = guestData !== undefined;
-  const state = kernelState(cpu, 64);
-  if (!guest) {
-    state.setSegment(CS, { selector: 0xe008, base: 0n, limit: 0xffff_ffff, attributes: 0xa09b });
-    state.setSegment(DS, { selector: 0, base: 0n, limit: 0xffff_ffff, attributes: 0 });
-  }
-  state.gpr[0] = guestData ?? 0xffff_ffffn;
-  state.gpr[2] = 0xffff_ffffn;
-  state.gpr[4] = HOST_CODE + 0xf000n;
+  const state = guest ? kernelState(cpu, 64) : hostState(cpu, HOST_STACK);
+  if (guest) state.gpr[0] = guestData;
   state.fip = from.fip;
   state.fcs = from.fcs;
   state.fdp = from.fdp;

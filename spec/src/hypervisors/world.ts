@@ -11,8 +11,9 @@ import { kernelState } from '../machine/initial.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Instruction } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
-import { CS, DS, ES, EXTENDED_STATE, OFFSET, SS, STATE_SIZE } from '../state/fields.ts';
-import { type Segment, State } from '../state/state.ts';
+import { CS, DS, EXTENDED_STATE, OFFSET, STATE_SIZE } from '../state/fields.ts';
+import { State } from '../state/state.ts';
+import { flatSegment, hostState } from './host-state.ts';
 import type { Host, HostStep, Policy, Steps } from './policy.ts';
 import { AREA_BYTES, SaveArea } from './save-area.ts';
 
@@ -24,8 +25,6 @@ const AREAS = HYPERVISOR_BASE + 0x20_0000n;
 const HOST_STACK = HYPERVISOR_BASE + 0x30_0000n;
 /** Host instructions that one `run` may execute: an endless loop in a policy ends with a message. */
 const STEP_BUDGET = 100_000;
-/** Xen's selectors: __HYPERVISOR_CS and FLAT_KERNEL_SS of public/arch-x86/xen-x86_64.h. */
-const HOST_CS = 0xe008, HOST_SS = 0xe010;
 
 /** A moment of a world switch: an instruction of the hypervisor or of the other vCPU, just executed. */
 export interface SwitchStep extends HostStep {
@@ -50,12 +49,14 @@ export class World {
   readonly policy: Policy;
   readonly area: SaveArea;
   readonly #other: SaveArea;
+  readonly #hostState: State;
   readonly #fragments = new Map<string, { address: bigint; end: bigint }>();
   #nextCode = CODE;
 
   constructor(machine: Machine, policy: Policy) {
     this.machine = machine;
     this.policy = policy;
+    this.#hostState = hostState(machine.cpu, HOST_STACK);
     this.area = new SaveArea(machine.memory, AREAS);
     this.#other = new SaveArea(machine.memory, AREAS + BigInt(AREA_BYTES));
     machine.memory.map(HOST_STACK - 0x1000n, 0x1000);
@@ -109,7 +110,7 @@ export class World {
   #leave(): State {
     const { state } = this.machine;
     const guest = new State(state.bytes);
-    copyOutside(hostState(this.machine), state);
+    copyOutside(this.#hostState, state);
     state.setByte(OFFSET.guestMode, 0);
     return guest;
   }
@@ -205,27 +206,10 @@ function copyOutside(from: State, to: State): void {
   }
 }
 
-const flat = (selector: number, attributes: number): Segment => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
-const hostStates = new WeakMap<Machine, State>();
-
-/** Xen's own context: 64-bit, CPL 0, EDX:EAX all ones for the XSAVE family, XCR0 with every component. */
-function hostState(machine: Machine): State {
-  const known = hostStates.get(machine);
-  if (known) return known;
-  const state = kernelState(machine.cpu, 64);
-  state.setSegment(CS, flat(HOST_CS, 0xa09b));
-  state.setSegment(SS, flat(HOST_SS, 0xc093));
-  for (const segment of [DS, ES]) state.setSegment(segment, flat(0, 0));
-  state.gpr[0] = state.gpr[2] = 0xffff_ffffn;
-  state.gpr[4] = HOST_STACK;
-  hostStates.set(machine, state);
-  return state;
-}
-
 /** A 64-bit program of another guest, with selectors of its own. */
 function neighbourState(machine: Machine): State {
   const state = kernelState(machine.cpu, 64);
-  state.setSegment(CS, flat(0x33, 0xa09b));
-  state.setSegment(DS, flat(0x3b, 0xc0f3));
+  state.setSegment(CS, flatSegment(0x33, 0xa09b));
+  state.setSegment(DS, flatSegment(0x3b, 0xc0f3));
   return state;
 }

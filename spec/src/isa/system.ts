@@ -77,11 +77,10 @@ export const CR4 = { TSD: 4n, DE: 8n, PSE: 0x10n, PAE: 0x20n, MCE: 0x40n, PGE: 0
 
 const CONTROL_OFFSET: Readonly<Record<number, number>> = { 0: OFFSET.cr0, 2: OFFSET.cr2, 3: OFFSET.cr3, 4: OFFSET.cr4, 8: OFFSET.cr8 };
 
+/** Offset in the state area; a number that is no control register was #UD when it was decoded. */
 function controlRegister(x: Execution, operand: RegisterOperand): number {
-  const offset = CONTROL_OFFSET[operand.index];
-  if (offset === undefined || (operand.index === 8 && x.mode !== 64)) x.fault('#UD', `there is no CR${operand.index}`);
   x.requirePrivilege('access to a control register');
-  return offset;
+  return CONTROL_OFFSET[operand.index]!;
 }
 
 const MOV_FROM_CONTROL = instruction({

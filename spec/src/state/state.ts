@@ -114,6 +114,10 @@ export class State {
   attributes(index: number): number { return this.doubleword(OFFSET.segments + SEGMENT_STRIDE * index + 4); }
   limit(index: number): number { return this.doubleword(OFFSET.segments + SEGMENT_STRIDE * index + 8); }
   base(index: number): bigint { return this.quad(OFFSET.segments + SEGMENT_STRIDE * index + 16); }
+  /** Selector and hidden part together. */
+  segment(index: number): Segment {
+    return { selector: this.selector(index), base: this.base(index), limit: this.limit(index), attributes: this.attributes(index) };
+  }
   setBase(index: number, base: bigint): void { this.setQuad(OFFSET.segments + SEGMENT_STRIDE * index + 16, base); }
   setSegment(index: number, segment: Segment): void {
     const at = OFFSET.segments + SEGMENT_STRIDE * index;

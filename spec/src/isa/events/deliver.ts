@@ -8,7 +8,7 @@ import { CS, OFFSET, SEGMENT_NAMES, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { AC, IF, NT, RF, TF, VM } from '../flags.ts';
-import { isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
+import { isCode, isConforming, isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
 import { realModeSegment } from '../segmentation/load.ts';
 import { handlerStack, pushOn } from './stack.ts';
 
@@ -95,10 +95,10 @@ function handlerSegment(x: Execution, { selector }: Gate, external: number): { s
   const descriptor = readDescriptor(x, selector);
   const code = selectorCode(selector) | external;
   const { attributes, dpl } = descriptor;
-  if ((attributes & 0x18) !== 0x18 || dpl > x.cpl) x.fault('#GP', `the gate's selector ${hex(selector)} names no code segment of DPL ${x.cpl} or less`, code);
+  if (!isCode(attributes) || dpl > x.cpl) x.fault('#GP', `the gate's selector ${hex(selector)} names no code segment of DPL ${x.cpl} or less`, code);
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment of the handler is not present', code);
   if (x.longMode && (attributes & (ATTRIBUTE.long | ATTRIBUTE.big)) !== ATTRIBUTE.long) x.fault('#GP', 'a handler in IA-32e mode is 64-bit code', code);
-  const level = attributes & ATTRIBUTE.expandDownOrConforming ? x.cpl : dpl;
+  const level = isConforming(attributes) ? x.cpl : dpl;
   return { segment: { ...markAccessed(x, descriptor), selector: (selector & 0xfffc) | level }, level };
 }
 

@@ -7,7 +7,7 @@ import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { AC, AF, CF, DF, ID, IF, NT, OF, PF, RF, SF, TF, VM, ZF } from '../flags.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
-import { isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
+import { isCode, isConforming, isNull, isWritableData, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
 import { realModeSegment } from '../segmentation/load.ts';
 import { deliver } from './deliver.ts';
 
@@ -87,10 +87,9 @@ function returnSegment(x: Execution, selector: number): Segment {
   if (isNull(selector)) x.fault('#GP', 'the return selector is null', 0);
   const descriptor = readDescriptor(x, selector);
   const { attributes, dpl, rpl } = descriptor;
-  if ((attributes & 0x18) !== 0x18) x.fault('#GP', `selector ${hex(selector)} names no code segment`, code);
+  if (!isCode(attributes)) x.fault('#GP', `selector ${hex(selector)} names no code segment`, code);
   if (rpl < x.cpl) x.fault('#GP', `IRET cannot return to an inner level: RPL ${rpl}, CPL ${x.cpl}`, code);
-  const conforming = (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
-  if (conforming ? dpl > rpl : dpl !== rpl) x.fault('#GP', `DPL ${dpl} of the code segment does not fit RPL ${rpl}`, code);
+  if (isConforming(attributes) ? dpl > rpl : dpl !== rpl) x.fault('#GP', `DPL ${dpl} of the code segment does not fit RPL ${rpl}`, code);
   if (x.longMode && (attributes & ATTRIBUTE.long) && (attributes & ATTRIBUTE.big)) x.fault('#GP', 'a code segment cannot have both L and D', code);
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment is not present', code);
   return { ...markAccessed(x, descriptor), selector };
@@ -104,9 +103,7 @@ function returnStack(x: Execution, selector: number, level: number, to64: boolea
     return { selector, base: 0n, limit: 0, attributes: level << 5 };
   }
   const descriptor = readDescriptor(x, selector);
-  const kind = descriptor.attributes & (ATTRIBUTE.codeOrData | ATTRIBUTE.code | ATTRIBUTE.writableOrReadable);
-  const writable = kind === (ATTRIBUTE.codeOrData | ATTRIBUTE.writableOrReadable);
-  if (descriptor.rpl !== level || descriptor.dpl !== level || !writable) {
+  if (descriptor.rpl !== level || descriptor.dpl !== level || !isWritableData(descriptor.attributes)) {
     x.fault('#GP', `SS needs a writable data segment with RPL and DPL ${level}`, code);
   }
   if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#SS', 'the stack segment is not present', code);
@@ -117,8 +114,7 @@ function returnStack(x: Execution, selector: number, level: number, to64: boolea
 function dropInnerSegments(x: Execution, level: number): void {
   for (const segment of [ES, DS, FS, GS]) {
     const attributes = x.state.attributes(segment);
-    const conforming = (attributes & (ATTRIBUTE.code | ATTRIBUTE.expandDownOrConforming)) === (ATTRIBUTE.code | ATTRIBUTE.expandDownOrConforming);
-    if (((attributes >> 5) & 3) < level && attributes & ATTRIBUTE.present && !conforming) {
+    if (((attributes >> 5) & 3) < level && attributes & ATTRIBUTE.present && !isConforming(attributes)) {
       x.state.setSegment(segment, { selector: 0, base: x.state.base(segment), limit: 0, attributes: 0 });
     }
   }

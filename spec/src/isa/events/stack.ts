@@ -4,7 +4,7 @@ import { hex, isCanonical, u } from '../../numbers/bits.ts';
 import { SS, TR } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
+import { isNull, isWritableData, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
 
 export interface Stack {
   readonly segment: Segment;
@@ -14,9 +14,7 @@ export interface Stack {
 /** The stack for a handler at `level`, with the interrupt stack table entry of its gate (0: none). */
 export function handlerStack(x: Execution, level: number, ist: number, external: number): Stack {
   const current: Stack = {
-    segment: {
-      selector: x.state.selector(SS), base: x.state.base(SS), limit: x.state.limit(SS), attributes: x.state.attributes(SS),
-    },
+    segment: x.state.segment(SS),
     pointer: x.state.gpr[4]!,
   };
   if (x.longMode) return longModeStack(x, current, level, ist, external);
@@ -40,8 +38,7 @@ function innerStack(x: Execution, level: number, external: number): Stack {
   if (isNull(selector)) x.fault('#TS', 'the task state segment holds a null SS', external);
   const descriptor = readDescriptor(x, selector);
   const code = selectorCode(selector) | external;
-  const writable = (descriptor.attributes & (ATTRIBUTE.codeOrData | ATTRIBUTE.code | ATTRIBUTE.writableOrReadable)) === (ATTRIBUTE.codeOrData | ATTRIBUTE.writableOrReadable);
-  if (descriptor.rpl !== level || descriptor.dpl !== level || !writable) {
+  if (descriptor.rpl !== level || descriptor.dpl !== level || !isWritableData(descriptor.attributes)) {
     x.fault('#TS', `the SS of level ${level} needs a writable data segment with RPL and DPL ${level}`, code);
   }
   if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#SS', 'the stack segment of the task state segment is not present', code);

@@ -19,6 +19,13 @@ export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
 /** The error code that names a selector: without its RPL. */
 export const selectorCode = (selector: number): number => selector & 0xfffc;
 
+const KIND = ATTRIBUTE.codeOrData | ATTRIBUTE.code;
+/** A code segment; a data segment that can be written; a code segment that takes on its caller's level. SDM vol. 3A, table 3-1. */
+export const isCode = (attributes: number): boolean => (attributes & KIND) === KIND;
+export const isWritableData = (attributes: number): boolean =>
+  (attributes & (KIND | ATTRIBUTE.writableOrReadable)) === (ATTRIBUTE.codeOrData | ATTRIBUTE.writableOrReadable);
+export const isConforming = (attributes: number): boolean => isCode(attributes) && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
+
 /** The descriptor that `selector` names; beyond its table's limit, or in an LDT that is not there, is #GP(selector). */
 export function readDescriptor(x: Execution, selector: number): Descriptor {
   const { state } = x;

@@ -7,7 +7,7 @@ import { hex } from '../../numbers/bits.ts';
 import { CS, SEGMENT_NAMES, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { type Descriptor, isNull, markAccessed, readDescriptor, selectorCode } from './descriptor.ts';
+import { type Descriptor, isCode, isConforming, isNull, isWritableData, markAccessed, readDescriptor, selectorCode } from './descriptor.ts';
 
 /** Present, DPL 3, data, read/write, accessed: what virtual-8086 mode gives every segment. */
 const VIRTUAL_8086_DATA = 0xf3;
@@ -31,7 +31,7 @@ function segmentFor(x: Execution, segment: number, selector: number): Segment {
  * mode had put there. That is unreal mode. Intel processors since the Pentium; SDM vol. 3A, 9.9.2 allows it.
  */
 export function realModeSegment(x: Execution, segment: number, selector: number): Segment {
-  return { selector, base: BigInt(selector * 16), limit: x.state.limit(segment), attributes: x.state.attributes(segment) };
+  return { ...x.state.segment(segment), selector, base: BigInt(selector * 16) };
 }
 
 /** A null selector makes the register unusable; SS takes one only in 64-bit mode outside CPL 3, with RPL = CPL. */
@@ -54,16 +54,14 @@ function checkedData(x: Execution, segment: number, selector: number): Descripto
   const { attributes, dpl, rpl } = descriptor;
   const code = selectorCode(selector);
   const name = SEGMENT_NAMES[segment]!;
-  const isCode = (attributes & ATTRIBUTE.code) !== 0;
-  const writableOrReadable = (attributes & ATTRIBUTE.writableOrReadable) !== 0;
+  const executeOnly = isCode(attributes) && !(attributes & ATTRIBUTE.writableOrReadable);
   if (!(attributes & ATTRIBUTE.codeOrData)) x.fault('#GP', `selector ${hex(selector)} names a system segment, ${name} takes none`, code);
   if (segment === SS) {
     if (rpl !== x.cpl || dpl !== x.cpl) x.fault('#GP', `SS needs RPL and DPL of ${x.cpl}, the CPL; they are ${rpl} and ${dpl}`, code);
-    if (isCode || !writableOrReadable) x.fault('#GP', 'SS needs a writable data segment', code);
+    if (!isWritableData(attributes)) x.fault('#GP', 'SS needs a writable data segment', code);
   } else {
-    if (isCode && !writableOrReadable) x.fault('#GP', `${name} cannot hold an execute-only segment`, code);
-    const conforming = isCode && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
-    if (!conforming && (rpl > dpl || x.cpl > dpl)) x.fault('#GP', `DPL ${dpl} of selector ${hex(selector)} is below RPL ${rpl} or CPL ${x.cpl}`, code);
+    if (executeOnly) x.fault('#GP', `${name} cannot hold an execute-only segment`, code);
+    if (!isConforming(attributes) && (rpl > dpl || x.cpl > dpl)) x.fault('#GP', `DPL ${dpl} of selector ${hex(selector)} is below RPL ${rpl} or CPL ${x.cpl}`, code);
   }
   if (!(attributes & ATTRIBUTE.present)) x.fault(segment === SS ? '#SS' : '#NP', `the segment of selector ${hex(selector)} is not present`, code);
   return descriptor;
@@ -83,7 +81,7 @@ export function codeSegmentFor(x: Execution, selector: number): Segment {
   const { cpl } = x;
   if (!(attributes & ATTRIBUTE.codeOrData)) x.unmodelled(`a far jump through a gate or to a task (descriptor type ${hex(attributes & 15)})`);
   if (!(attributes & ATTRIBUTE.code)) x.fault('#GP', `selector ${hex(selector)} names a data segment`, code);
-  if (attributes & ATTRIBUTE.expandDownOrConforming) {
+  if (isConforming(attributes)) {
     if (dpl > cpl) x.fault('#GP', `the conforming segment has DPL ${dpl}, above CPL ${cpl}`, code);
   } else if (rpl > cpl || dpl !== cpl) x.fault('#GP', `a code segment needs DPL ${cpl}, the CPL, and an RPL not above it`, code);
   if (x.longMode && (attributes & ATTRIBUTE.long) && (attributes & ATTRIBUTE.big)) x.fault('#GP', 'a code segment cannot have both L and D', code);
