@@ -36,12 +36,14 @@ export interface Neighbour {
   /** Linear address of its code; different neighbours leave different pointers. */
   readonly origin: bigint;
   readonly source: string;
+  /** Its CS and DS, which FCS and FDS may carry over to the next guest. */
+  readonly selectors: { readonly code: number; readonly data: number };
 }
 
 /** Two neighbours that differ in everything an x87 unit remembers: a value that follows the neighbour is a leak. */
 export const NEIGHBOURS: readonly [Neighbour, Neighbour] = [
-  { origin: 0x7f11_2233_4000n, source: 'fninit\n fld qword ptr [secret]\n movups xmm0, [secret]\n secret: dq 3.25, 1.5' },
-  { origin: 0x7f55_6677_8000n, source: 'fninit\n fild dword ptr [secret]\n fld1\n movups xmm0, [secret]\n secret: dd 7, 11, 13, 17' },
+  { origin: 0x7f11_2233_4000n, selectors: { code: 0x33, data: 0x3b }, source: 'fninit\n fld qword ptr [secret]\n movups xmm0, [secret]\n secret: dq 3.25, 1.5' },
+  { origin: 0x7f55_6677_8000n, selectors: { code: 0x43, data: 0x4b }, source: 'fninit\n fild dword ptr [secret]\n fld1\n movups xmm0, [secret]\n secret: dd 7, 11, 13, 17' },
 ];
 
 export class World {
@@ -93,8 +95,7 @@ export class World {
     const { machine } = this;
     const { bytes, end } = neighbourCode(neighbour);
     if (!machine.memory.page(neighbour.origin)) machine.memory.install(neighbour.origin, bytes);
-    const state = neighbourState(machine);
-    state.rip = neighbour.origin;
+    const state = neighbourState(machine, neighbour);
     const host = this.#leave();
     this.#enter(state);
     while (machine.state.rip !== end) {
@@ -207,9 +208,10 @@ function copyOutside(from: State, to: State): void {
 }
 
 /** A 64-bit program of another guest, with selectors of its own. */
-function neighbourState(machine: Machine): State {
+function neighbourState(machine: Machine, { origin, selectors }: Neighbour): State {
   const state = kernelState(machine.cpu, 64);
-  state.setSegment(CS, flatSegment(0x33, 0xa09b));
-  state.setSegment(DS, flatSegment(0x3b, 0xc0f3));
+  state.setSegment(CS, flatSegment(selectors.code, 0xa09b));
+  state.setSegment(DS, flatSegment(selectors.data, 0xc0f3));
+  state.rip = origin;
   return state;
 }
