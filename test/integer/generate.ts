@@ -19,7 +19,7 @@ import { MULTIPLY_DIVIDE } from '../../spec/src/isa/multiply-divide.ts';
 import { SHIFTS } from '../../spec/src/isa/shifts.ts';
 import { STACK_FRAMES } from '../../spec/src/isa/stack-frames.ts';
 import { STRINGS } from '../../spec/src/isa/strings.ts';
-import { SYSTEM } from '../../spec/src/isa/system.ts';
+import { SYSTEM } from '../../spec/src/isa/system/index.ts';
 import { FORMS } from '../../spec/src/isa/table.ts';
 import { TRAPS } from '../../spec/src/isa/traps.ts';
 import { PLACES, type Piece, type Place } from '../fpu/records.ts';
@@ -48,11 +48,11 @@ export const image = (seed: number): Uint8Array => {
   return bytes;
 };
 
-/** The chapters that a user-mode program can run, and of the system's what does nothing or faults. */
+/** The chapters that a user-mode program can run; of the system's what does nothing, and INT3 not, which a debugger would see first. */
 const CHAPTERS = new Set([
   ...DATA_TRANSFER, ...CONVERSION, ...EXCHANGE, ...STACK_FRAMES, ...ARITHMETIC, ...MULTIPLY_DIVIDE, ...DECIMAL, ...LOGIC,
-  ...SHIFTS, ...DOUBLE_SHIFTS, ...BIT_TESTS, ...BIT_COUNTS, ...BMI, ...CONTROL_TRANSFER, ...TRAPS, ...STRINGS, ...FLAG_CONTROL,
-  ...CACHE_CONTROL, ...SYSTEM.filter(({ mnemonic }) => /^(NOP|PAUSE|UD2)$/.test(mnemonic)),
+  ...SHIFTS, ...DOUBLE_SHIFTS, ...BIT_TESTS, ...BIT_COUNTS, ...BMI, ...CONTROL_TRANSFER, ...TRAPS.filter(({ mnemonic }) => mnemonic !== 'INT3'), ...STRINGS, ...FLAG_CONTROL,
+  ...CACHE_CONTROL, ...SYSTEM.filter(({ mnemonic }) => /^(NOP|PAUSE)$/.test(mnemonic)),
 ]);
 
 // Loading a segment register reads a descriptor table.

@@ -33,7 +33,12 @@ export interface PortSpace {
 export class Execution {
   readonly state: State;
   readonly cpu: CpuProfile;
+  /** Accesses of the instruction, at the current privilege level. */
   readonly memory: MemoryPort;
+  /** Implicit supervisor-mode accesses: descriptor tables and task state segments, at any level. SDM vol. 3A, 4.6.1. */
+  readonly tables: MemoryPort;
+  /** Accesses at a level below 3 that the instruction is about to enter: the stack of an inner level. */
+  readonly supervisor: MemoryPort;
   readonly ports: PortSpace;
   /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
@@ -41,11 +46,13 @@ export class Execution {
   ip = 0n;
   /** RIP after this instruction. */
   next = 0n;
+  /** Time: instructions that the machine has executed, those that faulted included. */
+  time = 0;
 
   constructor(state: State, cpu: CpuProfile, memory: MemoryPort, ports: PortSpace) {
     this.state = state;
     this.cpu = cpu;
-    this.memory = memory;
+    this.memory = this.tables = this.supervisor = memory;
     this.ports = ports;
   }
 

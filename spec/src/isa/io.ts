@@ -23,10 +23,10 @@ function permitted(x: Execution, port: number, bytes: number): boolean {
   const limit = x.state.limit(TR);
   if ((x.state.attributes(TR) & 0xd) !== 9 || limit < MAP_BASE + 1) return false;
   const base = x.state.base(TR);
-  const start = int(Number(x.memory.read(u(64, base + BigInt(MAP_BASE)), 2)) + (port >> 3));
+  const start = int(Number(x.tables.read(u(64, base + BigInt(MAP_BASE)), 2)) + (port >> 3));
   // Two bytes are always read, so the map ends with a byte of ones. SDM vol. 1, 18.5.2.
   if (start + 1 > limit) return false;
-  const bits = Number(x.memory.read(u(64, base + BigInt(start)), 2)) >> (port & 7);
+  const bits = Number(x.tables.read(u(64, base + BigInt(start)), 2)) >> (port & 7);
   return (bits & ((1 << bytes) - 1)) === 0;
 }
 

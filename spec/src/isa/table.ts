@@ -21,7 +21,7 @@ import { SHIFTS } from './shifts.ts';
 import { SSE } from './sse/index.ts';
 import { STACK_FRAMES } from './stack-frames.ts';
 import { STRINGS } from './strings.ts';
-import { SYSTEM } from './system.ts';
+import { SYSTEM } from './system/index.ts';
 import { TRAPS } from './traps.ts';
 import { X87 } from './x87/index.ts';
 import { XSAVE } from './xsave/index.ts';

@@ -28,7 +28,27 @@ const INTO = instruction({
   source: sdm('2A', '3.2, INT n/INTO/INT 3'),
 });
 
-/** UD0 and UD1 have a ModRM byte, and their memory operand is never accessed. UD2 is with the system instructions. */
+const INT3 = instruction({
+  mnemonic: 'INT3',
+  title: 'Breakpoint',
+  forms: ['CC'],
+  operation(x) {
+    x.fault('#BP', 'INT3 was executed');
+  },
+  source: sdm('2A', '3.2, INT n/INTO/INT 3'),
+});
+
+const UD2 = instruction({
+  mnemonic: 'UD2',
+  title: 'Undefined instruction',
+  forms: ['0F 0B'],
+  operation(x) {
+    x.fault('#UD', 'UD2 was executed');
+  },
+  source: sdm('2C', '5.3, UD2'),
+});
+
+/** UD0 and UD1 have a ModRM byte, and their memory operand is never accessed. */
 const undefinedInstruction = (mnemonic: string, opcode: string): InstructionDefinition => instruction({
   mnemonic,
   title: 'Undefined instruction',
@@ -40,4 +60,4 @@ const undefinedInstruction = (mnemonic: string, opcode: string): InstructionDefi
 });
 
 export const TRAPS: readonly InstructionDefinition[] =
-  [BOUND, INTO, undefinedInstruction('UD0', 'FF'), undefinedInstruction('UD1', 'B9')];
+  [BOUND, INT3, INTO, UD2, undefinedInstruction('UD0', 'FF'), undefinedInstruction('UD1', 'B9')];

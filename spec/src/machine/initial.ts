@@ -2,7 +2,7 @@
 
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Mode } from '../isa/instruction.ts';
-import { CR0, CR4 } from '../isa/system.ts';
+import { CR0, CR4 } from '../isa/system/control-registers.ts';
 import { MODELLED_COMPONENTS } from '../isa/xsave/components.ts';
 import { CS, DS, ES, FS, GS, OFFSET, SS } from '../state/fields.ts';
 import { State } from '../state/state.ts';

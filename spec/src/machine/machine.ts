@@ -46,6 +46,8 @@ export interface Stop {
 export interface Snapshot {
   readonly state: Uint8Array;
   readonly memory: MemorySnapshot;
+  /** Instructions executed by then. */
+  readonly time: number;
 }
 
 /** What differs between two snapshots. */
@@ -149,6 +151,7 @@ export class Machine {
     if (state.rflags & TF) throw new Unmodelled('single-step traps (RFLAGS.TF = 1)');
     const shadowed = state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;
     let i: Instruction | undefined;
+    execution.time++;
     try {
       i = this.decodeAt(ip);
       execution.ip = ip;
@@ -198,12 +201,13 @@ export class Machine {
   }
 
   snapshot(): Snapshot {
-    return { state: this.state.snapshot(), memory: this.memory.snapshot() };
+    return { state: this.state.snapshot(), memory: this.memory.snapshot(), time: this.execution.time };
   }
 
   restore(snapshot: Snapshot): void {
     this.state.restore(snapshot.state);
     this.memory.restore(snapshot.memory);
+    this.execution.time = snapshot.time;
   }
 
   /** What changed since `before`, or from `before` to `after`. */

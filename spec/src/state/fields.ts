@@ -71,15 +71,26 @@ export const OFFSET = {
   xss: place('IA32_XSS', 64), tscAux: place('IA32_TSC_AUX', 64), miscEnable: place('IA32_MISC_ENABLE', 64),
   sysenterCs: place('IA32_SYSENTER_CS', 64), sysenterEsp: place('IA32_SYSENTER_ESP', 64),
   sysenterEip: place('IA32_SYSENTER_EIP', 64), pat: place('IA32_PAT', 64),
+  apicBase: place('IA32_APIC_BASE', 64), debugctl: place('IA32_DEBUGCTL', 64),
+  /** What RDTSC adds to the count of instructions: 0 until software writes IA32_TIME_STAMP_COUNTER. */
+  tscOffset: place('TSC offset', 64, 'tracking'),
+  dr0: place('DR0', 64), dr1: place('DR1', 64), dr2: place('DR2', 64), dr3: place('DR3', 64), dr6: place('DR6', 64), dr7: place('DR7', 64),
+  /** The four page-directory-pointer-table entries that PAE paging loads with CR3. SDM vol. 3A, 4.4.1. */
+  pdpte0: place('PDPTE0', 64, 'hidden'), pdpte1: place('PDPTE1', 64, 'hidden'),
+  pdpte2: place('PDPTE2', 64, 'hidden'), pdpte3: place('PDPTE3', 64, 'hidden'),
   /** 1 until the end of the instruction after a load of SS, and after an STI that set IF. */
   movSsShadow: place('blocking by MOV SS', 8, 'hidden'), stiShadow: place('blocking by STI', 8, 'hidden'),
+  /** 1 from the delivery of an NMI until IRET. SDM vol. 3A, 6.7.1. */
+  nmiBlocking: place('blocking by NMI', 8, 'hidden'),
+  /** Debug exceptions that wait for the end of the instruction or of a shadow, as DR6 will have them. SDM vol. 3C, 24.4.2. */
+  pendingDebug: place('pending debug exceptions', 64, 'hidden'),
   /** 1 while halted. */
   halted: place('activity state', 8),
   fcw: place('FCW', 16), fsw: place('FSW', 16),
   /** Abridged: bit j is 1 when physical register Rj is not empty. SDM vol. 1, 10.5.1.1. */
   ftw: place('FTW', 8),
   fop: place('FOP', 16), fip: place('FIP', 64), fcs: place('FCS', 16), fdp: place('FDP', 64), fds: place('FDS', 16),
-  mxcsr: place('MXCSR', 32),
+  mxcsr: place('MXCSR', 32), pkru: place('PKRU', 32),
   /** What the processor tracks as in use; read it through a CPU profile, which may compute it from values instead. */
   xinuse: place('XINUSE', 64, 'tracking'),
   /** 1 from an x87 instruction that writes a stack register until one that loads or clears the status word. */

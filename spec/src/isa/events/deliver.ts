@@ -33,7 +33,7 @@ export function deliver(x: Execution, event: Event): void {
 function deliverReal(x: Execution, { vector, returnTo }: Event): void {
   const entry = BigInt(vector * 4);
   if (vector * 4 + 3 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the interrupt vector table`);
-  const pointer = x.memory.read(u(64, x.state.quad(OFFSET.idtrBase) + entry), 4);
+  const pointer = x.tables.read(u(64, x.state.quad(OFFSET.idtrBase) + entry), 4);
   pushFrame(x, 16, [BigInt(x.flags), BigInt(x.state.selector(CS)), returnTo]);
   x.setFlags(IF | TF | AC | RF, 0);
   x.state.setSegment(CS, realModeSegment(x, CS, Number(pointer >> 16n)));
@@ -55,7 +55,7 @@ function readGate(x: Execution, { vector, software }: Event): Gate {
   const bytes = x.longMode ? 16 : 8;
   const code = gateCode(vector, software);
   if (vector * bytes + bytes - 1 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the IDT`, code);
-  const raw = x.memory.read(u(64, x.state.quad(OFFSET.idtrBase) + BigInt(vector * bytes)), bytes);
+  const raw = x.tables.read(u(64, x.state.quad(OFFSET.idtrBase) + BigInt(vector * bytes)), bytes);
   const field = (low: number, bits: number): number => Number(u(bits, raw >> BigInt(low)));
   const low = BigInt(field(0, 16)) | u(32, BigInt(field(48, 16)) << 16n);
   return {

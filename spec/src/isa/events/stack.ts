@@ -9,6 +9,8 @@ import { isNull, isWritableData, markAccessed, readDescriptor, selectorCode } fr
 export interface Stack {
   readonly segment: Segment;
   readonly pointer: bigint;
+  /** The privilege level that pushes on it. */
+  readonly level: number;
 }
 
 /** The stack for a handler at `level`, with the interrupt stack table entry of its gate (0: none). */
@@ -16,6 +18,7 @@ export function handlerStack(x: Execution, level: number, ist: number, external:
   const current: Stack = {
     segment: x.state.segment(SS),
     pointer: x.state.gpr[4]!,
+    level,
   };
   if (x.longMode) return longModeStack(x, current, level, ist, external);
   return level < x.cpl ? innerStack(x, level, external) : current;
@@ -27,7 +30,7 @@ function longModeStack(x: Execution, current: Stack, level: number, ist: number,
   const pointer = ist ? fromTss(x, 0x1c + 8 * ist, 8) : inner ? fromTss(x, 4 + 8 * level, 8) : current.pointer;
   if (!isCanonical(pointer, 48)) x.fault('#SS', `the stack pointer ${hex(pointer)} of the task state segment is not canonical`, external);
   const segment = inner ? { selector: level, base: 0n, limit: 0, attributes: level << 5 } : current.segment;
-  return { segment, pointer: pointer & ~0xfn };
+  return { segment, pointer: pointer & ~0xfn, level };
 }
 
 /** Protected mode: SS:ESP of the level, with the checks on SS, each a #TS that names it. */
@@ -42,7 +45,7 @@ function innerStack(x: Execution, level: number, external: number): Stack {
     x.fault('#TS', `the SS of level ${level} needs a writable data segment with RPL and DPL ${level}`, code);
   }
   if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#SS', 'the stack segment of the task state segment is not present', code);
-  return { segment: markAccessed(x, descriptor), pointer };
+  return { segment: markAccessed(x, descriptor), pointer, level };
 }
 
 /** A field of the task state segment; beyond its limit is #TS(TR). */
@@ -50,20 +53,21 @@ function fromTss(x: Execution, offset: number, bytes: number): bigint {
   if (offset + bytes - 1 > x.state.limit(TR)) {
     x.fault('#TS', `byte ${offset} is beyond the limit of the task state segment`, selectorCode(x.state.selector(TR)));
   }
-  return x.memory.read(u(64, x.state.base(TR) + BigInt(offset)), bytes);
+  return x.tables.read(u(64, x.state.base(TR) + BigInt(offset)), bytes);
 }
 
 /** Pushes `values`, the first one first, on `stack` and makes it the current one; nothing is written unless all fit. */
-export function pushOn(x: Execution, { segment, pointer }: Stack, size: number, values: readonly bigint[]): void {
+export function pushOn(x: Execution, { segment, pointer, level }: Stack, size: number, values: readonly bigint[]): void {
   const width = x.longMode ? 64 : segment.attributes & ATTRIBUTE.big ? 32 : 16;
   const bytes = size / 8;
+  const port = level < 3 ? x.supervisor : x.memory;
   const bottom = u(width, pointer - BigInt(bytes * values.length));
   const last = Number(bottom) + bytes * values.length - 1;
   if (!x.longMode && last > segment.limit) x.fault('#SS', 'the frame does not fit on the new stack', selectorCode(segment.selector));
   const linear = x.longMode ? bottom : u(32, segment.base + bottom);
-  x.memory.requireWritable(linear, bytes * values.length);
+  port.requireWritable(linear, bytes * values.length);
   for (const [n, value] of values.entries()) {
-    x.memory.write(u(64, linear + BigInt(bytes * (values.length - 1 - n))), bytes, u(size, value));
+    port.write(u(64, linear + BigInt(bytes * (values.length - 1 - n))), bytes, u(size, value));
   }
   x.state.setSegment(SS, segment);
   x.state.gpr[4] = width === 16 ? (x.state.gpr[4]! & ~0xffffn) | bottom : bottom;

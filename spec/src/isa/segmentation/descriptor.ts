@@ -37,7 +37,7 @@ export function readDescriptor(x: Execution, selector: number): Descriptor {
     x.fault('#GP', `selector ${hex(selector)} is beyond the limit of the ${local ? 'LDT' : 'GDT'}`, selectorCode(selector));
   }
   const address = u(64, base + BigInt(offset));
-  return parseDescriptor(x.memory.read(address, 8), selector, address);
+  return parseDescriptor(x.tables.read(address, 8), selector, address);
 }
 
 /** The eight bytes of a code, data or system descriptor, with the limit scaled by G. */
@@ -57,6 +57,6 @@ export function parseDescriptor(raw: bigint, selector: number, address: bigint):
 /** Sets the accessed bit in the table, as every load of a code or data segment does. SDM vol. 3A, 3.4.5.1. */
 export function markAccessed(x: Execution, descriptor: Descriptor): Segment {
   const { selector, base, limit, attributes, address } = descriptor;
-  if (!(attributes & ATTRIBUTE.accessed)) x.memory.write(u(64, address + 5n), 1, BigInt((attributes & 0xff) | ATTRIBUTE.accessed));
+  if (!(attributes & ATTRIBUTE.accessed)) x.tables.write(u(64, address + 5n), 1, BigInt((attributes & 0xff) | ATTRIBUTE.accessed));
   return { selector, base, limit, attributes: attributes | ATTRIBUTE.accessed };
 }

@@ -133,8 +133,8 @@ const LTR = instruction({
     const type = descriptor.attributes & 0x1f;
     if (type !== 9 && !(type === 1 && !x.longMode)) x.fault('#GP', 'LTR needs the descriptor of an available task state segment', code);
     if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#NP', 'the task state segment is not present', code);
-    const high = x.longMode ? x.memory.read(u(64, descriptor.address + 8n), 4) : 0n;
-    x.memory.write(u(64, descriptor.address + 5n), 1, BigInt((descriptor.attributes & 0xff) | 2));
+    const high = x.longMode ? x.tables.read(u(64, descriptor.address + 8n), 4) : 0n;
+    x.tables.write(u(64, descriptor.address + 5n), 1, BigInt((descriptor.attributes & 0xff) | 2));
     x.state.setSegment(TR, {
       selector, base: descriptor.base | u(64, high << 32n), limit: descriptor.limit, attributes: descriptor.attributes | 2,
     });

@@ -1,0 +1,9 @@
+/** Instructions that run the processor itself. SDM vol. 1, 5.20. */
+
+import type { InstructionDefinition } from '../instruction.ts';
+import { CONTROL_REGISTERS } from './control-registers.ts';
+import { INTERRUPT_FLAG } from './interrupt-flag.ts';
+import { MSRS } from './msrs.ts';
+import { PROCESSOR } from './processor.ts';
+
+export const SYSTEM: readonly InstructionDefinition[] = [...CONTROL_REGISTERS, ...MSRS, ...INTERRUPT_FLAG, ...PROCESSOR];
