@@ -120,6 +120,8 @@ const MISTAKES: readonly Mistake[] = [
     'the target 0xfffff80300001082 is out of reach: 8 bits hold the distance of a jump here'],
   ['jmp 0x10000', 1, 5, 'the target 0x10000 is not an address of 16 bits', 16],
   ['nop\norg 0x1000', 2, 1, 'org comes before anything that takes space: move it up'],
+  ['nop\nbits 8', 2, 6, 'bits is 16, 32 or 64, not 8'],
+  ['bits', 1, 5, 'an expression is missing here'],
   ['org -1', 1, 1, 'org needs an address of 64 bits, not -0x1'],
   ['align 3', 1, 7, 'align needs a power of two (1, 2, 4, …), not 3'],
   ['align 0', 1, 7, 'align needs a power of two (1, 2, 4, …), not 0'],

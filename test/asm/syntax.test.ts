@@ -177,6 +177,13 @@ describe('labels', () => {
     expect(hexOf(program.bytes.slice(5))).toBe('b905000000');
   });
 
+  test('bits changes the mode of the code that follows, and the listing says which', () => {
+    const program = assemble('mov eax, 1\nbits 32\nmov eax, 1\nbits 64\nmov rax, 1\nbits 16\nmov ax, 1', { mode: 16 });
+    expect(hexOf(program.bytes)).toBe(['66b801000000', 'b801000000', '48c7c001000000', 'b80100'].join(''));
+    expect(program.listing.map(({ mode }) => mode)).toEqual([16, 32, 64, 16]);
+    expect(program.mode).toBe(16);
+  });
+
   test('org moves the program, whatever stands before it that takes no space', () => {
     const program = assemble('; comment\nsize equ 4\norg 0x7c00\nx: dd x', { mode: 32 });
     expect([program.origin, hexOf(program.bytes)]).toEqual([0x7c00n, '007c0000']);
@@ -190,8 +197,8 @@ describe('labels', () => {
   test('the listing names line, address and text', () => {
     const { listing } = assemble('a: nop ; idle\n\n  db 1, 2 ; data', { mode: 64, origin: 0x10n });
     expect(listing).toEqual([
-      { line: 1, address: 0x10n, length: 1, kind: 'instruction', text: 'nop' },
-      { line: 3, address: 0x11n, length: 2, kind: 'data', text: 'db 1, 2' },
+      { line: 1, address: 0x10n, length: 1, kind: 'instruction', mode: 64, text: 'nop' },
+      { line: 3, address: 0x11n, length: 2, kind: 'data', mode: 64, text: 'db 1, 2' },
     ]);
   });
 

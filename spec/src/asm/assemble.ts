@@ -36,6 +36,8 @@ export interface ListingLine {
   readonly address: bigint;
   readonly length: number;
   readonly kind: 'instruction' | 'data';
+  /** Mode that the instruction was assembled for: that of the program, unless BITS says otherwise. */
+  readonly mode: Mode;
   /** The line's text without label and comment. */
   readonly text: string;
 }
@@ -45,6 +47,7 @@ interface Placed {
   readonly statement: Statement;
   address: bigint;
   content: Content;
+  mode: Mode;
 }
 
 const NOTHING: Content = { bytes: new Uint8Array(0), kind: 'data' };
@@ -67,6 +70,8 @@ export function assemble(source: string, options: AssembleOptions): Program {
 class Layout {
   readonly #source: string;
   readonly #mode: Mode;
+  /** Of the code that follows: as the program begins, or what BITS says. */
+  #bits: Mode;
   readonly #placed: Placed[];
   readonly #symbols: Map<string, bigint>;
   /** Lines of the definitions in the text, by name. */
@@ -79,12 +84,12 @@ class Layout {
 
   constructor(source: string, { mode, origin = DEFAULT_ORIGIN[mode], symbols = {} }: AssembleOptions) {
     this.#source = source;
-    this.#mode = mode;
+    this.#mode = this.#bits = mode;
     this.#origin = u(addressBits(mode), origin);
     this.#symbols = new Map(Object.entries(symbols));
     const statements = source.split('\n').flatMap((text, n) => this.#at(n + 1, () => parseLine(text, n + 1)));
     for (const statement of statements) this.#at(statement.line, () => this.#define(statement));
-    this.#placed = statements.map((statement) => ({ statement, address: -1n, content: NOTHING }));
+    this.#placed = statements.map((statement) => ({ statement, address: -1n, content: NOTHING, mode }));
   }
 
   #define({ name, line, tokens }: Statement): void {
@@ -103,11 +108,13 @@ class Layout {
     this.#resized = undefined;
     let address = this.#origin;
     let empty = true;
+    this.#bits = this.#mode;
     for (const placed of this.#placed) {
       const { statement } = placed;
       this.#at(statement.line, () => {
         if (statement.kind === 'label') this.#set(statement, address);
         else if (statement.kind === 'equ') this.#set(statement, this.#constant(statement, 2, address));
+        else if (statement.kind === 'bits') this.#bits = this.#bitsOf(statement, address);
         else if (statement.kind === 'org') address = this.#org(statement, address, empty);
         else this.#place(placed, address);
       });
@@ -127,12 +134,13 @@ class Layout {
     const { statement, content: before } = placed;
     const atLeast = before.bytes.length;
     const cursor = new Cursor(statement.tokens, statement.end);
-    const place = { mode: this.#mode, address, lookup: this.#lookup(address), atLeast };
+    const place = { mode: this.#bits, address, lookup: this.#lookup(address), atLeast };
     const content = assembleStatement(cursor, place);
     if (content.bytes.length !== atLeast) this.#resized ??= statement;
     if (content.bytes.length !== atLeast || placed.address !== address) this.#changed = true;
     placed.content = content;
     placed.address = address;
+    placed.mode = this.#bits;
   }
 
   #set(statement: Statement, value: bigint): void {
@@ -152,6 +160,14 @@ class Layout {
     }
     if (origin !== this.#origin) this.#changed = true;
     return (this.#origin = origin);
+  }
+
+  #bitsOf(statement: Statement, address: bigint): Mode {
+    const bits = Number(this.#constant(statement, 1, address));
+    if (bits !== 16 && bits !== 32 && bits !== 64) {
+      throw new TokenError(`bits is 16, 32 or 64, not ${bits}`, statement.tokens[1]!.column);
+    }
+    return bits;
   }
 
   /** The expression of ORG and EQU, which takes the rest of the line. */
@@ -185,10 +201,10 @@ class Layout {
     const end = this.#placed.reduce((sum, { content }) => sum + content.bytes.length, 0);
     const bytes = new Uint8Array(end);
     const listing: ListingLine[] = [];
-    for (const { statement: { line, text }, address, content: { bytes: part, kind } } of this.#placed) {
+    for (const { statement: { line, text }, address, mode, content: { bytes: part, kind } } of this.#placed) {
       if (part.length === 0) continue;
       bytes.set(part, Number(address - this.#origin));
-      listing.push({ line, address, length: part.length, kind, text });
+      listing.push({ line, address, length: part.length, kind, mode, text });
     }
     const symbols = Object.fromEntries(this.#symbols);
     return { mode: this.#mode, origin: this.#origin, bytes, symbols, listing, source: this.#source };

@@ -7,7 +7,7 @@ import { type Token, TokenError, tokenize } from './tokens.ts';
 /** What a line defines or says: a label, a symbol with a value (`name equ value`), an instruction or a directive. */
 export interface Statement {
   readonly line: number;
-  readonly kind: 'label' | 'equ' | 'org' | 'content';
+  readonly kind: 'label' | 'equ' | 'org' | 'bits' | 'content';
   /** What a label or EQU defines. */
   readonly name: string | undefined;
   readonly tokens: readonly Token[];
@@ -16,6 +16,9 @@ export interface Statement {
   /** As in the source, without labels and comments. */
   readonly text: string;
 }
+
+/** What changes the assembler's state and takes no space. */
+const DIRECTIVES: Readonly<Record<string, 'org' | 'bits'>> = { org: 'org', bits: 'bits' };
 
 /** Splits one line. A name is defined when it is followed by a colon or by EQU. */
 export function parseLine(text: string, line: number): Statement[] {
@@ -32,7 +35,7 @@ export function parseLine(text: string, line: number): Statement[] {
   if (!first) return statements;
   const isEqu = second?.kind === 'word' && second.text.toLowerCase() === 'equ';
   statements.push({
-    line, kind: isEqu ? 'equ' : first.text.toLowerCase() === 'org' ? 'org' : 'content',
+    line, kind: isEqu ? 'equ' : DIRECTIVES[first.text.toLowerCase()] ?? 'content',
     name: isEqu ? defined(first) : undefined, tokens: rest, end, text: text.slice(first.column - 1, end - 1),
   });
   return statements;
