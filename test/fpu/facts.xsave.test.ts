@@ -2,7 +2,7 @@
 
 import { type CpuProfile, type Machine, Unmodelled, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
-import { CR0, CR4 } from '../../spec/src/isa/system/control-registers.ts';
+import { CR0, CR4 } from '../../spec/src/isa/system/control-bits.ts';
 import { LOADED, MASK, PENDING, type Prepare, at, both, run } from './bench.ts';
 import { type SaveImage, saveImage } from './save-image.ts';
 

@@ -7,7 +7,7 @@ const onZen4 = (what: string) => measured('an EPYC of the Zen 4 generation (fami
 /** FXSAVE and FXRSTOR pass over FOP, FIP and FDP while no unmasked exception is pending; no XSAVE yet. */
 export const amdK10: CpuProfile = cpuProfile({
   id: 'amdK10', name: 'AMD K10', vendor: 'AuthenticAMD', year: 2007, signature: 0x0010_0f42,
-  features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'MISALIGNSSE'], xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
+  features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'PDPE1GB', 'MISALIGNSSE'], xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
   x87: { fopUpdate: 'every instruction', saveWithoutException: 'leave memory', restoreWithoutException: 'leave register', canonicalFdp: true },
   xinuse: 'by value', nullSelector: 'keeps base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
   sources: {
@@ -23,7 +23,7 @@ export const amdK10: CpuProfile = cpuProfile({
 
 const zenFeatures: readonly Feature[] = [
   ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'MOVBE', 'XSAVE', 'AVX', 'XSAVEOPT', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES',
-  'BMI1', 'BMI2', 'LZCNT', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'FSGSBASE', 'SMEP', 'SMAP', 'RDTSCP', 'FFXSR', 'MISALIGNSSE', 'RstrFpErrPtrs',
+  'BMI1', 'BMI2', 'LZCNT', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'FSGSBASE', 'SMEP', 'SMAP', 'RDTSCP', 'PCID', 'INVPCID', 'PDPE1GB', 'FFXSR', 'MISALIGNSSE', 'RstrFpErrPtrs',
 ];
 
 const zenX87 = {

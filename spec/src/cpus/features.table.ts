@@ -1,16 +1,17 @@
 /** CPUID feature flags that the engine knows: [leaf, sub-leaf, register, bit]. SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E. */
 
 export const FEATURES = {
-  FPU: [1, 0, 'edx', 0], TSC: [1, 0, 'edx', 4], MSR: [1, 0, 'edx', 5], PAE: [1, 0, 'edx', 6], CX8: [1, 0, 'edx', 8],
-  APIC: [1, 0, 'edx', 9], SEP: [1, 0, 'edx', 11], PGE: [1, 0, 'edx', 13], CMOV: [1, 0, 'edx', 15], PAT: [1, 0, 'edx', 16],
+  FPU: [1, 0, 'edx', 0], PSE: [1, 0, 'edx', 3], TSC: [1, 0, 'edx', 4], MSR: [1, 0, 'edx', 5], PAE: [1, 0, 'edx', 6], CX8: [1, 0, 'edx', 8],
+  APIC: [1, 0, 'edx', 9], SEP: [1, 0, 'edx', 11], PGE: [1, 0, 'edx', 13], CMOV: [1, 0, 'edx', 15], PAT: [1, 0, 'edx', 16], PSE36: [1, 0, 'edx', 17],
   CLFSH: [1, 0, 'edx', 19], MMX: [1, 0, 'edx', 23], FXSR: [1, 0, 'edx', 24], SSE: [1, 0, 'edx', 25], SSE2: [1, 0, 'edx', 26],
-  SSE3: [1, 0, 'ecx', 0], SSSE3: [1, 0, 'ecx', 9], CX16: [1, 0, 'ecx', 13], SSE4_1: [1, 0, 'ecx', 19], SSE4_2: [1, 0, 'ecx', 20],
+  SSE3: [1, 0, 'ecx', 0], SSSE3: [1, 0, 'ecx', 9], CX16: [1, 0, 'ecx', 13], PCID: [1, 0, 'ecx', 17], SSE4_1: [1, 0, 'ecx', 19], SSE4_2: [1, 0, 'ecx', 20],
   MOVBE: [1, 0, 'ecx', 22], POPCNT: [1, 0, 'ecx', 23], XSAVE: [1, 0, 'ecx', 26], OSXSAVE: [1, 0, 'ecx', 27], AVX: [1, 0, 'ecx', 28],
   BMI1: [7, 0, 'ebx', 3], BMI2: [7, 0, 'ebx', 8], ADX: [7, 0, 'ebx', 19], CLFLUSHOPT: [7, 0, 'ebx', 23], CLWB: [7, 0, 'ebx', 24],
   FSGSBASE: [7, 0, 'ebx', 0], FDP_EXCPTN_ONLY: [7, 0, 'ebx', 6], SMEP: [7, 0, 'ebx', 7], FPCSDS: [7, 0, 'ebx', 13], SMAP: [7, 0, 'ebx', 20],
-  LA57: [7, 0, 'ecx', 16],
+  INVPCID: [7, 0, 'ebx', 10], PKU: [7, 0, 'ecx', 3], LA57: [7, 0, 'ecx', 16],
   XSAVEOPT: [0xd, 1, 'eax', 0], XSAVEC: [0xd, 1, 'eax', 1], XGETBV_ECX_1: [0xd, 1, 'eax', 2], XSAVES: [0xd, 1, 'eax', 3],
   SYSCALL: [0x8000_0001, 0, 'edx', 11], NX: [0x8000_0001, 0, 'edx', 20], FFXSR: [0x8000_0001, 0, 'edx', 25],
+  PDPE1GB: [0x8000_0001, 0, 'edx', 26],
   RDTSCP: [0x8000_0001, 0, 'edx', 27], LM: [0x8000_0001, 0, 'edx', 29], LAHF64: [0x8000_0001, 0, 'ecx', 0],
   LZCNT: [0x8000_0001, 0, 'ecx', 5], PREFETCHW: [0x8000_0001, 0, 'ecx', 8], MISALIGNSSE: [0x8000_0001, 0, 'ecx', 7],
   RstrFpErrPtrs: [0x8000_0008, 0, 'ebx', 2],
@@ -21,7 +22,7 @@ export type Feature = keyof typeof FEATURES;
 
 /** What every 64-bit processor since 2005 has, of the features in the table. */
 export const BASE_FEATURES: readonly Feature[] = [
-  'FPU', 'TSC', 'MSR', 'PAE', 'CX8', 'APIC', 'SEP', 'PGE', 'CMOV', 'PAT', 'CLFSH', 'MMX', 'FXSR', 'SSE', 'SSE2', 'SSE3', 'CX16',
+  'FPU', 'PSE', 'TSC', 'MSR', 'PAE', 'CX8', 'APIC', 'SEP', 'PGE', 'CMOV', 'PAT', 'PSE36', 'CLFSH', 'MMX', 'FXSR', 'SSE', 'SSE2', 'SSE3', 'CX16',
   'SYSCALL', 'NX', 'LM', 'LAHF64',
 ];
 

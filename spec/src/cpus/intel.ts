@@ -20,7 +20,7 @@ const sources = {
 };
 
 const ivyBridgeFeatures: readonly Feature[] = [
-  ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'XSAVE', 'AVX', 'XSAVEOPT', 'FSGSBASE', 'SMEP', 'RDTSCP',
+  ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'XSAVE', 'AVX', 'XSAVEOPT', 'FSGSBASE', 'SMEP', 'RDTSCP', 'PCID',
 ];
 
 /** The last client generation that keeps FCS and FDS. */
@@ -30,7 +30,7 @@ export const ivyBridge: CpuProfile = cpuProfile({
   sources: { ...sources, FPCSDS: inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and Haswell has it is from memory') },
 });
 
-const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MOVBE', 'BMI1', 'BMI2', 'LZCNT'];
+const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MOVBE', 'BMI1', 'BMI2', 'LZCNT', 'INVPCID', 'PDPE1GB'];
 
 /** CPUID.7.0:EBX[13] = 1: FCS and FDS are deprecated and always stored as 0. */
 export const haswell: CpuProfile = cpuProfile({
@@ -42,7 +42,7 @@ export const haswell: CpuProfile = cpuProfile({
 /** CPUID.7.0:EBX[6] = 1 as well: FDP is loaded only by an instruction that incurs an unmasked exception. */
 export const sapphireRapids: CpuProfile = cpuProfile({
   id: 'sapphireRapids', name: 'Sapphire Rapids', vendor: 'GenuineIntel', year: 2023, signature: 0x0008_06f8,
-  features: [...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES'],
+  features: [...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'PKU', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES'],
   xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
   sources: { ...sources, FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0') },
 });

@@ -1,6 +1,6 @@
 /** Comparing a guest after a world switch with the same guest on bare metal. */
 
-import type { MemoryDifference } from '../machine/memory.ts';
+import type { MemoryDifference } from '../machine/memory/difference.ts';
 import { type FieldDifference, differences } from '../state/state.ts';
 import { hex } from '../numbers/bits.ts';
 import type { Difference, FieldValue } from './verdict.ts';

@@ -1,7 +1,7 @@
 /** A vCPU's XSAVE area in hypervisor memory, read and written by name as host code does. SDM vol. 1, 10.5.1 and 13.4. */
 
 import { hex } from '../numbers/bits.ts';
-import type { Memory } from '../machine/memory.ts';
+import type { Memory } from '../machine/memory/physical.ts';
 
 /** Legacy region, header and AVX state, rounded up; the environment scratch for FNSTENV follows. */
 const ENVIRONMENT_OFFSET = 0x800n;

@@ -23,6 +23,31 @@ export interface MemoryPort {
   requireWritable(linear: bigint, bytes: number): void;
 }
 
+/** Which translations a processor forgets. SDM vol. 3A, 4.10.4.1. */
+export type TlbScope =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'all but global' }
+  /** Those of one process-context identifier, global ones not. */
+  | { readonly kind: 'context'; readonly pcid: number }
+  /** Those of the page of `linear` with this identifier, and the global one where asked for. */
+  | { readonly kind: 'page'; readonly linear: bigint; readonly pcid: number; readonly global: boolean };
+
+/** Paging as the instructions see it that manage it. */
+export interface PagingPort {
+  /** Little-endian, 4 or 8 bytes of physical memory. */
+  readPhysical(address: bigint, bytes: number): bigint;
+  /** A register that decides about access rights has changed; translations stay. */
+  changed(): void;
+  invalidate(scope: TlbScope): void;
+}
+
+/** The linear memory of one processor, by who accesses it, and what manages it. */
+export interface MemoryPorts {
+  readonly memory: MemoryPort;
+  readonly tables: MemoryPort;
+  readonly supervisor: MemoryPort;
+}
+
 /** The I/O address space as an instruction sees it. */
 export interface PortSpace {
   /** The value of 1, 2 or 4 bytes at `port`. */
@@ -39,6 +64,7 @@ export class Execution {
   readonly tables: MemoryPort;
   /** Accesses at a level below 3 that the instruction is about to enter: the stack of an inner level. */
   readonly supervisor: MemoryPort;
+  readonly paging: PagingPort;
   readonly ports: PortSpace;
   /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
@@ -49,10 +75,13 @@ export class Execution {
   /** Time: instructions that the machine has executed, those that faulted included. */
   time = 0;
 
-  constructor(state: State, cpu: CpuProfile, memory: MemoryPort, ports: PortSpace) {
+  constructor(state: State, cpu: CpuProfile, paging: MemoryPorts & PagingPort, ports: PortSpace) {
     this.state = state;
     this.cpu = cpu;
-    this.memory = this.tables = this.supervisor = memory;
+    this.memory = paging.memory;
+    this.tables = paging.tables;
+    this.supervisor = paging.supervisor;
+    this.paging = paging;
     this.ports = ports;
   }
 

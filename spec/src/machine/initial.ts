@@ -2,7 +2,7 @@
 
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Mode } from '../isa/instruction.ts';
-import { CR0, CR4 } from '../isa/system/control-registers.ts';
+import { CR0, CR4 } from '../isa/system/control-bits.ts';
 import { MODELLED_COMPONENTS } from '../isa/xsave/components.ts';
 import { CS, DS, ES, FS, GS, OFFSET, SS } from '../state/fields.ts';
 import { State } from '../state/state.ts';
@@ -28,6 +28,7 @@ export function kernelState(cpu: CpuProfile, mode: Mode): State {
   state.cr0 = KERNEL_CR0;
   state.cr4 = CR4.PAE | CR4.PGE | CR4.OSFXSR | CR4.OSXMMEXCPT | (xsave ? CR4.OSXSAVE : 0n);
   state.efer = mode === 64 ? 0xd01n : 0x800n;
+  state.setByte(OFFSET.flatMapping, 1);
   state.xcr0 = xsave ? cpu.xcr0 & MODELLED_COMPONENTS : 1n;
   for (const [index, selector] of Object.entries(KERNEL_SELECTORS[mode])) {
     const segment = Number(index);

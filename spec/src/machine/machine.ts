@@ -14,7 +14,12 @@ import { SHUTDOWN, type FieldDifference, type State, differences } from '../stat
 import { deliverFault } from './events.ts';
 import { kernelState } from './initial.ts';
 import { Ports } from './ports.ts';
-import { Memory, type MemoryDifference, type MemorySnapshot, memoryDifferences } from './memory.ts';
+import { pageOffset } from './memory/address.ts';
+import { type MemoryDifference, type MemorySnapshot, memoryDifferences } from './memory/difference.ts';
+import { remember } from './memory/page.ts';
+import { Paging } from './memory/paging.ts';
+import { Memory } from './memory/physical.ts';
+import type { TlbSnapshot } from './memory/tlb.ts';
 
 /** What a machine can be given to run: bytes, where they go, and in which mode. An assembled `Program` is one. */
 export interface Loadable {
@@ -33,6 +38,11 @@ export interface MachineOptions {
    * IDT, as the processor does, with double fault and shutdown where that fails. Default: `throw`.
    */
   faults?: 'throw' | 'deliver';
+  /**
+   * Whether the processor keeps translations until they are invalidated, as stale as the architecture allows, or walks
+   * the paging structures on every access. Default: true.
+   */
+  tlb?: boolean;
 }
 
 /** Why `run` returned. A `Fault` or an `Unmodelled` is thrown instead. */
@@ -46,6 +56,7 @@ export interface Stop {
 export interface Snapshot {
   readonly state: Uint8Array;
   readonly memory: MemorySnapshot;
+  readonly tlb: TlbSnapshot;
   /** Instructions executed by then. */
   readonly time: number;
 }
@@ -60,14 +71,15 @@ export interface MachineDifference {
 const STACK_BYTES = 0x10000n, STACK_GAP = 0x1000n;
 /** What a real-address program finds: the first MiB, and 64 KiB above it that FFFF:FFFF still reaches. */
 const CONVENTIONAL_MEMORY = 0x11_0000;
-/** CR0.PG, as it stands in the low doubleword. */
-const PAGING = 0x8000_0000 | 0;
 const DEFAULT_BUDGET = 1_000_000;
 
 export class Machine {
   readonly cpu: CpuProfile;
   readonly state: State;
+  /** Physical memory. While the loader's flat mapping is in force, linear addresses are the same. */
   readonly memory = new Memory();
+  /** From linear to physical addresses: what this processor's accesses go through. */
+  readonly paging: Paging;
   /** Devices by I/O port; a port without one is `Unmodelled`. */
   readonly ports = new Ports();
   readonly execution: Execution;
@@ -81,7 +93,8 @@ export class Machine {
     checkOptions(options);
     this.cpu = options.cpu ?? ivyBridge;
     this.state = kernelState(this.cpu, program?.mode ?? 64);
-    this.execution = new Execution(this.state, this.cpu, this.memory, this.ports);
+    this.paging = new Paging(this.state, this.cpu, this.memory, { tlb: options.tlb ?? true });
+    this.execution = new Execution(this.state, this.cpu, this.paging, this.ports);
     this.execution.onUndefined = options.onUndefined ?? 'continue';
     this.#faults = options.faults ?? 'throw';
     if (program?.mode === 16) this.#loadBootSector(program);
@@ -120,12 +133,14 @@ export class Machine {
   decodeAt(ip: bigint): Instruction {
     const mode = this.mode;
     const linear = mode === 64 ? ip : u(32, ip + this.state.base(CS));
-    const cached = this.memory.decodedAt(linear);
+    const page = this.paging.memory.codePage(linear);
+    const offset = pageOffset(linear);
+    const cached = page?.decoded?.[offset];
     if (cached && cached.mode === mode && (mode === 64 || Number(ip) + cached.length - 1 <= this.state.limit(CS))) return cached;
     const i = decode((n) => this.#fetch(ip, linear, n, mode), mode);
     const { cpuid, mnemonic } = i.definition;
     if (cpuid && !this.cpu.features.has(cpuid)) throw new Fault('#UD', `${this.cpu.name} has no ${mnemonic} (CPUID: ${cpuid})`);
-    this.memory.rememberDecoded(linear, i);
+    if (page) remember(page, offset, i);
     return i;
   }
 
@@ -134,11 +149,7 @@ export class Machine {
     if (mode !== 64 && Number(ip) + n > this.state.limit(CS)) {
       this.execution.fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
     }
-    const at = u(mode === 64 ? 64 : 32, linear + BigInt(n));
-    const page = this.memory.page(at);
-    // An instruction fetch sets I/D in the error code, as IA32_EFER.NXE is 1. SDM vol. 3A, 4.7.
-    if (!page) throw new Fault('#PF', `the page of ${hex(at)} is not present`, 0x10, at);
-    return page.bytes[Number(at & 0xfffn)]!;
+    return this.paging.memory.fetchByte(u(mode === 64 ? 64 : 32, linear + BigInt(n)));
   }
 
   /**
@@ -158,13 +169,9 @@ export class Machine {
       execution.next = i.mode === 64 ? u(64, ip + i.advance) : u(32, ip + i.advance);
       i.operation(execution, i);
     } catch (error) {
-      if (error instanceof Fault && error.mnemonic === '#PF' && !(state.doubleword(OFFSET.cr0) & PAGING)) {
-        throw new Unmodelled(`an access to physical address ${hex(error.linearAddress!)}, where no memory is mapped`);
-      }
       if (error instanceof Fault) {
-        const raised = execution.cpl === 3 ? fromUserMode(error) : error;
-        if (raised.linearAddress !== undefined) state.setQuad(OFFSET.cr2, raised.linearAddress);
-        throw raised.at(ip, i ? print(i, ip) : 'instruction fetch');
+        if (error.linearAddress !== undefined) state.setQuad(OFFSET.cr2, error.linearAddress);
+        throw error.at(ip, i ? print(i, ip) : 'instruction fetch');
       }
       throw error;
     }
@@ -201,12 +208,13 @@ export class Machine {
   }
 
   snapshot(): Snapshot {
-    return { state: this.state.snapshot(), memory: this.memory.snapshot(), time: this.execution.time };
+    return { state: this.state.snapshot(), memory: this.memory.snapshot(), tlb: this.paging.snapshot(), time: this.execution.time };
   }
 
   restore(snapshot: Snapshot): void {
     this.state.restore(snapshot.state);
     this.memory.restore(snapshot.memory);
+    this.paging.restore(snapshot.tlb);
     this.execution.time = snapshot.time;
   }
 
@@ -216,13 +224,9 @@ export class Machine {
   }
 }
 
-/** Sets U/S in the error code of a page fault. SDM vol. 3A, 4.7. */
-const fromUserMode = (fault: Fault): Fault =>
-  fault.mnemonic === '#PF' ? new Fault('#PF', fault.reason, fault.errorCode! | 4, fault.linearAddress) : fault;
-
 function checkOptions(options: MachineOptions): void {
   for (const key of Object.keys(options)) {
-    if (!['cpu', 'onUndefined', 'faults'].includes(key)) throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are cpu, onUndefined and faults`);
+    if (!['cpu', 'onUndefined', 'faults', 'tlb'].includes(key)) throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are cpu, onUndefined, faults and tlb`);
   }
 }
 

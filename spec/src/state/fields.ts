@@ -105,6 +105,8 @@ export const OFFSET = {
   xmodified: place('XMODIFIED', 64, 'tracking'),
   /** 1 while this processor runs a guest in VMX non-root operation (or SVM guest mode). */
   guestMode: place('VMX non-root', 8, 'tracking'),
+  /** 1 while linear addresses are what the loader mapped, one to one, in place of what paging structures say. */
+  flatMapping: place('flat mapping', 8, 'tracking'),
   /** Bits of RFLAGS whose value the architecture leaves undefined at this moment. */
   undefinedFlags: place('undefined RFLAGS bits', 32, 'tracking'),
   st: ['R0', 'R1', 'R2', 'R3', 'R4', 'R5', 'R6', 'R7'].map((name) => place(name, 80, 'architectural', 16))[0]!,

@@ -4,7 +4,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 import type { RegisterOperand } from '../operand.ts';
-import { CR0, CR4 } from '../system/control-registers.ts';
+import { CR0, CR4 } from '../system/control-bits.ts';
 
 /** #UD with CR0.EM or without CR4.OSFXSR, #NM with CR0.TS. SDM vol. 3A, table 2-3 and 13.1. */
 function requireSse(x: Execution): void {

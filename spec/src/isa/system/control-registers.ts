@@ -2,13 +2,20 @@
 
 import { hex, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
-import { OFFSET } from '../../state/fields.ts';
+import type { Feature } from '../../cpus/features.table.ts';
+import { CS, OFFSET, TR } from '../../state/fields.ts';
+import { ATTRIBUTE } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { RegisterOperand } from '../operand.ts';
+import { CR0, CR4, EFER } from './control-bits.ts';
+import { loadPageDirectoryBase, readPdptes, setPdptes, usesPdptes } from './page-directory-base.ts';
 
-export const CR0 = { PE: 1n, MP: 2n, EM: 4n, TS: 8n, ET: 0x10n, NE: 0x20n, WP: 0x10000n, AM: 0x40000n, NW: 1n << 29n, CD: 1n << 30n, PG: 1n << 31n } as const;
-export const CR4 = { TSD: 4n, DE: 8n, PSE: 0x10n, PAE: 0x20n, MCE: 0x40n, PGE: 0x80n, PCE: 0x100n, OSFXSR: 0x200n, OSXMMEXCPT: 0x400n, LA57: 0x1000n, FSGSBASE: 0x10000n, OSXSAVE: 0x40000n, SMEP: 0x100000n, SMAP: 0x200000n } as const;
+/** Bits of CR4 that a processor reserves unless it has the feature. */
+const CR4_FEATURES: readonly (readonly [bit: bigint, feature: Feature])[] = [
+  [CR4.PSE, 'PSE'], [CR4.LA57, 'LA57'], [CR4.FSGSBASE, 'FSGSBASE'], [CR4.PCIDE, 'PCID'], [CR4.OSXSAVE, 'XSAVE'],
+  [CR4.SMEP, 'SMEP'], [CR4.SMAP, 'SMAP'], [CR4.PKE, 'PKU'],
+];
 
 const CONTROL_OFFSET: Readonly<Record<number, number>> = { 0: OFFSET.cr0, 2: OFFSET.cr2, 3: OFFSET.cr3, 4: OFFSET.cr4, 8: OFFSET.cr8 };
 
@@ -36,34 +43,83 @@ const MOV_TO_CONTROL = instruction({
     const target = i.operands[0] as RegisterOperand;
     const offset = controlRegister(x, target);
     const value = x.read(i.operands[1]!);
-    if (target.index === 0) checkCr0(x, value);
-    if (target.index === 3) x.unmodelled('loading CR3: paging structures are not walked, memory is mapped flat');
-    if (target.index === 4) checkCr4(x, value);
-    if (target.index === 8 && value > 15n) x.fault('#GP', `CR8 bits 63:4 are reserved, the value is ${hex(value)}`, 0);
-    x.state.setQuad(offset, target.index === 0 ? value | CR0.ET : value);
+    switch (target.index) {
+      case 0: writeCr0(x, value); break;
+      case 3: loadPageDirectoryBase(x, value); break;
+      case 4: writeCr4(x, value); break;
+      default: {
+        if (target.index === 8 && value > 15n) x.fault('#GP', `CR8 bits 63:4 are reserved, the value is ${hex(value)}`, 0);
+        x.state.setQuad(offset, value);
+      }
+    }
   },
   source: sdm('2B', '4.3, MOV—Move to/from Control Registers'),
 });
 
-function checkCr0(x: Execution, value: bigint): void {
-  if (value >> 32n) x.fault('#GP', 'bits 63:32 of CR0 are reserved', 0);
+const CR0_BITS = Object.values(CR0).reduce((all, flag) => all | flag, 0n);
+
+/** Writes CR0; reserved bits below 32 are ignored. PG enters and leaves IA-32e mode where IA32_EFER.LME says so. */
+function writeCr0(x: Execution, written: bigint): void {
+  const { state } = x;
+  const value = (written & CR0_BITS) | CR0.ET;
+  const changed = value ^ state.cr0;
+  if (written >> 32n) x.fault('#GP', 'bits 63:32 of CR0 are reserved', 0);
   if (value & CR0.PG && !(value & CR0.PE)) x.fault('#GP', 'CR0.PG needs CR0.PE', 0);
   if (value & CR0.NW && !(value & CR0.CD)) x.fault('#GP', 'CR0.NW needs CR0.CD', 0);
-  if ((value ^ x.state.cr0) & CR0.PG) x.unmodelled('changing CR0.PG (paging structures are not walked yet)');
-  if (!(value & CR0.PE) && x.longMode) x.fault('#GP', 'CR0.PE cannot be cleared in IA-32e mode', 0);
+  const toggled = (changed & CR0.PG) !== 0n;
+  const long = toggled && (value & CR0.PG) !== 0n && (state.efer & EFER.LME) !== 0n;
+  if (long) checkEnteringLongMode(x);
+  if (toggled && !(value & CR0.PG)) checkLeavingPaging(x);
+  const reloads = (changed & (CR0.PG | CR0.CD | CR0.NW)) !== 0n && !long && usesPdptes(x, value, state.cr4);
+  const pdptes = reloads ? readPdptes(x, state.quad(OFFSET.cr3)) : undefined;
+  if (pdptes) setPdptes(x, pdptes);
+  if (toggled) {
+    state.efer = long ? state.efer | EFER.LMA : state.efer & ~EFER.LMA;
+    state.setByte(OFFSET.flatMapping, 0);
+  }
+  state.cr0 = value;
+  if (toggled) x.paging.invalidate({ kind: 'all' });
+  else x.paging.changed();
 }
 
-function checkCr4(x: Execution, value: bigint): void {
+/** SDM vol. 3A, 9.8.5. */
+function checkEnteringLongMode(x: Execution): void {
+  if (!(x.state.cr4 & CR4.PAE)) x.fault('#GP', 'IA-32e mode needs CR4.PAE', 0);
+  if (x.state.attributes(CS) & ATTRIBUTE.long) x.fault('#GP', 'IA-32e mode cannot be entered while CS.L is 1', 0);
+  if (isSixteenBitTss(x.state.attributes(TR))) x.fault('#GP', 'IA-32e mode cannot be entered with a 16-bit task state segment in TR', 0);
+}
+
+const isSixteenBitTss = (attributes: number): boolean => (attributes & 0x9d) === 0x81;
+
+function checkLeavingPaging(x: Execution): void {
+  if (x.mode === 64) x.fault('#GP', 'paging cannot be turned off in 64-bit mode', 0);
+  if (x.state.cr4 & CR4.PCIDE) x.fault('#GP', 'paging cannot be turned off while CR4.PCIDE is 1', 0);
+}
+
+/** Changes of CR4 that invalidate all translations. SDM vol. 3A, 4.10.4.1; LA57 cannot change while there are any. */
+const FLUSHING = CR4.PSE | CR4.PAE | CR4.PGE | CR4.PCIDE | CR4.SMEP;
+
+function writeCr4(x: Execution, value: bigint): void {
+  const { state } = x;
+  const changed = value ^ state.cr4;
   const known = Object.values(CR4).reduce((all, flag) => all | flag, 0n);
-  const has = x.cpu.features;
-  const absent = (has.has('XSAVE') ? 0n : CR4.OSXSAVE) | (has.has('FSGSBASE') ? 0n : CR4.FSGSBASE) | (has.has('SMEP') ? 0n : CR4.SMEP)
-    | (has.has('SMAP') ? 0n : CR4.SMAP) | (has.has('LA57') ? 0n : CR4.LA57);
+  const absent = CR4_FEATURES.reduce((all, [bit, feature]) => (x.cpu.features.has(feature) ? all : all | bit), 0n);
   if (value >> 32n || value & absent) x.fault('#GP', `CR4 value ${hex(value)} sets a bit that this processor reserves`, 0);
   if (value & ~known) x.unmodelled(`CR4 bits ${hex(value & ~known)}`);
-  if ((value ^ x.state.cr4) & (CR4.PAE | CR4.LA57)) {
-    if (x.state.efer & 0x400n) x.fault('#GP', 'CR4.PAE and CR4.LA57 cannot change in IA-32e mode', 0);
-    x.unmodelled('changing CR4.PAE or CR4.LA57');
-  }
+  if (x.longMode && changed & (CR4.PAE | CR4.LA57)) x.fault('#GP', 'CR4.PAE and CR4.LA57 cannot change in IA-32e mode', 0);
+  if (changed & value & CR4.PCIDE) checkIdentifiers(x);
+  const reloads = (changed & (CR4.PAE | CR4.PGE | CR4.PSE | CR4.SMEP)) !== 0n && usesPdptes(x, state.cr0, value);
+  const pdptes = reloads ? readPdptes(x, state.quad(OFFSET.cr3)) : undefined;
+  if (pdptes) setPdptes(x, pdptes);
+  state.cr4 = value;
+  if (changed & FLUSHING) x.paging.invalidate({ kind: 'all' });
+  else x.paging.changed();
+}
+
+/** Process-context identifiers can be turned on in IA-32e mode while the current one is 0. SDM vol. 3A, 4.10.1. */
+function checkIdentifiers(x: Execution): void {
+  if (!x.longMode) x.fault('#GP', 'CR4.PCIDE needs IA-32e mode', 0);
+  if (x.state.quad(OFFSET.cr3) & 0xfffn) x.fault('#GP', 'CR4.PCIDE cannot be set while CR3[11:0] is not 0', 0);
 }
 
 const CLTS = instruction({

@@ -5,5 +5,8 @@ import { CONTROL_REGISTERS } from './control-registers.ts';
 import { INTERRUPT_FLAG } from './interrupt-flag.ts';
 import { MSRS } from './msrs.ts';
 import { PROCESSOR } from './processor.ts';
+import { TRANSLATION_LOOKASIDE_BUFFER } from './translation-lookaside-buffer.ts';
 
-export const SYSTEM: readonly InstructionDefinition[] = [...CONTROL_REGISTERS, ...MSRS, ...INTERRUPT_FLAG, ...PROCESSOR];
+export const SYSTEM: readonly InstructionDefinition[] = [
+  ...CONTROL_REGISTERS, ...TRANSLATION_LOOKASIDE_BUFFER, ...MSRS, ...INTERRUPT_FLAG, ...PROCESSOR,
+];

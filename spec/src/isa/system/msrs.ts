@@ -5,7 +5,7 @@ import { sdm } from '../../state/citation.ts';
 import { FS, GS, OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
-import { CR0 } from './control-registers.ts';
+import { CR0 } from './control-bits.ts';
 
 const RAX = 0, RCX = 1, RDX = 2;
 

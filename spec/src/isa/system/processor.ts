@@ -4,7 +4,7 @@ import { u } from '../../numbers/bits.ts';
 import { cpuid } from '../../cpus/cpuid.ts';
 import { sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
-import { CR4 } from './control-registers.ts';
+import { CR4 } from './control-bits.ts';
 
 const RAX = 0, RCX = 1, RDX = 2, RBX = 3;
 

@@ -3,7 +3,7 @@
 import { sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { CR0 } from '../system/control-registers.ts';
+import { CR0 } from '../system/control-bits.ts';
 import { environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack } from './environment.ts';
 import { FSW, controlWord, raisePending, touch, withSummary, x87Instruction } from './unit.ts';
 

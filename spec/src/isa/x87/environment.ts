@@ -4,7 +4,7 @@ import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
 import { classify } from '../../numbers/float80.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { CR0 } from '../system/control-registers.ts';
+import { CR0 } from '../system/control-bits.ts';
 import { controlWord, physical, withSummary } from './unit.ts';
 
 /** Tag values of the full tag word: 00 valid, 01 zero, 10 special, 11 empty. SDM vol. 1, figure 8-7. */

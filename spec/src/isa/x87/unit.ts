@@ -7,7 +7,7 @@ import { CS } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
-import { CR0 } from '../system/control-registers.ts';
+import { CR0 } from '../system/control-bits.ts';
 
 /** Bits of the status word. SDM vol. 1, figure 8-4. */
 export const FSW = { IE: 1, DE: 2, ZE: 4, OE: 8, UE: 0x10, PE: 0x20, SF: 0x40, ES: 0x80, C0: 0x100, C1: 0x200, C2: 0x400, TOP: 0x3800, C3: 0x4000, B: 0x8000 } as const;

@@ -4,7 +4,7 @@ import { fromBytes, u } from '../../numbers/bits.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { CR0, CR4 } from '../system/control-registers.ts';
+import { CR0, CR4 } from '../system/control-bits.ts';
 import { COMPONENTS } from './components.ts';
 
 export const HEADER_OFFSET = 512;

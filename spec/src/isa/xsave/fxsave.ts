@@ -5,7 +5,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { CR0 } from '../system/control-registers.ts';
+import { CR0 } from '../system/control-bits.ts';
 import { LEGACY_BYTES, checkedMxcsr, loadX87, loadXmm, mxcsrPiece, wideForm, x87Pieces, xmmPiece } from './legacy-region.ts';
 
 /** #NM, then a memory operand that is aligned on 16 bytes. */

@@ -4,7 +4,7 @@ import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { instruction } from '../instruction.ts';
-import { CR4 } from '../system/control-registers.ts';
+import { CR4 } from '../system/control-bits.ts';
 import { MODELLED_COMPONENTS, xinuse } from './components.ts';
 
 /** XGETBV counts SSE state as in use for MXCSR alone, too; XSAVE and XSAVEOPT do not. */

@@ -1,177 +1,177 @@
 /**
- * Memory as pages of bytes, by linear address: paging structures are not walked yet, so linear and physical are one.
- * A page that was not mapped is not present (#PF). Writes can be journaled and rolled back, which makes exploring cheap.
+ * Physical memory: pages of bytes, ROM, and devices that answer at addresses. Writes can be journaled and rolled back,
+ * which makes exploring cheap.
  */
 
-import { fromBytes, hex, toBytes } from '../numbers/bits.ts';
-import { MAXIMUM_LENGTH } from '../isa/decode.ts';
-import type { Instruction } from '../isa/instruction.ts';
-import type { MemoryPort } from '../isa/execution.ts';
-import { Fault } from '../state/outcomes.ts';
+import { fromBytes, hex, toBytes } from '../../numbers/bits.ts';
+import { Unmodelled } from '../../state/outcomes.ts';
+import { PAGE, pageNumber, pageOffset } from './address.ts';
+import { type JournalEntry, type MemoryDifference, type MemorySnapshot, writtenBy } from './difference.ts';
+import { type Page, forget, newPage, readCell, writeCell } from './page.ts';
 
-const PAGE = 4096;
-
-export interface Page {
-  /** Linear address divided by 4096. */
-  readonly number: number;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly writable: boolean;
-  /** Decoded instructions by offset of their first byte; those that a write overlaps are dropped. */
-  decoded: (Instruction | undefined)[] | undefined;
+/** A device in the physical address space. `offset` counts from its first byte, `processor` is who asks. */
+export interface MemoryDevice {
+  read(offset: number, bytes: number, processor: number): bigint;
+  write(offset: number, bytes: number, value: bigint, processor: number): void;
 }
 
-interface JournalEntry { page: Page; offset: number; before: Uint8Array }
+/** Page numbers from `first` to `last`. */
+interface Range { readonly first: number; readonly last: number }
 
-/** Memory at one moment: page numbers and contents. */
-export type MemorySnapshot = ReadonlyMap<number, Uint8Array>;
+const within = (range: Range, number: number): boolean => number >= range.first && number <= range.last;
 
-/** Bytes that differ between two snapshots, as runs. */
-export interface MemoryDifference { linear: bigint; before: Uint8Array; after: Uint8Array }
-
-/** Splits an address without making bigints: this is the hottest place of the engine. */
-const address64 = new BigUint64Array(1);
-const address32 = new Uint32Array(address64.buffer);
-
-/** Address divided by 4096. */
-function pageNumber(linear: bigint): number {
-  address64[0] = linear;
-  return address32[1]! * 0x10_0000 + (address32[0]! >>> 12);
-}
-
-/** Address modulo 4096. */
-function pageOffset(linear: bigint): number {
-  address64[0] = linear;
-  return address32[0]! & 0xfff;
-}
-
-/** Drops exactly the decoded instructions that overlap `length` bytes at `offset`. */
-function forget(page: Page, offset: number, length: number): void {
-  const { decoded } = page;
-  if (!decoded) return;
-  for (let at = Math.max(0, offset - (MAXIMUM_LENGTH - 1)); at < offset + length; at++) {
-    const here = decoded[at];
-    if (here && at + here.length > offset) decoded[at] = undefined;
+function rangeOf(what: string, address: bigint, bytes: number): Range {
+  if (pageOffset(address) !== 0 || bytes <= 0 || bytes % PAGE !== 0) {
+    throw new RangeError(`${what} at ${hex(address)} with ${bytes} bytes: whole pages of ${PAGE} bytes are needed`);
   }
+  return { first: pageNumber(address), last: pageNumber(address) + bytes / PAGE - 1 };
 }
 
-export class Memory implements MemoryPort {
+export class Memory {
   readonly pages = new Map<number, Page>();
-  /** The pages looked up last: instructions and data alternate, so each has its own. */
+  /** What becomes of an access to an address that nothing answers: it is not modelled, or reads all ones as on a PC. */
+  unbacked: 'unmodelled' | 'open bus' = 'unmodelled';
+  readonly #ram: Range[] = [];
+  readonly #devices: (Range & { readonly device: MemoryDevice })[] = [];
   #last: Page | undefined;
-  #lastCode: Page | undefined;
   #journal: JournalEntry[] | undefined;
 
-  /** Makes the pages of `bytes` bytes at `linear` present, filled with zeros; those that are there stay. */
-  map(linear: bigint, bytes: number, options: { writable?: boolean } = {}): void {
-    if (bytes <= 0 || bytes > 1 << 30) throw new RangeError(`cannot map ${bytes} bytes at ${hex(linear)}: between 1 byte and 1 GiB at a time`);
-    const last = pageNumber(linear + BigInt(bytes - 1));
-    for (let number = pageNumber(linear); number <= last; number++) {
-      if (this.pages.has(number)) continue;
-      const content = new Uint8Array(PAGE);
-      this.pages.set(number, { number, bytes: content, view: new DataView(content.buffer), writable: options.writable ?? true, decoded: undefined });
+  /** Makes the pages of `bytes` bytes at `address` present, filled with zeros; those that are there stay. */
+  map(address: bigint, bytes: number, options: { writable?: boolean } = {}): void {
+    if (bytes <= 0 || bytes > 1 << 30) throw new RangeError(`cannot map ${bytes} bytes at ${hex(address)}: between 1 byte and 1 GiB at a time`);
+    const last = pageNumber(address + BigInt(bytes - 1));
+    for (let number = pageNumber(address); number <= last; number++) {
+      if (!this.pages.has(number)) this.pages.set(number, newPage(number, options.writable ?? true));
     }
   }
 
-  /** The page that holds `linear`, or undefined when it is not present. */
-  page(linear: bigint): Page | undefined {
-    const number = pageNumber(linear);
+  /** Declares RAM; its pages come into being, filled with zeros, when they are first touched. */
+  ram(address: bigint, bytes: number): void {
+    this.#ram.push(rangeOf('RAM', address, bytes));
+  }
+
+  /** Fills whole pages that software cannot write. */
+  rom(address: bigint, data: Uint8Array): void {
+    const { first, last } = rangeOf('ROM', address, data.length);
+    for (let number = first; number <= last; number++) {
+      const page = newPage(number, false);
+      page.bytes.set(data.subarray((number - first) * PAGE, (number - first + 1) * PAGE));
+      this.pages.set(number, page);
+    }
+    this.#last = undefined;
+  }
+
+  /** Gives whole pages to a device. It answers where there is no page of memory. */
+  attach(address: bigint, bytes: number, device: MemoryDevice): void {
+    const range = rangeOf('a device', address, bytes);
+    const taken = this.#devices.find((other) => other.first <= range.last && other.last >= range.first);
+    if (taken) throw new RangeError(`a device at ${hex(address)} overlaps the one at ${hex(BigInt(taken.first) << 12n)}`);
+    this.#devices.push({ ...range, device });
+  }
+
+  /** The page that holds `address`, or undefined where there is no memory. */
+  page(address: bigint): Page | undefined {
+    return this.pageNumbered(pageNumber(address));
+  }
+
+  pageNumbered(number: number): Page | undefined {
     if (this.#last?.number === number) return this.#last;
-    const page = this.pages.get(number);
+    const page = this.pages.get(number) ?? this.#touch(number);
     if (page) this.#last = page;
     return page;
   }
 
-  /** The instruction that was decoded at `linear`, unless a write has overlapped it since. */
-  decodedAt(linear: bigint): Instruction | undefined {
-    address64[0] = linear;
-    const low = address32[0]!;
-    const number = address32[1]! * 0x10_0000 + (low >>> 12);
-    if (this.#lastCode?.number !== number) this.#lastCode = this.pages.get(number);
-    return this.#lastCode?.decoded?.[low & 0xfff];
-  }
-
-  /** Remembers a decoded instruction; one that crosses into the next page is decoded anew each time. */
-  rememberDecoded(linear: bigint, instruction: Instruction): void {
-    const page = this.pages.get(pageNumber(linear));
-    const offset = pageOffset(linear);
-    if (page && offset + instruction.length <= PAGE) (page.decoded ??= new Array<Instruction | undefined>(PAGE))[offset] = instruction;
-  }
-
-  #present(linear: bigint, write: boolean): Page {
-    const page = this.page(linear);
-    if (!page) throw new Fault('#PF', `the page of ${hex(linear)} is not present`, write ? 2 : 0, linear);
-    if (write && !page.writable) throw new Fault('#PF', `the page of ${hex(linear)} is read-only`, 3, linear);
+  #touch(number: number): Page | undefined {
+    if (!this.#ram.some((range) => within(range, number))) return undefined;
+    const page = newPage(number, true);
+    this.pages.set(number, page);
     return page;
   }
 
-  read(linear: bigint, bytes: number): bigint {
-    const offset = pageOffset(linear);
-    if (offset + bytes > PAGE) return fromBytes(this.readBytes(linear, bytes));
-    const { view, bytes: content } = this.#present(linear, false);
-    switch (bytes) {
-      case 8: return view.getBigUint64(offset, true);
-      case 4: return BigInt(view.getUint32(offset, true));
-      case 2: return BigInt(view.getUint16(offset, true));
-      case 1: return BigInt(content[offset]!);
-      default: return fromBytes(content, offset, bytes);
-    }
+  read(address: bigint, bytes: number, processor = 0): bigint {
+    const offset = pageOffset(address);
+    if (offset + bytes > PAGE) return fromBytes(this.readBytes(address, bytes, processor));
+    const page = this.page(address);
+    return page ? readCell(page, offset, bytes) : this.#readDevice(address, bytes, processor);
   }
 
-  write(linear: bigint, bytes: number, value: bigint): void {
-    const offset = pageOffset(linear);
-    if (offset + bytes > PAGE || this.#journal || bytes > 8) return this.writeBytes(linear, toBytes(value, bytes));
-    const page = this.#present(linear, true);
-    forget(page, offset, bytes);
-    switch (bytes) {
-      case 8: return page.view.setBigUint64(offset, value, true);
-      case 4: return page.view.setUint32(offset, Number(value), true);
-      case 2: return page.view.setUint16(offset, Number(value), true);
-      case 1: page.bytes[offset] = Number(value); return;
-      default: page.bytes.set(toBytes(value, bytes), offset);
+  write(address: bigint, bytes: number, value: bigint, processor = 0): void {
+    const offset = pageOffset(address);
+    if (offset + bytes > PAGE) {
+      this.writeBytes(address, toBytes(value, bytes), processor);
+      return;
     }
+    const page = this.page(address);
+    if (page) this.store(page, offset, bytes, value);
+    else this.#writeDevice(address, bytes, value, processor);
   }
 
-  readBytes(linear: bigint, bytes: number): Uint8Array {
+  /** Writes within a page of memory. ROM keeps what it has. */
+  store(page: Page, offset: number, bytes: number, value: bigint): void {
+    if (!page.writable) return;
+    this.#journal?.push({ page, offset, before: page.bytes.slice(offset, offset + bytes) });
+    writeCell(page, offset, bytes, value);
+  }
+
+  readBytes(address: bigint, bytes: number, processor = 0): Uint8Array {
     const out = new Uint8Array(bytes);
-    this.#spans(linear, bytes, false, (page, offset, at, length) => out.set(page.bytes.subarray(offset, offset + length), at));
+    for (const { at, offset, length } of pieces(address, bytes)) {
+      const page = this.page(address + BigInt(at));
+      out.set(page ? page.bytes.subarray(offset, offset + length) : toBytes(this.#readDevice(address + BigInt(at), length, processor), length), at);
+    }
     return out;
   }
 
-  writeBytes(linear: bigint, data: Uint8Array): void {
-    this.requireWritable(linear, data.length);
-    this.#spans(linear, data.length, true, (page, offset, at, length) => {
-      this.#journal?.push({ page, offset, before: page.bytes.slice(offset, offset + length) });
-      forget(page, offset, length);
-      page.bytes.set(data.subarray(at, at + length), offset);
-    });
+  /** Writes all of `data`; where there is no memory at all nothing is written. */
+  writeBytes(address: bigint, data: Uint8Array, processor = 0): void {
+    const parts = [...pieces(address, data.length)].map((piece) => ({ ...piece, page: this.page(address + BigInt(piece.at)) }));
+    for (const { at, length, page } of parts) if (!page) this.#deviceAt(address + BigInt(at), 'writing', length);
+    for (const { at, offset, length, page } of parts) {
+      if (page) this.#storeBytes(page, offset, data.subarray(at, at + length));
+      else this.#writeDevice(address + BigInt(at), length, fromBytes(data, at, length), processor);
+    }
+  }
+
+  #storeBytes(page: Page, offset: number, data: Uint8Array): void {
+    if (!page.writable) return;
+    this.#journal?.push({ page, offset, before: page.bytes.slice(offset, offset + data.length) });
+    forget(page, offset, data.length);
+    page.bytes.set(data, offset);
+  }
+
+  #readDevice(address: bigint, bytes: number, processor: number): bigint {
+    const found = this.#deviceAt(address, 'reading', bytes);
+    return found ? found.device.read(offsetIn(found, address), bytes, processor) : BigInt.asUintN(8 * bytes, -1n);
+  }
+
+  #writeDevice(address: bigint, bytes: number, value: bigint, processor: number): void {
+    const found = this.#deviceAt(address, 'writing', bytes);
+    found?.device.write(offsetIn(found, address), bytes, value, processor);
+  }
+
+  /** Who answers at `address`; undefined on an open bus. */
+  #deviceAt(address: bigint, doing: string, bytes: number): (Range & { readonly device: MemoryDevice }) | undefined {
+    const number = pageNumber(address);
+    const found = this.#devices.find((range) => within(range, number));
+    if (found || this.unbacked === 'open bus') return found;
+    throw new Unmodelled(`${doing} ${bytes} bytes at physical address ${hex(address)}, where there is no memory and no device`);
   }
 
   /** Maps and fills memory outside of any transaction: for what was there before the machine began to run. */
-  install(linear: bigint, data: Uint8Array): void {
-    this.map(linear, data.length);
+  install(address: bigint, data: Uint8Array): void {
+    this.map(address, data.length);
     const journal = this.#journal;
     this.#journal = undefined;
     try {
-      this.writeBytes(linear, data);
+      this.writeBytes(address, data);
     } finally {
       this.#journal = journal;
     }
   }
 
-  requireWritable(linear: bigint, bytes: number): void {
-    this.#spans(linear, bytes, true, () => {});
-  }
-
-  /** Visits the pieces of a range page by page, in order; #PF at the first that is not there. */
-  #spans(linear: bigint, bytes: number, write: boolean, visit: (page: Page, offset: number, at: number, length: number) => void): void {
-    for (let at = 0; at < bytes;) {
-      const address = BigInt.asUintN(64, linear + BigInt(at));
-      const offset = pageOffset(address);
-      const length = Math.min(bytes - at, PAGE - offset);
-      visit(this.#present(address, write), offset, at, length);
-      at += length;
-    }
+  /** Writes are being journaled: those that go around `store` would be lost to `transaction`. */
+  get journaling(): boolean {
+    return this.#journal !== undefined;
   }
 
   /**
@@ -199,7 +199,7 @@ export class Memory implements MemoryPort {
 
   restore(snapshot: MemorySnapshot): void {
     for (const number of this.pages.keys()) if (!snapshot.has(number)) this.pages.delete(number);
-    this.#last = this.#lastCode = undefined;
+    this.#last = undefined;
     for (const [number, content] of snapshot) {
       this.map(BigInt(number) << 12n, PAGE);
       const page = this.pages.get(number)!;
@@ -209,39 +209,14 @@ export class Memory implements MemoryPort {
   }
 }
 
-/** The cells that a journal touched and that now differ from what they were. */
-function writtenBy(journal: readonly JournalEntry[], among: (page: bigint) => boolean): MemoryDifference[] {
-  const seen = new Map<Page, Map<number, number>>();
-  const pages = new Set([...new Set(journal.map(({ page }) => page))].filter(({ number }) => among(BigInt(number) << 12n)));
-  for (const { page, offset, before } of journal) {
-    if (!pages.has(page)) continue;
-    const cells = seen.get(page) ?? new Map<number, number>();
-    seen.set(page, cells);
-    before.forEach((value, n) => { if (!cells.has(offset + n)) cells.set(offset + n, value); });
-  }
-  const found: MemoryDifference[] = [];
-  for (const [page, cells] of seen) {
-    for (const [offset, before] of cells) {
-      if (page.bytes[offset] === before) continue;
-      found.push({ linear: (BigInt(page.number) << 12n) + BigInt(offset), before: Uint8Array.of(before), after: Uint8Array.of(page.bytes[offset]!) });
-    }
-  }
-  return found.sort((a, b) => (a.linear < b.linear ? -1 : 1));
-}
+const offsetIn = (range: Range, address: bigint): number => Number(address - (BigInt(range.first) << 12n));
 
-/** Bytes that differ between two snapshots, in address order, adjacent ones joined. */
-export function memoryDifferences(before: MemorySnapshot, after: MemorySnapshot): MemoryDifference[] {
-  const found: MemoryDifference[] = [];
-  const zeros = new Uint8Array(PAGE);
-  for (const number of [...new Set([...before.keys(), ...after.keys()])].sort((a, b) => a - b)) {
-    const [a, b] = [before.get(number) ?? zeros, after.get(number) ?? zeros];
-    for (let offset = 0; offset < PAGE; offset++) {
-      if (a[offset] === b[offset]) continue;
-      let end = offset + 1;
-      while (end < PAGE && a[end] !== b[end]) end++;
-      found.push({ linear: (BigInt(number) << 12n) + BigInt(offset), before: a.slice(offset, end), after: b.slice(offset, end) });
-      offset = end;
-    }
+/** The pieces of a range page by page, in order: `at` counts from its first byte, `offset` from that of the page. */
+export function* pieces(address: bigint, bytes: number): Generator<{ at: number; offset: number; length: number }> {
+  for (let at = 0; at < bytes;) {
+    const offset = pageOffset(BigInt.asUintN(64, address + BigInt(at)));
+    const length = Math.min(bytes - at, PAGE - offset);
+    yield { at, offset, length };
+    at += length;
   }
-  return found;
 }

@@ -1,0 +1,144 @@
+/** Linear memory as instructions access it: pages are translated, and those used last are remembered. */
+
+import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
+import type { MemoryPort } from '../../isa/execution.ts';
+import { OFFSET, SEGMENT_STRIDE, SS } from '../../state/fields.ts';
+import { PAGE, doublewords, pageOffset, split } from './address.ts';
+import { type Page, readCell } from './page.ts';
+import { pieces } from './physical.ts';
+import type { Paging } from './paging.ts';
+
+type Kind = 'read' | 'write' | 'fetch';
+
+/** Pages remembered for each kind of access; a power of two. */
+const REMEMBERED = 64;
+const SS_ATTRIBUTES = OFFSET.segments + SEGMENT_STRIDE * SS + 4;
+const NOTHING = -1;
+
+/** Where an access goes: within a page of memory, or to `physical` where there is none. */
+interface Place {
+  readonly page: Page | undefined;
+  readonly physical: bigint;
+  readonly offset: number;
+  readonly at: number;
+  readonly length: number;
+}
+
+/** The pages that accesses of one kind went to last, by linear page number and privilege. */
+class Remembered {
+  readonly keys = new Float64Array(REMEMBERED).fill(NOTHING);
+  readonly pages = new Array<Page | undefined>(REMEMBERED);
+}
+
+export class LinearMemory implements MemoryPort {
+  readonly #paging: Paging;
+  /** Whose accesses: those of the current privilege level, implicit supervisor-mode ones, explicit ones below level 3. */
+  readonly #level: 'current' | 'implicit' | 'supervisor';
+  readonly #remembered: Readonly<Record<Kind, Remembered>> = { read: new Remembered(), write: new Remembered(), fetch: new Remembered() };
+  readonly #read = this.#remembered.read;
+  readonly #write = this.#remembered.write;
+  readonly #fetch = this.#remembered.fetch;
+
+  constructor(paging: Paging, level: 'current' | 'implicit' | 'supervisor') {
+    this.#paging = paging;
+    this.#level = level;
+  }
+
+  /** Forgets the pages used last: something that decides about translation has changed. */
+  forget(): void {
+    for (const { keys } of Object.values(this.#remembered)) keys.fill(NOTHING);
+  }
+
+  /** 1 for a user-mode access: the DPL of SS is the current privilege level. */
+  get #user(): 0 | 1 {
+    return this.#level === 'current' && (this.#paging.state.doubleword(SS_ATTRIBUTES) & 0x60) === 0x60 ? 1 : 0;
+  }
+
+  /** The page of memory behind `linear`, or undefined where a device or nothing answers. */
+  #page(from: Remembered, kind: Kind, linear: bigint): Page | undefined {
+    split(linear);
+    const low = doublewords[0]! >>> 12;
+    const user = this.#user;
+    const key = (doublewords[1]! * 0x10_0000 + low) * 2 + user;
+    const slot = low & (REMEMBERED - 1);
+    if (from.keys[slot] === key) return from.pages[slot];
+    const { frame, repeatable } = this.#paging.translate(linear, { kind, user: user === 1, implicit: this.#level === 'implicit', probe: false });
+    const page = this.#paging.physical.pageNumbered(frame);
+    if (page && repeatable && (kind !== 'write' || page.writable)) {
+      from.keys[slot] = key;
+      from.pages[slot] = page;
+    }
+    return page;
+  }
+
+  #isRemembered(from: Remembered, linear: bigint): boolean {
+    split(linear);
+    const low = doublewords[0]! >>> 12;
+    return from.keys[low & (REMEMBERED - 1)] === (doublewords[1]! * 0x10_0000 + low) * 2 + this.#user;
+  }
+
+  /** The page that an instruction at `linear` is fetched from; #PF where fetching is not allowed. */
+  codePage(linear: bigint): Page | undefined {
+    return this.#page(this.#fetch, 'fetch', linear);
+  }
+
+  /** A byte of an instruction that is being fetched. */
+  fetchByte(linear: bigint): number {
+    const page = this.codePage(linear);
+    if (page) return page.bytes[pageOffset(linear)]!;
+    return Number(this.#paging.physical.read(this.#physical(linear, 'fetch'), 1, this.#paging.processor));
+  }
+
+  /** The physical address behind `linear`. */
+  #physical(linear: bigint, kind: Kind, probe = false): bigint {
+    const { frame } = this.#paging.translate(linear, { kind, user: this.#user === 1, implicit: this.#level === 'implicit', probe });
+    return BigInt(frame) * BigInt(PAGE) + BigInt(pageOffset(linear));
+  }
+
+  read(linear: bigint, bytes: number): bigint {
+    const offset = pageOffset(linear);
+    if (offset + bytes > PAGE) return fromBytes(this.readBytes(linear, bytes));
+    const page = this.#page(this.#read, 'read', linear);
+    if (page) return readCell(page, offset, bytes);
+    return this.#paging.physical.read(this.#physical(linear, 'read'), bytes, this.#paging.processor);
+  }
+
+  write(linear: bigint, bytes: number, value: bigint): void {
+    const offset = pageOffset(linear);
+    if (offset + bytes > PAGE) {
+      this.writeBytes(linear, toBytes(value, bytes));
+      return;
+    }
+    const page = this.#page(this.#write, 'write', linear);
+    if (page) this.#paging.physical.store(page, offset, bytes, value);
+    else this.#paging.physical.write(this.#physical(linear, 'write'), bytes, value, this.#paging.processor);
+  }
+
+  readBytes(linear: bigint, bytes: number): Uint8Array {
+    const out = new Uint8Array(bytes);
+    for (const { page, physical, offset, at, length } of this.#places(linear, bytes, 'read')) {
+      out.set(page ? page.bytes.subarray(offset, offset + length) : this.#paging.physical.readBytes(physical, length, this.#paging.processor), at);
+    }
+    return out;
+  }
+
+  writeBytes(linear: bigint, data: Uint8Array): void {
+    this.requireWritable(linear, data.length);
+    for (const { physical, at, length } of this.#places(linear, data.length, 'write')) {
+      this.#paging.physical.writeBytes(physical, data.subarray(at, at + length), this.#paging.processor);
+    }
+  }
+
+  requireWritable(linear: bigint, bytes: number): void {
+    if (pageOffset(linear) + bytes <= PAGE && this.#isRemembered(this.#write, linear)) return;
+    for (const { at } of pieces(linear, bytes)) this.#physical(u(64, linear + BigInt(at)), 'write', true);
+  }
+
+  /** The pieces of a range, page by page; all are translated, and may fault, before the first is used. */
+  #places(linear: bigint, bytes: number, kind: Kind): Place[] {
+    return [...pieces(linear, bytes)].map((piece) => {
+      const physical = this.#physical(u(64, linear + BigInt(piece.at)), kind);
+      return { ...piece, physical, page: this.#paging.physical.page(physical) };
+    });
+  }
+}
