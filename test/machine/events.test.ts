@@ -225,6 +225,27 @@ gp:     pop    rax
     expect(machine.state.gpr[0]).toBe(0x402n);
   });
 
+  test.each([['int3', 3, 0x1an], ['int 3', 3, 0x1an]])('%s from level 3 through a gate of DPL 0 is #GP too, without EXT', (text, vector, code) => {
+    const { machine } = longMode(`
+        push   0x23
+        push   0x31800
+        push   0x202
+        push   0x2b
+        lea    rax, [user]
+        push   rax
+        iretq
+user:   ${text}
+gp:     pop    rax
+        hlt
+`, { [vector]: { label: 'gp' }, 13: { label: 'gp' } });
+    machine.memory.write(0x3_1020n, 8, 0x00cf_f300_0000_ffffn);
+    machine.memory.write(0x3_1028n, 8, 0x00af_fb00_0000_ffffn);
+    machine.state.set('GDTR.limit', 0x2f);
+    machine.memory.write(0x3_0f00n + 4n, 8, 0x3_1c00n);
+    machine.state.setSegment(7, { selector: 0x30, base: 0x3_0f00n, limit: 0x67, attributes: 0x8b });
+    expect(done(machine)).toBe('halted');
+    expect(machine.state.gpr[0]).toBe(code);
+  });
 });
 
 describe('table 6-5: what a second fault makes of the first', () => {

@@ -5,7 +5,7 @@
 
 import { hex, isCanonical, u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
-import { Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
+import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
 import { VM } from './flags.ts';
@@ -108,9 +108,9 @@ export class Execution {
     return this.addressing === 'real' ? 0 : (this.state.attributes(SS) >> 5) & 3;
   }
 
-  /** Raises a fault. In real-address mode none has an error code. SDM vol. 3B, 20.1.4. */
-  fault(mnemonic: FaultMnemonic, reason: string, errorCode?: number): never {
-    throw new Fault(mnemonic, reason, this.addressing === 'real' ? undefined : errorCode);
+  /** Raises an exception. In real-address mode none has an error code. SDM vol. 3B, 20.1.4. */
+  fault(mnemonic: FaultMnemonic, reason: string, errorCode?: number, kind?: ExceptionKind): never {
+    throw new Fault(mnemonic, reason, this.addressing === 'real' ? undefined : errorCode, undefined, kind);
   }
 
   unmodelled(what: string): never {

@@ -2,10 +2,10 @@
 
 import { deliver } from '../isa/events/deliver.ts';
 import type { Execution } from '../isa/execution.ts';
-import { Fault, type FaultMnemonic } from '../state/outcomes.ts';
+import { type ExceptionKind, Fault, type FaultMnemonic } from '../state/outcomes.ts';
 
-/** Exceptions that report after the instruction: the handler returns behind it, and RF is not set. */
-const TRAPS: ReadonlySet<FaultMnemonic> = new Set(['#BP', '#OF']);
+/** Exceptions that report before the instruction: the handler returns to it. The others return behind it. */
+const RESTARTING: ReadonlySet<ExceptionKind> = new Set(['fault', 'instruction breakpoint']);
 const CONTRIBUTORY: ReadonlySet<FaultMnemonic> = new Set(['#DE', '#TS', '#NP', '#SS', '#GP']);
 
 /** What `second` becomes when it is raised while `first` is being delivered. */
@@ -20,9 +20,9 @@ export function combined(first: Fault, second: Fault): 'deliver second' | 'doubl
 export function deliverFault(x: Execution, fault: Fault, ip: bigint): boolean {
   let current = fault;
   for (;;) {
-    const trap = TRAPS.has(current.mnemonic);
+    const { kind, vector, errorCode } = current;
     try {
-      deliver(x, { vector: current.vector, errorCode: current.errorCode, software: trap, returnTo: trap ? x.next : ip, restart: !trap });
+      deliver(x, { kind, vector, errorCode, returnTo: RESTARTING.has(kind) ? ip : x.next });
       return true;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

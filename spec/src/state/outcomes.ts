@@ -17,6 +17,14 @@ export const VECTORS = {
 
 export type FaultMnemonic = keyof typeof VECTORS;
 
+/**
+ * What kind of event an exception is: what it saves and which check the gate gets depend on it. SDM vol. 3A, 6.4 and 6.5;
+ * vol. 3B, 17.3.1.1. `ICEBP` is opcode F1, which the manual now calls INT1.
+ */
+export type ExceptionKind = 'fault' | 'instruction breakpoint' | 'trap' | 'INT3' | 'INTO' | 'ICEBP';
+
+const KINDS: Readonly<Partial<Record<FaultMnemonic, ExceptionKind>>> = { '#BP': 'INT3', '#OF': 'INTO' };
+
 /** An architectural exception, raised by the instruction at `rip`. No architectural state was written by it. */
 export class Fault extends Error {
   override readonly name = 'Fault';
@@ -28,18 +36,20 @@ export class Fault extends Error {
   readonly reason: string;
   /** For #PF: the linear address, which goes to CR2. */
   readonly linearAddress: bigint | undefined;
+  readonly kind: ExceptionKind;
   /** Address of the instruction, once the machine knows it. */
   rip: bigint | undefined;
   /** The instruction as printed, once the machine knows it. */
   instruction: string | undefined;
 
-  constructor(mnemonic: FaultMnemonic, reason: string, errorCode?: number, linearAddress?: bigint) {
+  constructor(mnemonic: FaultMnemonic, reason: string, errorCode?: number, linearAddress?: bigint, kind: ExceptionKind = KINDS[mnemonic] ?? 'fault') {
     super(reason);
     this.mnemonic = mnemonic;
     this.vector = VECTORS[mnemonic];
     this.errorCode = errorCode;
     this.reason = reason;
     this.linearAddress = linearAddress;
+    this.kind = kind;
     this.describe();
   }
 

@@ -5,6 +5,7 @@
 
 import { hex, isCanonical, u } from '../../numbers/bits.ts';
 import { CS, OFFSET, SEGMENT_NAMES, SS } from '../../state/fields.ts';
+import type { ExceptionKind } from '../../state/outcomes.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { AC, IF, NT, RF, TF, VM } from '../flags.ts';
@@ -12,16 +13,25 @@ import { isCode, isConforming, isNull, markAccessed, readDescriptor, selectorCod
 import { realModeSegment } from '../segmentation/load.ts';
 import { handlerStack, pushOn } from './stack.ts';
 
+/** `external`: an interrupt from outside, the NMI included. */
+export type EventKind = ExceptionKind | 'external' | 'INT n';
+
 export interface Event {
+  readonly kind: EventKind;
   readonly vector: number;
   readonly errorCode: number | undefined;
-  /** INT n: the gate's DPL is checked, and an error on the way is not marked as external. */
-  readonly software: boolean;
   /** Where the handler returns to: the faulting instruction, or the one after a trap. */
   readonly returnTo: bigint;
-  /** A fault saves RFLAGS with RF = 1. SDM vol. 3B, 17.3.1.1. */
-  readonly restart: boolean;
 }
+
+/**
+ * The program asked for it, by INT n, INT3 or INTO: the gate's DPL is checked, and an error on the way is not marked as
+ * external. Opcode F1 is not among them. SDM vol. 3A, 6.12.1.1 and 6.13.
+ */
+export const isSoftware = (kind: EventKind): boolean => kind === 'INT n' || kind === 'INT3' || kind === 'INTO';
+
+/** RFLAGS as the handler's frame has it: a fault but an instruction breakpoint saves RF = 1. SDM vol. 3B, 17.3.1.1. */
+export const savedFlags = (x: Execution, kind: EventKind): number => (kind === 'fault' ? x.flags | RF : x.flags);
 
 /** Pushes the frame and makes the handler's first instruction the next one. Faults before the first write. */
 export function deliver(x: Execution, event: Event): void {
@@ -51,9 +61,9 @@ interface Gate {
 }
 
 /** The gate of `vector`; beyond the limit is #GP(vector * 8 + 2 + EXT). */
-function readGate(x: Execution, { vector, software }: Event): Gate {
+function readGate(x: Execution, { vector, kind }: Event): Gate {
   const bytes = x.longMode ? 16 : 8;
-  const code = gateCode(vector, software);
+  const code = gateCode(vector, kind);
   if (vector * bytes + bytes - 1 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the IDT`, code);
   const raw = x.tables.read(u(64, x.state.quad(OFFSET.idtrBase) + BigInt(vector * bytes)), bytes);
   const field = (low: number, bits: number): number => Number(u(bits, raw >> BigInt(low)));
@@ -66,22 +76,25 @@ function readGate(x: Execution, { vector, software }: Event): Gate {
 }
 
 /** Error code of a fault on a gate: its place in the IDT, the IDT bit, and EXT unless software asked. SDM vol. 3A, 6.13. */
-const gateCode = (vector: number, software: boolean): number => (vector << 3) | 2 | (software ? 0 : 1);
+const gateCode = (vector: number, kind: EventKind): number => (vector << 3) | 2 | externalBit(kind);
+
+/** EXT of an error code. */
+export const externalBit = (kind: EventKind): number => (isSoftware(kind) ? 0 : 1);
 
 function deliverProtected(x: Execution, event: Event): void {
-  const { vector, software, errorCode } = event;
+  const { vector, kind, errorCode } = event;
   const gate = readGate(x, event);
-  const code = gateCode(vector, software);
+  const code = gateCode(vector, kind);
   if (gate.type === 5 && !x.longMode) x.unmodelled('delivery through a task gate');
   if (![6, 7, 0xe, 0xf].includes(gate.type) || (x.longMode && gate.type < 0xe)) x.fault('#GP', `the descriptor of vector ${vector} is no gate (type ${hex(gate.type)})`, code);
-  if (software && gate.dpl < x.cpl) x.fault('#GP', `INT ${vector} needs a gate of DPL ${x.cpl} or more, it is ${gate.dpl}`, code);
+  if (isSoftware(kind) && gate.dpl < x.cpl) x.fault('#GP', `INT ${vector} needs a gate of DPL ${x.cpl} or more, it is ${gate.dpl}`, code);
   if (!gate.present) x.fault('#NP', `the gate of vector ${vector} is not present`, code);
-  const external = software ? 0 : 1;
+  const external = externalBit(kind);
   const { segment, level } = handlerSegment(x, gate, external);
-  checkEntry(x, gate.offset, segment);
+  checkEntry(x, gate.offset, segment, external);
   const stack = handlerStack(x, level, gate.ist, external);
   const old = x.longMode || level < x.cpl ? [BigInt(x.state.selector(SS)), x.state.gpr[4]!] : [];
-  const flags = BigInt(event.restart ? x.flags | RF : x.flags);
+  const flags = BigInt(savedFlags(x, kind));
   const error = errorCode === undefined ? [] : [BigInt(errorCode)];
   pushOn(x, stack, x.longMode ? 64 : gate.type & 8 ? 32 : 16, [...old, flags, BigInt(x.state.selector(CS)), event.returnTo, ...error]);
   x.setFlags(TF | NT | RF | VM | (gate.type & 1 ? 0 : IF), 0);
@@ -102,9 +115,9 @@ function handlerSegment(x: Execution, { selector }: Gate, external: number): { s
   return { segment: { ...markAccessed(x, descriptor), selector: (selector & 0xfffc) | level }, level };
 }
 
-function checkEntry(x: Execution, offset: bigint, target: Segment): void {
+function checkEntry(x: Execution, offset: bigint, target: Segment, external: number): void {
   const outside = x.longMode ? !isCanonical(offset, 48) : Number(offset) > target.limit;
-  if (outside) x.fault('#GP', `the handler at ${hex(offset)} is outside ${SEGMENT_NAMES[CS]}`, 0);
+  if (outside) x.fault('#GP', `the handler at ${hex(offset)} is outside ${SEGMENT_NAMES[CS]}`, external);
 }
 
 /** Pushes `values` on the current stack, the first one first, after all of them are known to fit. */

@@ -16,7 +16,7 @@ const INT = instruction({
   title: 'Call to interrupt procedure',
   forms: ['CD ib | imm8'],
   operation(x, i) {
-    deliver(x, { vector: Number(x.read(i.operands[0]!)), errorCode: undefined, software: true, returnTo: x.next, restart: false });
+    deliver(x, { kind: 'INT n', vector: Number(x.read(i.operands[0]!)), errorCode: undefined, returnTo: x.next });
   },
   source: sdm('2A', '3.2, INT n/INTO/INT 3'),
 });
