@@ -57,10 +57,13 @@ export class Exploration {
   #switched(switches: number, neighbour: Neighbour): Difference[] {
     const { machine, world } = this;
     const before = machine.state.snapshot();
+    const { time } = machine.execution;
     return machine.memory.transaction((written) => {
       for (let n = 0; n < switches; n++) world.reschedule(neighbour);
       const differences = guestDifferences(before, machine.state.bytes, written((page) => !outsideGuest(page)));
       machine.state.restore(before);
+      machine.execution.time = time;
+      machine.paging.invalidate({ kind: 'all' });
       return differences;
     });
   }

@@ -113,12 +113,19 @@ export class World {
     const guest = new State(state.bytes);
     copyOutside(this.#hostState, state);
     state.setByte(OFFSET.guestMode, 0);
+    this.#forgetTranslations();
     return guest;
   }
 
   #enter(guest: State): void {
     copyOutside(guest, this.machine.state);
     this.machine.state.setByte(OFFSET.guestMode, 1);
+    this.#forgetTranslations();
+  }
+
+  /** VM entries and exits without VPIDs invalidate all translations. SDM vol. 3C, 28.3.3.1. */
+  #forgetTranslations(): void {
+    this.machine.paging.invalidate({ kind: 'all' });
   }
 
   #host(area: SaveArea): Host {
