@@ -68,10 +68,11 @@ export class Execution {
   readonly ports: PortSpace;
   /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
-  /** Address of the instruction being executed: what FIP records. */
-  ip = 0n;
-  /** RIP after this instruction. */
-  next = 0n;
+  /** The instruction being executed. */
+  #current: Instruction | undefined;
+  /** Where it goes, if not to the one behind it. */
+  #target = 0n;
+  #branches = false;
   /** Time: instructions that the machine has executed, those that faulted included. */
   time = 0;
 
@@ -83,6 +84,36 @@ export class Execution {
     this.supervisor = paging.supervisor;
     this.paging = paging;
     this.ports = ports;
+  }
+
+  /** Address of the instruction being executed, an offset in CS: what FIP records. RIP moves when it is done. */
+  get ip(): bigint {
+    return this.state.rip;
+  }
+
+  /** RIP after this instruction. */
+  get next(): bigint {
+    const i = this.#current;
+    if (this.#branches || !i) return this.#target;
+    return u(i.mode === 64 ? 64 : 32, this.state.rip + i.advance);
+  }
+
+  set next(target: bigint) {
+    this.#target = target;
+    this.#branches = true;
+  }
+
+  /** Makes `i`, at RIP, the instruction being executed. */
+  begin(i: Instruction): void {
+    this.#current = i;
+    this.#branches = false;
+  }
+
+  /** Moves RIP to the next instruction. */
+  finish(): void {
+    const i = this.#current;
+    if (this.#branches || !i) this.state.rip = this.#target;
+    else this.state.advance(i.length, i.mode === 64);
   }
 
   /** 64-bit mode, or the default operation size of a legacy or compatibility code segment. */

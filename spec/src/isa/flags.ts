@@ -27,7 +27,7 @@ export function additionFlags(n: number, a: bigint, b: bigint, carry: number, su
   const negativeA = a >= sign, negativeB = b >= sign;
   return resultFlags(n, sum)
     | (sum < a || (carry === 1 && sum === a) ? CF : 0)
-    | ((low8(a) ^ low8(b) ^ low8(sum)) & AF)
+    | (low8(a ^ b ^ sum) & AF)
     | (negativeA === negativeB && negativeA !== (sum >= sign) ? OF : 0);
 }
 
@@ -37,7 +37,7 @@ export function subtractionFlags(n: number, a: bigint, b: bigint, borrow: number
   const negativeA = a >= sign, negativeB = b >= sign;
   return resultFlags(n, difference)
     | (a < b || (borrow === 1 && a === b) ? CF : 0)
-    | ((low8(a) ^ low8(b) ^ low8(difference)) & AF)
+    | (low8(a ^ b ^ difference) & AF)
     | (negativeA !== negativeB && negativeA !== (difference >= sign) ? OF : 0);
 }
 

@@ -3,20 +3,18 @@
 import { hex, u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import { ivyBridge } from '../cpus/index.ts';
-import { decode } from '../isa/decode.ts';
 import { Execution } from '../isa/execution.ts';
 import { TF } from '../isa/flags.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
-import { CS, OFFSET } from '../state/fields.ts';
+import { OFFSET } from '../state/fields.ts';
 import { Fault, Unmodelled } from '../state/outcomes.ts';
 import { SHUTDOWN, type FieldDifference, type State, differences } from '../state/state.ts';
 import { deliverFault } from './events.ts';
+import { InstructionFetch } from './fetch.ts';
 import { kernelState } from './initial.ts';
 import { Ports } from './ports.ts';
-import { pageOffset } from './memory/address.ts';
 import { type MemoryDifference, type MemorySnapshot, memoryDifferences } from './memory/difference.ts';
-import { remember } from './memory/page.ts';
 import { Paging } from './memory/paging.ts';
 import { Memory } from './memory/physical.ts';
 import type { TlbSnapshot } from './memory/tlb.ts';
@@ -83,6 +81,7 @@ export class Machine {
   /** Devices by I/O port; a port without one is `Unmodelled`. */
   readonly ports = new Ports();
   readonly execution: Execution;
+  readonly #fetch: InstructionFetch;
   readonly #faults: 'throw' | 'deliver';
 
   /**
@@ -95,6 +94,7 @@ export class Machine {
     this.state = kernelState(this.cpu, program?.mode ?? 64);
     this.paging = new Paging(this.state, this.cpu, this.memory, { tlb: options.tlb ?? true });
     this.execution = new Execution(this.state, this.cpu, this.paging, this.ports);
+    this.#fetch = new InstructionFetch(this.execution, this.paging.memory);
     this.execution.onUndefined = options.onUndefined ?? 'continue';
     this.#faults = options.faults ?? 'throw';
     if (program?.mode === 16) this.#loadBootSector(program);
@@ -131,25 +131,7 @@ export class Machine {
 
   /** The instruction at `ip`, an offset in CS, in the current mode. Throws like its execution would: #PF, #UD, #GP, `Unmodelled`. */
   decodeAt(ip: bigint): Instruction {
-    const mode = this.mode;
-    const linear = mode === 64 ? ip : u(32, ip + this.state.base(CS));
-    const page = this.paging.memory.codePage(linear);
-    const offset = pageOffset(linear);
-    const cached = page?.decoded?.[offset];
-    if (cached && cached.mode === mode && (mode === 64 || Number(ip) + cached.length - 1 <= this.state.limit(CS))) return cached;
-    const i = decode((n) => this.#fetch(ip, linear, n, mode), mode);
-    const { cpuid, mnemonic } = i.definition;
-    if (cpuid && !this.cpu.features.has(cpuid)) throw new Fault('#UD', `${this.cpu.name} has no ${mnemonic} (CPUID: ${cpuid})`);
-    if (page) remember(page, offset, i);
-    return i;
-  }
-
-  /** Byte `n` of the instruction at `ip`. */
-  #fetch(ip: bigint, linear: bigint, n: number, mode: Mode): number {
-    if (mode !== 64 && Number(ip) + n > this.state.limit(CS)) {
-      this.execution.fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
-    }
-    return this.paging.memory.fetchByte(u(mode === 64 ? 64 : 32, linear + BigInt(n)));
+    return this.#fetch.at(ip);
   }
 
   /**
@@ -158,24 +140,22 @@ export class Machine {
    */
   step(): Instruction {
     const { state, execution } = this;
-    const ip = state.rip;
     if (state.rflags & TF) throw new Unmodelled('single-step traps (RFLAGS.TF = 1)');
     const shadowed = state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;
     let i: Instruction | undefined;
     execution.time++;
     try {
-      i = this.decodeAt(ip);
-      execution.ip = ip;
-      execution.next = i.mode === 64 ? u(64, ip + i.advance) : u(32, ip + i.advance);
+      i = this.#fetch.current();
+      execution.begin(i);
       i.operation(execution, i);
     } catch (error) {
       if (error instanceof Fault) {
         if (error.linearAddress !== undefined) state.setQuad(OFFSET.cr2, error.linearAddress);
-        throw error.at(ip, i ? print(i, ip) : 'instruction fetch');
+        throw error.at(state.rip, i ? print(i, state.rip) : 'instruction fetch');
       }
       throw error;
     }
-    state.rip = execution.next;
+    execution.finish();
     if (shadowed) endShadow(state);
     return i;
   }
@@ -187,7 +167,7 @@ export class Machine {
       this.step();
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      if (deliverFault(this.execution, error, ip)) this.state.rip = this.execution.next;
+      if (deliverFault(this.execution, error, ip)) this.execution.finish();
       else this.state.setByte(OFFSET.halted, SHUTDOWN);
     }
   }

@@ -20,7 +20,8 @@ export const signBit = (n: number): bigint => SIGN_BITS[n] ?? 1n << BigInt(n - 1
 const SIGN_BITS: Record<number, bigint> = { 8: 0x80n, 16: 0x8000n, 32: 0x8000_0000n, 64: 0x8000_0000_0000_0000n };
 
 /** Bit `position` of `x` is 1. */
-export const bit = (x: bigint, position: number): boolean => ((x >> BigInt(position)) & 1n) === 1n;
+export const bit = (x: bigint, position: number): boolean => (x & (POWERS[position] ?? 1n << BigInt(position))) !== 0n;
+const POWERS: readonly bigint[] = Array.from({ length: 64 }, (_, n) => 1n << BigInt(n));
 
 /**
  * A linear address is canonical when all bits from `width - 1` up are equal.

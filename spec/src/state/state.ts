@@ -47,6 +47,15 @@ export class State {
 
   get rip(): bigint { return this.quad(OFFSET.rip); }
   set rip(value: bigint) { this.setQuad(OFFSET.rip, value); }
+  /** Moves RIP by `length` bytes; outside of 64-bit mode it has 32 bits. */
+  advance(length: number, wide: boolean): void {
+    const low = this.#doublewords[OFFSET.rip >> 2]! + length;
+    this.#doublewords[OFFSET.rip >> 2] = low;
+    const high = (OFFSET.rip >> 2) + 1;
+    if (!wide) this.#doublewords[high] = 0;
+    else if (low > 0xffff_ffff) this.#doublewords[high] = this.#doublewords[high]! + 1;
+  }
+
   /** Bits 31:0 of RFLAGS; bits 63:32 are reserved and always 0. */
   get rflags(): number { return this.doubleword(OFFSET.rflags); }
   set rflags(value: number) { this.setDoubleword(OFFSET.rflags, value); }

@@ -82,6 +82,14 @@ export class LinearMemory implements MemoryPort {
     return this.#page(this.#fetch, 'fetch', linear);
   }
 
+  /** The same, by the halves of the address. */
+  codePageAt(low: number, high: number): Page | undefined {
+    const number = high * 0x10_0000 + (low >>> 12);
+    const slot = (low >>> 12) & (REMEMBERED - 1);
+    if (this.#fetch.keys[slot] === number * 2 + this.#user) return this.#fetch.pages[slot];
+    return this.codePage((BigInt(high) << 32n) | BigInt(low));
+  }
+
   /** A byte of an instruction that is being fetched. */
   fetchByte(linear: bigint): number {
     const page = this.codePage(linear);

@@ -1,0 +1,55 @@
+/** Instruction fetch: from CS:RIP to a decoded instruction, from the page's decoded ones where it can. */
+
+import { u } from '../numbers/bits.ts';
+import { decode } from '../isa/decode.ts';
+import type { Execution } from '../isa/execution.ts';
+import type { Instruction, Mode } from '../isa/instruction.ts';
+import { CS, OFFSET, SEGMENT_STRIDE } from '../state/fields.ts';
+import { Fault } from '../state/outcomes.ts';
+import { pageOffset } from './memory/address.ts';
+import type { LinearMemory } from './memory/linear.ts';
+import { remember } from './memory/page.ts';
+
+const CS_BASE = OFFSET.segments + SEGMENT_STRIDE * CS + 16;
+
+export class InstructionFetch {
+  readonly #execution: Execution;
+  readonly #memory: LinearMemory;
+
+  constructor(execution: Execution, memory: LinearMemory) {
+    this.#execution = execution;
+    this.#memory = memory;
+  }
+
+  /** The instruction at RIP. Works on halves of the address: this runs before every instruction, and bigints cost. */
+  current(): Instruction {
+    const { state } = this.#execution;
+    const mode = this.#execution.mode;
+    const rip = state.doubleword(OFFSET.rip);
+    const low = mode === 64 ? rip : (rip + state.doubleword(CS_BASE)) >>> 0;
+    const page = this.#memory.codePageAt(low, mode === 64 ? state.doubleword(OFFSET.rip + 4) : 0);
+    const cached = page?.decoded?.[low & 0xfff];
+    if (cached && cached.mode === mode && (mode === 64 || rip + cached.length - 1 <= state.limit(CS))) return cached;
+    return this.at(state.rip);
+  }
+
+  /** Decodes the instruction at `ip`, an offset in CS, in the current mode. Throws like its execution would: #PF, #UD, #GP, `Unmodelled`. */
+  at(ip: bigint): Instruction {
+    const { cpu, state, mode } = this.#execution;
+    const linear = mode === 64 ? ip : u(32, ip + state.base(CS));
+    const i = decode((n) => this.#byte(ip, linear, n, mode), mode);
+    const { cpuid, mnemonic } = i.definition;
+    if (cpuid && !cpu.features.has(cpuid)) throw new Fault('#UD', `${cpu.name} has no ${mnemonic} (CPUID: ${cpuid})`);
+    const page = this.#memory.codePage(linear);
+    if (page) remember(page, pageOffset(linear), i);
+    return i;
+  }
+
+  /** Byte `n` of the instruction at `ip`. */
+  #byte(ip: bigint, linear: bigint, n: number, mode: Mode): number {
+    if (mode !== 64 && Number(ip) + n > this.#execution.state.limit(CS)) {
+      this.#execution.fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
+    }
+    return this.#memory.fetchByte(u(mode === 64 ? 64 : 32, linear + BigInt(n)));
+  }
+}
