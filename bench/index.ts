@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 const sections: Record<string, () => Promise<Section>> = {
   mips: async () => (await import('./mips.ts')).guestMips(),
+  peers: async () => (await import('./peers.ts')).besidePeers(),
   boundaries: async () => (await import('./boundaries.ts')).boundariesExplored(),
   doctests: async () => (await import('./doctests.ts')).doctests(root),
   'page-weight': async () => (await import('./page-weight.ts')).pageWeight(root),
