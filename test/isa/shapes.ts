@@ -87,6 +87,7 @@ function registerOperands(form: OperandForm, mode: Mode, bits: number): Register
     case 'segment': return [ES, SS, DS, FS, GS].map((index) => make(index));
     case 'control': return [0, 2, 3, 4, ...(mode === 64 ? [8] : [])].map((index) =>
       ({ ...make(index), size: mode === 64 ? 64 : 32 }));
+    case 'debug': return range(8).map((index) => ({ ...make(index), size: mode === 64 ? 64 : 32 }));
     case 'x87': return range(8).map((index) => make(index));
     case 'xmm': return range(mode === 64 ? 16 : 8).map((index) => make(index));
     default: {

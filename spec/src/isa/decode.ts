@@ -294,7 +294,9 @@ function register(form: OperandForm, index: number, size: number, { prefixes, mo
     case 'control':
       if (!CONTROL_REGISTERS.includes(index)) throw new Fault('#UD', `there is no CR${index}`);
       return { kind: 'register', file, index, size: mode === 64 ? 64 : 32, high: false };
-    case 'debug': return { kind: 'register', file, index, size: mode === 64 ? 64 : 32, high: false };
+    case 'debug':
+      if (index > 7) throw new Fault('#UD', `there is no DR${index}`);
+      return { kind: 'register', file, index, size: mode === 64 ? 64 : 32, high: false };
     case 'xmm': return { kind: 'register', file, index, size, high: false };
     case 'gpr': {
       const high = size === 8 && prefixes.rex === 0 && index >= 4;

@@ -8,7 +8,7 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
-import { VM } from './flags.ts';
+import { RF, TF, VM } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
 
@@ -55,17 +55,20 @@ export interface PortSpace {
   write(port: number, bytes: number, value: bigint): void;
 }
 
+/** BS of DR6, and of the debug exceptions that are pending. */
+const SINGLE_STEP = 1n << 14n;
+
 export class Execution {
   readonly state: State;
   readonly cpu: CpuProfile;
   /** Accesses of the instruction, at the current privilege level. */
-  readonly memory: MemoryPort;
+  memory: MemoryPort;
   /** Implicit supervisor-mode accesses: descriptor tables and task state segments, at any level. SDM vol. 3A, 4.6.1. */
-  readonly tables: MemoryPort;
+  tables: MemoryPort;
   /** Accesses at a level below 3 that the instruction is about to enter: the stack of an inner level. */
-  readonly supervisor: MemoryPort;
+  supervisor: MemoryPort;
   readonly paging: PagingPort;
-  readonly ports: PortSpace;
+  ports: PortSpace;
   /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
   /** The instruction being executed. */
@@ -73,6 +76,11 @@ export class Execution {
   /** Where it goes, if not to the one behind it. */
   #target = 0n;
   #branches = false;
+  /**
+   * A single-step trap follows the instruction: RFLAGS.TF was 1 at its start. What delivers an event clears it, as INT n
+   * does. SDM vol. 3B, 17.3.1.4.
+   */
+  singleStep = false;
   /** Time: instructions that the machine has executed, those that faulted included. */
   time = 0;
 
@@ -299,6 +307,20 @@ export class Execution {
     this.state.setByte(OFFSET.movSsShadow, 1);
   }
 
+  /** SYSCALL and SYSRET: what follows them depends on the RFLAGS.TF that they load, not on the one they began with. */
+  singleStepByNewFlags(): void {
+    this.singleStep = false;
+    if (this.flags & TF) this.state.setQuad(OFFSET.pendingDebug, this.state.quad(OFFSET.pendingDebug) | SINGLE_STEP);
+  }
+
+  /** An event's handler was entered: no shadow outlasts that, HLT and shutdown end, no single-step trap follows. */
+  enteredHandler(): void {
+    this.state.setByte(OFFSET.movSsShadow, 0);
+    this.state.setByte(OFFSET.stiShadow, 0);
+    this.state.activity = 0;
+    this.singleStep = false;
+  }
+
   get stackAddressSize(): number {
     return this.mode === 64 ? 64 : this.state.attributes(SS) & ATTRIBUTE.big ? 32 : 16;
   }
@@ -318,7 +340,10 @@ export class Execution {
     this.next = to;
   }
 
-  /** One iteration a step of a string instruction: interruptible between any two, resumed from the registers. SDM vol. 2B, REP. */
+  /**
+   * One iteration a step of a string instruction: interruptible between any two, resumed from the registers. SDM vol. 2B,
+   * REP. In between RF is 1: an event there saves it so, and no breakpoint on the instruction is met again. Vol. 3B, 17.3.1.1.
+   */
   repeat(i: Instruction, body: () => void): void {
     const counted = i.repeat !== 0;
     const count = u(i.addressSize, this.state.gpr[1]!);
@@ -326,6 +351,7 @@ export class Execution {
     if (counted && count !== 0n) {
       this.writeRegister('gpr', 1, i.addressSize, false, u(i.addressSize, count - 1n));
       this.next = count === 1n ? this.next : this.ip;
+      this.setFlags(RF, count === 1n ? 0 : RF);
     }
   }
 

@@ -117,6 +117,7 @@ describe('xmm', { place: 'reg', file: 'xmm', register: true, size: 128 });
 describe('xmm/m128', { place: 'rm', file: 'xmm', register: true, memory: true, size: 128 });
 describe('Sreg', { place: 'reg', file: 'segment', register: true, size: 16 });
 describe('CRn', { place: 'reg', file: 'control', register: true, size: 64 });
+describe('DRn', { place: 'reg', file: 'debug', register: true, size: 64 });
 describe('ST(i)', { place: 'rm', file: 'x87', register: true, size: 80 });
 describe('ST(0)', { place: 'implicit', file: 'x87', register: true, size: 80 });
 describe('AL', { place: 'implicit', file: 'gpr', register: true, size: 8 });

@@ -90,8 +90,8 @@ const add = (file: RegisterFile, index: number, size: number, high = false): voi
 for (const size of [8, 16, 32, 64]) for (let i = 0; i < 16; i++) add('gpr', i, size);
 for (let i = 0; i < 4; i++) add('gpr', i, 8, true);
 for (let i = 0; i < 6; i++) add('segment', i, 16);
-for (let i = 0; i < 16; i++) add('control', i, 64), add('debug', i, 64), add('xmm', i, 128);
-for (let i = 0; i < 8; i++) add('x87', i, 80);
+for (let i = 0; i < 16; i++) add('control', i, 64), add('xmm', i, 128);
+for (let i = 0; i < 8; i++) add('debug', i, 64), add('x87', i, 80);
 byName.set('st', byName.get('st(0)')!);
 
 /** The register that assembly text calls `name` (any case), or undefined. */

@@ -1,11 +1,13 @@
 /** The state in which an operating system's kernel code finds the processor: where a program starts unless told otherwise. */
 
+import { u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Mode } from '../isa/instruction.ts';
 import { CR0, CR4 } from '../isa/system/control-bits.ts';
 import { MODELLED_COMPONENTS } from '../isa/xsave/components.ts';
 import { CS, DS, ES, FS, GS, OFFSET, SS } from '../state/fields.ts';
-import { State } from '../state/state.ts';
+import { State, WAIT_FOR_SIPI } from '../state/state.ts';
+import { RESET_TABLE, type ResetValue, STARTUP_TABLE } from './reset.table.ts';
 
 /** Attributes of flat segments: present, DPL 0, code (execute/read) or data (read/write), accessed. */
 const CODE_64 = 0xa09b, CODE_32 = 0xc09b, DATA = 0xc093, DATA_USER = 0xc0f3;
@@ -19,12 +21,15 @@ export const KERNEL_SELECTORS: Readonly<Record<32 | 64, Readonly<Record<number, 
 /** CR0 as 64-bit kernels run with it: paging, write protection, alignment mask, native x87 exceptions. */
 const KERNEL_CR0 = CR0.PG | CR0.AM | CR0.WP | CR0.NE | CR0.ET | CR0.MP | CR0.PE;
 
+/** What a kernel finds as RESET left it. */
+const KEPT_FROM_RESET = RESET_TABLE.flatMap(({ fields, reset: value }) => fields.map((field) => [field, value] as const))
+  .filter(([field]) => ['RFLAGS', 'DR6', 'DR7', 'IA32_PAT', 'IA32_APIC_BASE', 'MXCSR'].includes(field));
+
 /** Kernel mode (CPL 0), flat segments, FPU in its initial configuration, XCR0 with all components that the engine has. */
 export function kernelState(cpu: CpuProfile, mode: Mode): State {
-  if (mode === 16) return realModeState();
+  if (mode === 16) return realModeState(cpu);
   const state = new State();
   const xsave = cpu.features.has('XSAVE');
-  state.rflags = 2;
   state.cr0 = KERNEL_CR0;
   state.cr4 = CR4.PAE | CR4.PGE | CR4.OSFXSR | CR4.OSXMMEXCPT | (xsave ? CR4.OSXSAVE : 0n);
   state.efer = mode === 64 ? 0xd01n : 0x800n;
@@ -36,24 +41,59 @@ export function kernelState(cpu: CpuProfile, mode: Mode): State {
     state.setSegment(segment, { selector, base: 0n, limit: 0xffff_ffff, attributes });
   }
   state.fcw = 0x37f;
-  state.mxcsr = 0x1f80;
-  state.setQuad(OFFSET.pat, 0x0007_0406_0007_0406n);
+  for (const [field, value] of KEPT_FROM_RESET) state.set(field, valueOf(value, cpu, 0));
   return state;
 }
 
-/** Data, read/write, accessed, present: what every segment register, CS included, holds in real-address mode after RESET. */
-const REAL_MODE_SEGMENT = 0x93;
-
-/** Real-address mode as firmware leaves it to a boot sector: all selectors 0, limits FFFFh. SDM vol. 3A, table 9-1, for the rest. */
-export function realModeState(): State {
+/**
+ * Real-address mode as firmware leaves it to a boot sector: the state after RESET, with the caches on, all selectors and
+ * general-purpose registers 0, and the x87 unit initialised.
+ */
+export function realModeState(cpu: CpuProfile): State {
   const state = new State();
-  state.rflags = 2;
+  reset(state, cpu, 0);
   state.cr0 = CR0.ET;
-  state.xcr0 = 1n;
-  for (const segment of [ES, CS, SS, DS, FS, GS]) state.setSegment(segment, { selector: 0, base: 0n, limit: 0xffff, attributes: REAL_MODE_SEGMENT });
-  state.setWord(OFFSET.gdtrLimit, 0xffff);
-  state.setWord(OFFSET.idtrLimit, 0xffff);
+  state.setSegment(CS, state.segment(DS));
+  state.rip = 0n;
+  state.gpr.fill(0n);
   state.fcw = 0x37f;
-  state.mxcsr = 0x1f80;
+  state.ftw = 0;
+  state.xinuse = 0n;
   return state;
+}
+
+/** IA32_APIC_BASE.BSP: this processor is the one that boots. */
+const BSP = 0x100n;
+
+/** Power-up or RESET, at `time`. A processor whose IA32_APIC_BASE.BSP was cleared before stays without it and waits for a start-up IPI. */
+export function reset(state: State, cpu: CpuProfile, time: number): void {
+  const before = state.quad(OFFSET.apicBase);
+  for (const row of RESET_TABLE) for (const field of row.fields) state.set(field, valueOf(row.reset, cpu, time));
+  if (before !== 0n && !(before & BSP)) state.setQuad(OFFSET.apicBase, state.quad(OFFSET.apicBase) & ~BSP);
+  afterInit(state);
+}
+
+/** INIT: as RESET, but for what it keeps. */
+export function init(state: State, cpu: CpuProfile): void {
+  for (const { fields, reset: value, initKeeps } of RESET_TABLE) {
+    if (initKeeps === 'all') continue;
+    const keeps = initKeeps === 'none' ? 0n : initKeeps;
+    for (const field of fields) state.set(field, (BigInt(state.get(field)) & keeps) | (valueOf(value, cpu, 0) & ~keeps));
+  }
+  afterInit(state);
+}
+
+/** A start-up IPI with `vector`: the processor begins at V000h in real-address mode. */
+export function startup(state: State, vector: number): void {
+  for (const { field, perVector } of STARTUP_TABLE) state.set(field, u(64, perVector * BigInt(vector)));
+  state.activity = 0;
+}
+
+function afterInit(state: State): void {
+  if (!(state.quad(OFFSET.apicBase) & BSP)) state.activity = WAIT_FOR_SIPI;
+}
+
+function valueOf(value: ResetValue, cpu: CpuProfile, time: number): bigint {
+  if (value === 'signature') return BigInt(cpu.signature);
+  return value === 'minus time' ? -BigInt(time) : value;
 }

@@ -4,20 +4,24 @@ import { hex, u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import { ivyBridge } from '../cpus/index.ts';
 import { Execution } from '../isa/execution.ts';
-import { TF } from '../isa/flags.ts';
+import { watchesAccesses } from '../isa/debug/breakpoints.ts';
+import { IF, RF, TF } from '../isa/flags.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import { OFFSET } from '../state/fields.ts';
-import { Fault, Unmodelled } from '../state/outcomes.ts';
-import { SHUTDOWN, type FieldDifference, type State, differences } from '../state/state.ts';
+import { Fault } from '../state/outcomes.ts';
+import { HLT, SHUTDOWN, WAIT_FOR_SIPI, type FieldDifference, type State, differences } from '../state/state.ts';
+import { afterInstruction, attention, beforeInstruction, takeInit, wakes } from './boundary.ts';
 import { deliverFault } from './events.ts';
 import { InstructionFetch } from './fetch.ts';
 import { kernelState } from './initial.ts';
+import { Interrupts } from './interrupts.ts';
 import { Ports } from './ports.ts';
 import { type MemoryDifference, type MemorySnapshot, memoryDifferences } from './memory/difference.ts';
 import { Paging } from './memory/paging.ts';
 import { Memory } from './memory/physical.ts';
 import type { TlbSnapshot } from './memory/tlb.ts';
+import { watched } from './watch.ts';
 
 /** What a machine can be given to run: bytes, where they go, and in which mode. An assembled `Program` is one. */
 export interface Loadable {
@@ -43,10 +47,18 @@ export interface MachineOptions {
   tlb?: boolean;
 }
 
+/** Time as devices have it. */
+export interface Clock {
+  /** The moment at which something is due, `Infinity` when nothing is. */
+  readonly next: number;
+  /** Makes it `time`: everything that is due by then happens. */
+  advance(time: number): void;
+}
+
 /** Why `run` returned. A `Fault` or an `Unmodelled` is thrown instead. */
 export interface Stop {
-  reason: 'halted' | 'shutdown' | 'budget';
-  /** Instructions executed by this call; an iteration of a repeated string instruction counts as one. */
+  reason: 'halted' | 'shutdown' | 'waiting for SIPI' | 'budget';
+  /** Instructions executed by this call, without the time that passed in HLT; an iteration of a repeated string instruction counts as one. */
   executed: number;
   rip: bigint;
 }
@@ -65,6 +77,8 @@ export interface MachineDifference {
   memory: MemoryDifference[];
 }
 
+/** By activity state. */
+const STOPS: readonly (Stop['reason'] | undefined)[] = [undefined, 'halted', 'shutdown', 'waiting for SIPI'];
 /** Bytes of stack below a loaded program, and of the unmapped gap between them. */
 const STACK_BYTES = 0x10000n, STACK_GAP = 0x1000n;
 /** What a real-address program finds: the first MiB, and 64 KiB above it that FFFF:FFFF still reaches. */
@@ -81,6 +95,10 @@ export class Machine {
   /** Devices by I/O port; a port without one is `Unmodelled`. */
   readonly ports = new Ports();
   readonly execution: Execution;
+  /** Signals from outside: INTR, NMI, INIT, start-up IPI, RESET. */
+  readonly interrupts: Interrupts;
+  /** What makes devices act in time; `run` keeps it. */
+  clock: Clock | undefined;
   readonly #fetch: InstructionFetch;
   readonly #faults: 'throw' | 'deliver';
 
@@ -94,6 +112,7 @@ export class Machine {
     this.state = kernelState(this.cpu, program?.mode ?? 64);
     this.paging = new Paging(this.state, this.cpu, this.memory, { tlb: options.tlb ?? true });
     this.execution = new Execution(this.state, this.cpu, this.paging, this.ports);
+    this.interrupts = new Interrupts(this.state);
     this.#fetch = new InstructionFetch(this.execution, this.paging.memory);
     this.execution.onUndefined = options.onUndefined ?? 'continue';
     this.#faults = options.faults ?? 'throw';
@@ -125,6 +144,24 @@ export class Machine {
     this.memory.writeBytes(linear, bytes);
   }
 
+  /** Power-up or RESET, at once: the next instruction is at FFFFFFF0h. What asks for it in the middle of a step uses `interrupts`. */
+  reset(): void {
+    this.interrupts.reset();
+    takeInit(this.execution, this.cpu);
+  }
+
+  /** INIT, at once. A processor whose IA32_APIC_BASE.BSP is 0 then waits for `startup`. */
+  init(): void {
+    this.interrupts.init();
+    takeInit(this.execution, this.cpu);
+  }
+
+  /** A start-up IPI, at once: ignored unless the processor waits for it. */
+  startup(vector: number): void {
+    this.interrupts.startup(vector);
+    takeInit(this.execution, this.cpu);
+  }
+
   get mode(): Mode {
     return this.execution.mode;
   }
@@ -135,13 +172,23 @@ export class Machine {
   }
 
   /**
-   * Executes one instruction (one iteration of a repeated string instruction). Throws `Fault` with nothing written but
-   * CR2 for #PF, and RIP at the instruction; `Unmodelled` where the engine does not know.
+   * Executes one instruction (one iteration of a repeated string instruction), after the interrupt that is due before it.
+   * Throws `Fault` with nothing written but CR2 for #PF and DR6 for #DB, and RIP at the instruction, or behind it for a
+   * trap; `Unmodelled` where the engine does not know.
    */
   step(): Instruction {
-    const { state, execution } = this;
-    if (state.rflags & TF) throw new Unmodelled('single-step traps (RFLAGS.TF = 1)');
-    const shadowed = state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;
+    const i = this.#next();
+    if (!i) throw new RangeError('the processor waits for a start-up IPI: there is no instruction to step');
+    return i;
+  }
+
+  /** One instruction; undefined where an INIT has left a processor that waits for a start-up IPI. */
+  #next(): Instruction | undefined {
+    return attention(this.state) === 0 && !this.interrupts.requested ? this.#execute() : this.#stepAttentively();
+  }
+
+  #execute(): Instruction {
+    const { execution } = this;
     let i: Instruction | undefined;
     execution.time++;
     try {
@@ -149,42 +196,98 @@ export class Machine {
       execution.begin(i);
       i.operation(execution, i);
     } catch (error) {
-      if (error instanceof Fault) {
-        if (error.linearAddress !== undefined) state.setQuad(OFFSET.cr2, error.linearAddress);
-        throw error.at(state.rip, i ? print(i, state.rip) : 'instruction fetch');
-      }
-      throw error;
+      throw error instanceof Fault ? this.#located(error, i) : error;
     }
     execution.finish();
-    if (shadowed) endShadow(state);
     return i;
+  }
+
+  /** One instruction with all that can happen at the boundaries before and after it. */
+  #stepAttentively(): Instruction | undefined {
+    const { state, execution } = this;
+    takeInit(execution, this.cpu);
+    if (state.activity === WAIT_FOR_SIPI) return undefined;
+    return watchesAccesses(state) ? watched(execution, () => this.#attentively()) : this.#attentively();
+  }
+
+  #attentively(): Instruction {
+    const { state, execution } = this;
+    try {
+      beforeInstruction(execution, this.interrupts);
+    } catch (error) {
+      throw error instanceof Fault ? this.#located(error) : error;
+    }
+    const { rip, rflags } = state;
+    const pending = state.quad(OFFSET.pendingDebug);
+    const shadow = state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;
+    execution.singleStep = (rflags & TF) !== 0;
+    state.rflags = rflags & ~RF;
+    let i: Instruction;
+    try {
+      i = this.#execute();
+    } catch (error) {
+      state.rflags = rflags;
+      state.setQuad(OFFSET.pendingDebug, pending);
+      throw error;
+    }
+    try {
+      afterInstruction(execution, shadow);
+    } catch (error) {
+      throw error instanceof Fault ? this.#located(error, i, rip) : error;
+    }
+    return i;
+  }
+
+  /** Completes a fault that is about to leave the step: CR2, and where it was raised. */
+  #located(fault: Fault, i?: Instruction, ip = this.state.rip): Fault {
+    if (fault.linearAddress !== undefined) this.state.setQuad(OFFSET.cr2, fault.linearAddress);
+    return fault.at(ip, i ? print(i, ip) : 'instruction fetch');
   }
 
   /** One instruction, or the delivery of the fault that it raises. A fault that cannot be delivered ends in shutdown. */
   #stepOrDeliver(): void {
-    const ip = this.state.rip;
     try {
-      this.step();
+      this.#next();
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      if (deliverFault(this.execution, error, ip)) this.execution.finish();
-      else this.state.setByte(OFFSET.halted, SHUTDOWN);
+      const { state, execution } = this;
+      const delivered = watchesAccesses(state)
+        ? watched(execution, () => deliverFault(execution, error)) : deliverFault(execution, error);
+      if (delivered) execution.finish();
+      else state.activity = SHUTDOWN;
     }
   }
 
-  /** Runs until HLT, until shutdown, or for at most `limit` instructions. */
+  /** Runs until HLT, shutdown or wait-for-SIPI that nothing ends, or for at most `limit` instructions; time that passes in HLT counts. */
   run(options: { limit?: number } = {}): Stop {
     const limit = options.limit ?? DEFAULT_BUDGET;
     if (!(limit >= 0)) throw new RangeError(`run: limit is ${limit}; it is a number of instructions, 0 or more`);
-    let executed = 0;
+    let executed = 0, skipped = 0;
+    const { state, interrupts, execution, clock } = this;
     const delivering = this.#faults === 'deliver';
-    while (executed < limit && !this.state.halted) {
+    while (executed + skipped < limit) {
+      if (clock && execution.time >= clock.next) clock.advance(execution.time);
+      if (state.halted && !wakes(state, interrupts)) {
+        const idle = this.#idle(limit - executed - skipped);
+        if (idle === 0) break;
+        skipped += idle;
+        continue;
+      }
       if (delivering) this.#stepOrDeliver();
-      else this.step();
+      else this.#next();
       executed++;
     }
-    const { halted, shutdown, rip } = this.state;
-    return { reason: shutdown ? 'shutdown' : halted ? 'halted' : 'budget', executed, rip };
+    return { reason: STOPS[state.activity] ?? 'budget', executed, rip: state.rip };
+  }
+
+  /** Halted with interrupts on: time goes on to the next moment at which a device acts. Answers how much of it, 0 when nothing will happen. */
+  #idle(limit: number): number {
+    const { state, execution, clock } = this;
+    if (!clock || state.activity !== HLT || !(state.rflags & IF) || clock.next === Infinity) return 0;
+    const passed = Math.max(1, Math.min(clock.next - execution.time, limit));
+    execution.time += passed;
+    clock.advance(execution.time);
+    return passed;
   }
 
   snapshot(): Snapshot {
@@ -208,10 +311,4 @@ function checkOptions(options: MachineOptions): void {
   for (const key of Object.keys(options)) {
     if (!['cpu', 'onUndefined', 'faults', 'tlb'].includes(key)) throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are cpu, onUndefined, faults and tlb`);
   }
-}
-
-/** The instruction after the load of SS or the STI is over; one that loads SS again casts no new shadow. SDM vol. 3A, 6.8.3. */
-function endShadow(state: State): void {
-  state.setByte(OFFSET.movSsShadow, 0);
-  state.setByte(OFFSET.stiShadow, 0);
 }

@@ -78,13 +78,19 @@ export const OFFSET = {
   /** The four page-directory-pointer-table entries that PAE paging loads with CR3. SDM vol. 3A, 4.4.1. */
   pdpte0: place('PDPTE0', 64, 'hidden'), pdpte1: place('PDPTE1', 64, 'hidden'),
   pdpte2: place('PDPTE2', 64, 'hidden'), pdpte3: place('PDPTE3', 64, 'hidden'),
-  /** 1 until the end of the instruction after a load of SS, and after an STI that set IF. */
-  movSsShadow: place('blocking by MOV SS', 8, 'hidden'), stiShadow: place('blocking by STI', 8, 'hidden'),
+  /**
+   * 1 until the end of the instruction after a load of SS, and after an STI that set IF; then the signals that wait for
+   * the next boundary between two instructions. The four lie side by side: one read tells that there is none.
+   */
+  movSsShadow: place('blocking by MOV SS', 8, 'hidden', 1), stiShadow: place('blocking by STI', 8, 'hidden', 1),
+  nmiPending: place('pending NMI', 8, 'hidden', 1), initPending: place('pending INIT', 8, 'hidden', 1),
+  /** A start-up IPI that came after that INIT: 100h plus its vector. */
+  sipiPending: place('pending SIPI', 16, 'hidden'),
   /** 1 from the delivery of an NMI until IRET. SDM vol. 3A, 6.7.1. */
   nmiBlocking: place('blocking by NMI', 8, 'hidden'),
   /** Debug exceptions that wait for the end of the instruction or of a shadow, as DR6 will have them. SDM vol. 3C, 24.4.2. */
   pendingDebug: place('pending debug exceptions', 64, 'hidden'),
-  /** 1 while halted. */
+  /** 0 active, 1 HLT, 2 shutdown, 3 wait for SIPI. SDM vol. 3C, 24.4.2. */
   halted: place('activity state', 8),
   fcw: place('FCW', 16), fsw: place('FSW', 16),
   /** Abridged: bit j is 1 when physical register Rj is not empty. SDM vol. 1, 10.5.1.1. */

@@ -3,7 +3,7 @@
 import { FIELDS, type Field, OFFSET, SEGMENT_STRIDE, STATE_SIZE, VECTOR_STRIDE, fieldNamed } from './fields.ts';
 
 /** Activity states of the VMCS's guest-state area. SDM vol. 3C, 24.4.2. */
-export const HLT = 1, SHUTDOWN = 2;
+export const HLT = 1, SHUTDOWN = 2, WAIT_FOR_SIPI = 3;
 
 export class State {
   readonly bytes: Uint8Array;
@@ -61,8 +61,11 @@ export class State {
   set rflags(value: number) { this.setDoubleword(OFFSET.rflags, value); }
   get undefinedFlags(): number { return this.doubleword(OFFSET.undefinedFlags); }
   set undefinedFlags(value: number) { this.setDoubleword(OFFSET.undefinedFlags, value); }
-  /** HLT, or shutdown: no further instruction is executed. */
+  /** HLT, shutdown or wait for SIPI: no further instruction is executed before an event. */
   get halted(): boolean { return this.byte(OFFSET.halted) !== 0; }
+  /** Which of them. */
+  get activity(): number { return this.byte(OFFSET.halted); }
+  set activity(value: number) { this.setByte(OFFSET.halted, value); }
   get shutdown(): boolean { return this.byte(OFFSET.halted) === SHUTDOWN; }
   set halted(value: boolean) { this.setByte(OFFSET.halted, value ? HLT : 0); }
 

@@ -38,6 +38,7 @@ export function deliver(x: Execution, event: Event): void {
   if (x.addressing === 'real') deliverReal(x, event);
   else if (x.addressing === 'virtual-8086') x.unmodelled(`delivering vector ${event.vector} from virtual-8086 mode`);
   else deliverProtected(x, event);
+  x.enteredHandler();
 }
 
 function deliverReal(x: Execution, { vector, returnTo }: Event): void {

@@ -2,7 +2,7 @@
 
 import { hex, isCanonical, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
-import { CS, DS, ES, FS, GS, SS } from '../../state/fields.ts';
+import { CS, DS, ES, FS, GS, OFFSET, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { AC, AF, CF, DF, ID, IF, NT, OF, PF, RF, SF, TF, VM, ZF } from '../flags.ts';
@@ -35,6 +35,8 @@ const returning = (mnemonic: string, form: string, size: number): InstructionDef
   title: 'Interrupt return',
   forms: [form],
   operation(x) {
+    // Also where it faults. SDM vol. 3A, 6.7.1: NMIs are unmasked before the handler of that fault is invoked.
+    x.state.setByte(OFFSET.nmiBlocking, 0);
     if (x.addressing === 'virtual-8086') x.unmodelled('IRET in virtual-8086 mode');
     if (x.addressing === 'real') returnReal(x, size);
     else returnProtected(x, size);
