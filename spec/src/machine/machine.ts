@@ -45,6 +45,11 @@ export interface MachineOptions {
    * the paging structures on every access. Default: true.
    */
   tlb?: boolean;
+  /** What this processor shares with others: physical memory and I/O ports. Default: its own. */
+  memory?: Memory;
+  ports?: Ports;
+  /** Its number among those: what devices see of it. Default: 0. */
+  processor?: number;
 }
 
 /** Time as devices have it. */
@@ -89,11 +94,11 @@ export class Machine {
   readonly cpu: CpuProfile;
   readonly state: State;
   /** Physical memory. While the loader's flat mapping is in force, linear addresses are the same. */
-  readonly memory = new Memory();
+  readonly memory: Memory;
   /** From linear to physical addresses: what this processor's accesses go through. */
   readonly paging: Paging;
   /** Devices by I/O port; a port without one is `Unmodelled`. */
-  readonly ports = new Ports();
+  readonly ports: Ports;
   readonly execution: Execution;
   /** Signals from outside: INTR, NMI, INIT, start-up IPI, RESET. */
   readonly interrupts: Interrupts;
@@ -110,7 +115,9 @@ export class Machine {
     checkOptions(options);
     this.cpu = options.cpu ?? ivyBridge;
     this.state = kernelState(this.cpu, program?.mode ?? 64);
-    this.paging = new Paging(this.state, this.cpu, this.memory, { tlb: options.tlb ?? true });
+    this.memory = options.memory ?? new Memory();
+    this.ports = options.ports ?? new Ports();
+    this.paging = new Paging(this.state, this.cpu, this.memory, { tlb: options.tlb ?? true, processor: options.processor ?? 0 });
     this.execution = new Execution(this.state, this.cpu, this.paging, this.ports);
     this.interrupts = new Interrupts(this.state);
     this.#fetch = new InstructionFetch(this.execution, this.paging.memory);
@@ -307,8 +314,10 @@ export class Machine {
   }
 }
 
+const OPTIONS: readonly (keyof MachineOptions)[] = ['cpu', 'onUndefined', 'faults', 'tlb', 'memory', 'ports', 'processor'];
+
 function checkOptions(options: MachineOptions): void {
   for (const key of Object.keys(options)) {
-    if (!['cpu', 'onUndefined', 'faults', 'tlb'].includes(key)) throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are cpu, onUndefined, faults and tlb`);
+    if (!(OPTIONS as readonly string[]).includes(key)) throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
   }
 }
