@@ -1,8 +1,19 @@
 import { inferred, measured, xenCommit } from '../state/citation.ts';
 import { BASE_FEATURES, type Feature } from './features.table.ts';
-import { type CpuProfile, cpuProfile } from './profile.ts';
+import { type CpuProfile, type FastCalls, cpuProfile } from './profile.ts';
 
 const onZen4 = (what: string) => measured('an EPYC of the Zen 4 generation (family 19h, model 11h)', '2026-11', what);
+
+const fastCalls: FastCalls = {
+  syscall: 'any mode', sysenter: 'outside IA-32e mode', sysretNotCanonical: 'faults at the target', sysretStack: 'loads the selector', sysenterBits: 32,
+};
+
+const sources = {
+  fastCalls: inferred('AMD APM vol. 3, SYSCALL, SYSRET, SYSENTER and SYSEXIT, from memory; AMD publication 21086: bits 1:0 of SS become 3; '
+    + 'for the fault of SYSRET Xen 6b091fa445 (CVE-2012-0217), for SS the comment on X86_BUG_SYSRET_SS_ATTRS in Linux 5.10'),
+  sysenter: onZen4('SYSENTER is #UD in compatibility mode'),
+  tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
+};
 
 /** FXSAVE and FXRSTOR pass over FOP, FIP and FDP while no unmasked exception is pending; no XSAVE yet. */
 export const amdK10: CpuProfile = cpuProfile({
@@ -10,7 +21,9 @@ export const amdK10: CpuProfile = cpuProfile({
   features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'PDPE1GB', 'MISALIGNSSE'], xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
   x87: { fopUpdate: 'every instruction', saveWithoutException: 'leave memory', restoreWithoutException: 'leave register', canonicalFdp: true },
   xinuse: 'by value', nullSelector: 'keeps base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
+  fastCalls, tscAuxHigh: 'dropped',
   sources: {
+    ...sources,
     nullSelector: inferred('AMD APM vol. 3, CPUID Fn8000_0021 EAX[6] (NullSelectorClearsBase), which came later; from memory'),
     pointers: xenCommit('60395c1ca9', '2006-04-26', 'the leak of FIP, FOP and FDP on AMD (CVE-2006-1056)'),
     saveWithoutException: inferred("Xen's comment that these processors do not save FDP, FIP and FOP then; that memory keeps its bytes is our reading of it"),
@@ -23,7 +36,10 @@ export const amdK10: CpuProfile = cpuProfile({
 
 const zenFeatures: readonly Feature[] = [
   ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'MOVBE', 'XSAVE', 'AVX', 'XSAVEOPT', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES',
-  'BMI1', 'BMI2', 'LZCNT', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'FSGSBASE', 'SMEP', 'SMAP', 'RDTSCP', 'PCID', 'INVPCID', 'PDPE1GB', 'FFXSR', 'MISALIGNSSE', 'RstrFpErrPtrs',
+  'BMI1', 'BMI2', 'LZCNT', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'FSGSBASE', 'SMEP', 'SMAP', 'RDTSCP', 'PCID', 'INVPCID', 'PDPE1GB',
+  'FFXSR', 'MISALIGNSSE', 'RstrFpErrPtrs',
+  'RDRAND', 'RDSEED', 'UMIP', 'RDPID', 'MONITORX', 'CLZERO', 'WBNOINVD', 'ARAT', 'IBPB', 'IBRS', 'STIBP', 'SSBD',
+  'LFenceAlwaysSerializing', 'NullSelectClearsBase',
 ];
 
 const zenX87 = {
@@ -31,6 +47,7 @@ const zenX87 = {
 } as const;
 
 const zenSources = {
+  ...sources,
   fopUpdate: onZen4('FNSTENV after FLD m64 gives FOP 505h, all exceptions masked'),
   saveWithoutException: onZen4('FXSAVE, XSAVE and XSAVEOPT without a pending exception store zeros for FOP, FIP and FDP'),
   restoreWithoutException: onZen4('FXRSTOR64 and XRSTOR64 of such an image load FOP, FIP and FDP (CPUID 80000008h EBX[2] = 1)'),
@@ -45,13 +62,18 @@ const zenSources = {
 /** CPUID 80000008h EBX[2] (RstrFpErrPtrs) = 1: restores always load the pointers, saves store zeros without an exception. */
 export const zen3: CpuProfile = cpuProfile({
   id: 'zen3', name: 'AMD Zen 3', vendor: 'AuthenticAMD', year: 2020, signature: 0x00a2_0f10,
-  features: zenFeatures, xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
+  features: [...zenFeatures, 'PKU'], xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
+  fastCalls, tscAuxHigh: 'dropped',
   sources: { ...zenSources, generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory') },
 });
 
-/** As Zen 3, with 57-bit linear addresses and AVX-512 state. Its x87 and XINUSE behaviour was measured. */
+/**
+ * As Zen 3, with 57-bit linear addresses and AVX-512 state. Its x87 and XINUSE behaviour was measured, in a virtual
+ * machine that offers no protection keys: the profile is of what could be measured.
+ */
 export const zen4: CpuProfile = cpuProfile({
   id: 'zen4', name: 'AMD Zen 4', vendor: 'AuthenticAMD', year: 2022, signature: 0x00a1_0f11,
   features: [...zenFeatures, 'LA57'], xcr0: 0xe7n, linearAddressBits: 57, physicalAddressBits: 52, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
+  fastCalls, tscAuxHigh: 'dropped',
   sources: zenSources,
 });

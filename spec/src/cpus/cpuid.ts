@@ -1,9 +1,27 @@
-/** What CPUID returns, computed from a profile. SDM vol. 2A, CPUID, December 2016. */
+/** What CPUID returns, computed from a profile. SDM vol. 2A, CPUID, December 2016; AMD APM vol. 3, appendix E. */
 
-import { AMD_COMPONENTS, FEATURES, INTEL_COMPONENTS, type CpuidRegister } from './features.table.ts';
+import { AMD_COMPONENTS, FEATURES, INTEL_COMPONENTS, type CpuidRegister, type Feature } from './features.table.ts';
 import type { CpuProfile } from './profile.ts';
 
 export type CpuidResult = Record<CpuidRegister, number>;
+
+/** What CPUID reflects beside the processor's kind. */
+export interface CpuidInputs {
+  readonly xcr0: bigint;
+  /** CR4.OSXSAVE and CR4.PKE. */
+  readonly osxsave: boolean;
+  readonly ospke: boolean;
+  /** IA32_APIC_BASE[11]: without it, the APIC bit is 0. */
+  readonly apicEnabled: boolean;
+  /** MONITOR and MWAIT are switched on, and not by IA32_MISC_ENABLE or HWCR off. */
+  readonly monitor: boolean;
+  /** IA32_MISC_ENABLE[22]: no basic leaf above 2. */
+  readonly limited: boolean;
+  readonly apicId: number;
+  readonly processors: number;
+  /** Of the time-stamp counter. */
+  readonly frequency: number;
+}
 
 /** Size and standard-format offset of an extended state component, or undefined if the profile has none of that number. */
 export function componentLayout(cpu: CpuProfile, component: number): readonly [size: number, offset: number] | undefined {
@@ -23,55 +41,116 @@ export function xsaveAreaSize(cpu: CpuProfile, mask: bigint): number {
   return size;
 }
 
-/**
- * CPUID for `leaf` and `subleaf`. `xcr0` is the current XCR0 and `osxsave` CR4.OSXSAVE, which two leaves reflect.
- * A basic leaf above the highest returns the highest one's data on Intel and zeros on AMD.
- */
-export function cpuid(cpu: CpuProfile, leaf: number, subleaf: number, xcr0: bigint, osxsave: boolean): CpuidResult {
-  const intel = cpu.vendor === 'GenuineIntel';
-  const maximum = cpu.features.has('XSAVE') ? 0xd : intel ? 7 : 6;
-  if (leaf < 0x8000_0000 && leaf > maximum) {
-    return intel ? cpuid(cpu, maximum, subleaf, xcr0, osxsave) : { eax: 0, ebx: 0, ecx: 0, edx: 0 };
-  }
-  const result = featureBits(cpu, leaf, subleaf);
-  if (leaf === 0 || leaf === 0x8000_0000) {
-    const [ebx, edx, ecx] = vendorWords(cpu.vendor);
-    const max = leaf === 0 ? maximum : 0x8000_0008;
-    return leaf === 0 || !intel ? { eax: max, ebx: ebx!, ecx: ecx!, edx: edx! } : { ...result, eax: max };
-  }
-  if (leaf === 1) {
-    result.eax = cpu.signature;
-    result.ebx = 0x0001_0800; // one logical processor, CLFLUSH line of 8 quadwords
-    if (osxsave) result.ecx |= 1 << 27;
-  }
-  if (leaf === 0xd && cpu.xcr0 !== 0n) extendedState(cpu, subleaf, xcr0, result);
-  if (leaf >= 0x8000_0002 && leaf <= 0x8000_0004) return brandString(cpu.name, leaf - 0x8000_0002);
-  if (leaf === 0x8000_0008) result.eax = (cpu.linearAddressBits << 8) | cpu.physicalAddressBits;
-  return result;
+/** Highest basic leaf. */
+function maximumBasic(cpu: CpuProfile, limited: boolean): number {
+  if (limited) return 2;
+  if (cpu.crystal !== undefined) return 0x16;
+  return cpu.features.has('XSAVE') ? 0xd : cpu.vendor === 'GenuineIntel' ? 7 : 6;
 }
+
+/** Highest extended leaf. */
+const maximumExtended = (cpu: CpuProfile): number => (cpu.features.has('NullSelectClearsBase') ? 0x8000_0021 : 0x8000_0008);
+
+/** CPUID for `leaf` and `subleaf`. A leaf that is not there returns the highest basic one's data on Intel and zeros on AMD. */
+export function cpuid(cpu: CpuProfile, leaf: number, subleaf: number, inputs: CpuidInputs): CpuidResult {
+  const basic = maximumBasic(cpu, inputs.limited);
+  const there = leaf >= 0x8000_0000 ? leaf <= maximumExtended(cpu) : leaf <= basic;
+  if (!there) return cpu.vendor === 'GenuineIntel' ? cpuid(cpu, basic, subleaf, inputs) : zeros();
+  const result = featureBits(cpu, leaf, subleaf);
+  return leaf >= 0x8000_0000 ? extendedLeaf(cpu, leaf, inputs, result) : basicLeaf(cpu, leaf, subleaf, inputs, result);
+}
+
+const zeros = (): CpuidResult => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
+
+/** Bits of a processor's features that depend on its state: `basicLeaf` sets them. */
+const DYNAMIC: ReadonlySet<Feature> = new Set(['OSXSAVE', 'OSPKE']);
 
 function featureBits(cpu: CpuProfile, leaf: number, subleaf: number): CpuidResult {
-  const result: CpuidResult = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
-  for (const [name, [l, sub, register, position]] of Object.entries(FEATURES)) {
-    if (l !== leaf || sub !== subleaf || name === 'OSXSAVE') continue;
-    if (cpu.features.has(name as keyof typeof FEATURES)) result[register] |= 1 << position;
+  const result = zeros();
+  for (const [name, [l, sub, register, position]] of Object.entries(FEATURES) as [Feature, (typeof FEATURES)[Feature]][]) {
+    if (l !== leaf || sub !== subleaf || DYNAMIC.has(name)) continue;
+    if (cpu.features.has(name)) result[register] |= 1 << position;
   }
   return result;
 }
 
-function extendedState(cpu: CpuProfile, subleaf: number, xcr0: bigint, result: CpuidResult): void {
-  if (subleaf === 0) {
-    result.eax = Number(cpu.xcr0 & 0xffff_ffffn);
-    result.edx = Number(cpu.xcr0 >> 32n);
-    result.ebx = xsaveAreaSize(cpu, xcr0);
-    result.ecx = xsaveAreaSize(cpu, cpu.xcr0);
-  } else if (subleaf > 1) {
-    [result.eax, result.ebx] = componentLayout(cpu, subleaf) ?? [0, 0];
+/** Leaves 2 and 4 describe caches: no descriptor, no cache, as memory here has none. Leaf 0Ah: no performance counters. */
+function basicLeaf(cpu: CpuProfile, leaf: number, subleaf: number, inputs: CpuidInputs, result: CpuidResult): CpuidResult {
+  switch (leaf) {
+    case 0: return vendor(cpu, maximumBasic(cpu, inputs.limited));
+    case 1: return identity(cpu, inputs, result);
+    case 2: return { ...result, eax: 1 };
+    case 5: return cpu.features.has('MONITOR') ? { eax: LINE, ebx: LINE, ecx: 3, edx: cpu.vendor === 'GenuineIntel' ? 0x10 : 0 } : result;
+    case 7: return subleaf === 0 && inputs.ospke ? { ...result, ecx: result.ecx | 0x10 } : result;
+    case 0xb: return cpu.features.has('XSAVE') || cpu.vendor === 'GenuineIntel' ? topology(subleaf, inputs) : result;
+    case 0xd: return cpu.xcr0 === 0n ? result : extendedState(cpu, subleaf, inputs.xcr0, result);
+    case 0x15: return { eax: 1, ebx: Math.round(inputs.frequency / cpu.crystal!), ecx: cpu.crystal!, edx: 0 };
+    case 0x16: return { eax: Math.round(inputs.frequency / 1e6), ebx: Math.round(inputs.frequency / 1e6), ecx: 100, edx: 0 };
+    default: return result;
   }
 }
 
-function vendorWords(vendor: string): number[] {
-  return [0, 4, 8].map((at) => [...vendor.slice(at, at + 4)].reduce((word, c, i) => word | (c.charCodeAt(0) << (8 * i)), 0));
+/** Bytes that MONITOR watches, and that CLFLUSH flushes. */
+const LINE = 64;
+
+function identity(cpu: CpuProfile, inputs: CpuidInputs, result: CpuidResult): CpuidResult {
+  const { apicId, processors, monitor, osxsave, apicEnabled } = inputs;
+  return {
+    eax: cpu.signature,
+    ebx: ((apicId & 0xff) << 24) | (1 << (16 + idBits(processors))) | ((LINE / 8) << 8),
+    ecx: (result.ecx & (monitor ? -1 : ~8)) | (osxsave ? 1 << 27 : 0),
+    // Bit 28, HTT: the number of processors in EBX means something.
+    edx: (result.edx & (apicEnabled ? -1 : ~0x200)) | (processors > 1 ? 1 << 28 : 0),
+  };
+}
+
+/** Bits of an APIC identifier that tell `processors` processors apart. */
+const idBits = (processors: number): number => Math.ceil(Math.log2(processors));
+
+/** One thread a core, all cores in one package. */
+function topology(level: number, { apicId, processors }: CpuidInputs): CpuidResult {
+  const [shift, count, type] = level === 0 ? [0, 1, 1] : level === 1 ? [idBits(processors), processors, 2] : [0, 0, 0];
+  return { eax: shift!, ebx: count!, ecx: (type! << 8) | (level & 0xff), edx: apicId };
+}
+
+function extendedLeaf(cpu: CpuProfile, leaf: number, { processors }: CpuidInputs, result: CpuidResult): CpuidResult {
+  const amd = cpu.vendor === 'AuthenticAMD';
+  switch (leaf) {
+    case 0x8000_0000: return amd ? vendor(cpu, maximumExtended(cpu)) : { ...result, eax: maximumExtended(cpu) };
+    case 0x8000_0001: return amd ? amdIdentity(cpu, processors, result) : result;
+    case 0x8000_0002: case 0x8000_0003: case 0x8000_0004: return brandString(cpu.name, leaf - 0x8000_0002);
+    case 0x8000_0008: return {
+      ...result, eax: (cpu.linearAddressBits << 8) | cpu.physicalAddressBits,
+      ecx: amd ? (idBits(processors) << 12) | (processors - 1) : 0,
+    };
+    default: return result;
+  }
+}
+
+/** Bits of leaf 1 EDX that AMD repeats in leaf 80000001h. */
+const REPEATED = 0x0183_f3ff;
+
+function amdIdentity(cpu: CpuProfile, processors: number, result: CpuidResult): CpuidResult {
+  const repeated = featureBits(cpu, 1, 0).edx & REPEATED;
+  // CmpLegacy: several cores.
+  return { eax: cpu.signature, ebx: 0, ecx: result.ecx | (processors > 1 ? 2 : 0), edx: result.edx | repeated };
+}
+
+function extendedState(cpu: CpuProfile, subleaf: number, xcr0: bigint, result: CpuidResult): CpuidResult {
+  if (subleaf > 1) {
+    const [size, offset] = componentLayout(cpu, subleaf) ?? [0, 0];
+    return { ...result, eax: size, ebx: offset };
+  }
+  if (subleaf === 1) return result;
+  return {
+    eax: Number(cpu.xcr0 & 0xffff_ffffn), ebx: xsaveAreaSize(cpu, xcr0), ecx: xsaveAreaSize(cpu, cpu.xcr0), edx: Number(cpu.xcr0 >> 32n),
+  };
+}
+
+function vendor(cpu: CpuProfile, maximum: number): CpuidResult {
+  const [ebx, edx, ecx] = [0, 4, 8].map((at) =>
+    [...cpu.vendor.slice(at, at + 4)].reduce((word, c, i) => word | (c.charCodeAt(0) << (8 * i)), 0));
+  return { eax: maximum, ebx: ebx!, ecx: ecx!, edx: edx! };
 }
 
 function brandString(name: string, part: number): CpuidResult {

@@ -1,6 +1,6 @@
 import { inferred, measured, sdm } from '../state/citation.ts';
 import { BASE_FEATURES, type Feature } from './features.table.ts';
-import { type CpuProfile, type X87Behaviour, cpuProfile } from './profile.ts';
+import { type CpuProfile, type FastCalls, type X87Behaviour, cpuProfile } from './profile.ts';
 
 const x87: X87Behaviour = {
   fopUpdate: 'unmasked exception',
@@ -9,7 +9,14 @@ const x87: X87Behaviour = {
   canonicalFdp: false,
 };
 
+const fastCalls: FastCalls = {
+  syscall: '64-bit mode', sysenter: 'any mode', sysretNotCanonical: 'faults at SYSRET', sysretStack: 'loads SS', sysenterBits: 64,
+};
+
 const sources = {
+  fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
+  tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
+  msrs: inferred('dumps of such processors, from memory'),
   fopUpdate: sdm('1', '8.1.9'),
   nullSelector: inferred('common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open'),
   pointers: sdm('1', '8.1.8'),
@@ -20,29 +27,38 @@ const sources = {
 };
 
 const ivyBridgeFeatures: readonly Feature[] = [
-  ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'XSAVE', 'AVX', 'XSAVEOPT', 'FSGSBASE', 'SMEP', 'RDTSCP', 'PCID',
+  ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'XSAVE', 'AVX', 'XSAVEOPT', 'FSGSBASE', 'SMEP', 'RDTSCP',
+  'PCID', 'RDRAND', 'ARAT',
 ];
 
 /** The last client generation that keeps FCS and FDS. */
 export const ivyBridge: CpuProfile = cpuProfile({
   id: 'ivyBridge', name: 'Ivy Bridge', vendor: 'GenuineIntel', year: 2012, signature: 0x0003_06a9,
   features: ivyBridgeFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
+  fastCalls, tscAuxHigh: 'reserved',
   sources: { ...sources, FPCSDS: inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and Haswell has it is from memory') },
 });
 
-const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MOVBE', 'BMI1', 'BMI2', 'LZCNT', 'INVPCID', 'PDPE1GB'];
+const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MOVBE', 'BMI1', 'BMI2', 'LZCNT', 'TSC_ADJUST', 'INVPCID', 'PDPE1GB'];
 
 /** CPUID.7.0:EBX[13] = 1: FCS and FDS are deprecated and always stored as 0. */
 export const haswell: CpuProfile = cpuProfile({
   id: 'haswell', name: 'Haswell', vendor: 'GenuineIntel', year: 2013, signature: 0x0003_06c3,
   features: haswellFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
+  fastCalls, tscAuxHigh: 'reserved',
   sources: { ...sources, FPCSDS: ivyBridge.sources.FPCSDS! },
 });
 
 /** CPUID.7.0:EBX[6] = 1 as well: FDP is loaded only by an instruction that incurs an unmasked exception. */
 export const sapphireRapids: CpuProfile = cpuProfile({
   id: 'sapphireRapids', name: 'Sapphire Rapids', vendor: 'GenuineIntel', year: 2023, signature: 0x0008_06f8,
-  features: [...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'PKU', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES'],
+  features: [
+    ...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES',
+    'RDSEED', 'UMIP', 'PKU', 'RDPID', 'SERIALIZE', 'WBNOINVD', 'IBRS_IBPB', 'INTEL_STIBP', 'INTEL_SSBD', 'ARCH_CAPABILITIES',
+  ],
+  // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO.
+  msrs: { IA32_ARCH_CAPABILITIES: 0x16bn }, crystal: 25_000_000,
   xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  sources: { ...sources, FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0') },
+  fastCalls, tscAuxHigh: 'reserved',
+  sources: { ...sources, FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0'), crystal: inferred('Linux 5.10, native_calibrate_tsc: 25 MHz for server parts, from memory') },
 });

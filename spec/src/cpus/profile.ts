@@ -15,6 +15,20 @@ export interface X87Behaviour {
   canonicalFdp: boolean;
 }
 
+/** How a processor takes SYSCALL, SYSRET, SYSENTER and SYSEXIT, on which the two vendors never agreed. */
+export interface FastCalls {
+  /** Where SYSCALL and SYSRET exist: in 64-bit mode, or in any mode. Elsewhere they are #UD. */
+  syscall: '64-bit mode' | 'any mode';
+  /** Where SYSENTER and SYSEXIT exist: in any mode, or outside IA-32e mode. Elsewhere they are #UD. */
+  sysenter: 'any mode' | 'outside IA-32e mode';
+  /** SYSRET to an RIP that is not canonical: #GP(0) of SYSRET itself, or of the first fetch, at level 3. */
+  sysretNotCanonical: 'faults at SYSRET' | 'faults at the target';
+  /** What SYSRET does to SS: selector and hidden part, or the selector alone, and base, limit and attributes stay. */
+  sysretStack: 'loads SS' | 'loads the selector';
+  /** Bits that IA32_SYSENTER_ESP and IA32_SYSENTER_EIP keep of what is written. */
+  sysenterBits: 32 | 64;
+}
+
 export interface CpuProfile {
   readonly id: string;
   readonly name: string;
@@ -41,6 +55,13 @@ export interface CpuProfile {
   readonly mxcsrMask: number;
   /** What SHLD and SHRD of 16-bit operands shift in after the second operand, with counts above 16: undefined by the manual. */
   readonly wordDoubleShift: 'first operand again' | 'second operand again';
+  readonly fastCalls: FastCalls;
+  /** IA32_TSC_AUX[63:32]: reserved, so that writing them is #GP(0), or dropped. */
+  readonly tscAuxHigh: 'reserved' | 'dropped';
+  /** MSRs of this processor that are constants of the model, by name: see isa/system/msrs.table.ts. */
+  readonly msrs?: Readonly<Record<string, bigint>>;
+  /** Frequency of the core crystal clock in Hz, where CPUID leaf 15h gives it. */
+  readonly crystal?: number;
   /** Where each of these facts is from. */
   readonly sources: Readonly<Record<string, Citation>>;
 }

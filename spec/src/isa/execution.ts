@@ -58,6 +58,23 @@ export interface PortSpace {
 /** BS of DR6, and of the debug exceptions that are pending. */
 const SINGLE_STEP = 1n << 14n;
 
+/** The local APIC as RDMSR and WRMSR reach it. The rules inside are the device's; it raises #GP(0) through `Fault`. */
+export interface LocalApic {
+  /** An x2APIC register, MSRs 800h to 8FFh, or IA32_TSC_DEADLINE (6E0h). */
+  readMsr(msr: number): bigint;
+  writeMsr(msr: number, value: bigint): void;
+}
+
+/** What a processor is told about the machine that it is in. */
+export interface Placement {
+  /** Initial local APIC identifier. */
+  apicId: number;
+  /** Logical processors of the machine, which are cores of one package. */
+  processors: number;
+  /** Instructions per second of nominal time, which is what the time-stamp counter counts. */
+  frequency: number;
+}
+
 export class Execution {
   readonly state: State;
   readonly cpu: CpuProfile;
@@ -69,6 +86,9 @@ export class Execution {
   supervisor: MemoryPort;
   readonly paging: PagingPort;
   ports: PortSpace;
+  /** Absent in a machine without one. */
+  apic: LocalApic | undefined;
+  readonly placement: Placement = { apicId: 0, processors: 1, frequency: 1_000_000_000 };
   /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
   /** The instruction being executed. */

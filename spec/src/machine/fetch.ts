@@ -1,9 +1,10 @@
 /** Instruction fetch: from CS:RIP to a decoded instruction, from the page's decoded ones where it can. */
 
-import { u } from '../numbers/bits.ts';
+import { hex, isCanonical, u } from '../numbers/bits.ts';
 import { decode } from '../isa/decode.ts';
 import type { Execution } from '../isa/execution.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
+import { CR4 } from '../isa/system/control-bits.ts';
 import { CS, OFFSET, SEGMENT_STRIDE } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
 import { pageOffset } from './memory/address.ts';
@@ -45,11 +46,19 @@ export class InstructionFetch {
     return i;
   }
 
+  get #width(): number {
+    const { cpu, state } = this.#execution;
+    return cpu.features.has('LA57') && state.cr4 & CR4.LA57 ? 57 : 48;
+  }
+
   /** Byte `n` of the instruction at `ip`. */
   #byte(ip: bigint, linear: bigint, n: number, mode: Mode): number {
     if (mode !== 64 && Number(ip) + n > this.#execution.state.limit(CS)) {
       this.#execution.fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
     }
-    return this.#memory.fetchByte(u(mode === 64 ? 64 : 32, linear + BigInt(n)));
+    const at = u(mode === 64 ? 64 : 32, linear + BigInt(n));
+    // Reached by running over the edge, and by SYSRET on AMD's processors, which does not look.
+    if (mode === 64 && !isCanonical(at, this.#width)) this.#execution.fault('#GP', `an instruction fetch from ${hex(at)}, which is not canonical`, 0);
+    return this.#memory.fetchByte(at);
   }
 }

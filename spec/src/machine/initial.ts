@@ -23,7 +23,7 @@ const KERNEL_CR0 = CR0.PG | CR0.AM | CR0.WP | CR0.NE | CR0.ET | CR0.MP | CR0.PE;
 
 /** What a kernel finds as RESET left it. */
 const KEPT_FROM_RESET = RESET_TABLE.flatMap(({ fields, reset: value }) => fields.map((field) => [field, value] as const))
-  .filter(([field]) => ['RFLAGS', 'DR6', 'DR7', 'IA32_PAT', 'IA32_APIC_BASE', 'MXCSR'].includes(field));
+  .filter(([field]) => ['RFLAGS', 'DR6', 'DR7', 'IA32_PAT', 'IA32_APIC_BASE', 'MXCSR', 'IA32_MISC_ENABLE', 'IA32_FEATURE_CONTROL', 'HWCR', 'VM_CR'].includes(field));
 
 /** Kernel mode (CPL 0), flat segments, FPU in its initial configuration, XCR0 with all components that the engine has. */
 export function kernelState(cpu: CpuProfile, mode: Mode): State {
@@ -95,5 +95,6 @@ function afterInit(state: State): void {
 
 function valueOf(value: ResetValue, cpu: CpuProfile, time: number): bigint {
   if (value === 'signature') return BigInt(cpu.signature);
-  return value === 'minus time' ? -BigInt(time) : value;
+  if (value === 'minus time') return -BigInt(time);
+  return typeof value === 'bigint' ? value : cpu.vendor === 'GenuineIntel' ? value.intel : value.amd;
 }

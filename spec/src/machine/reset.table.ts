@@ -4,9 +4,10 @@
  */
 
 import { type Citation, inferred, sdm } from '../state/citation.ts';
+import { MTRR_FIXED_NAMES, MTRR_VARIABLE_NAMES } from '../state/fields.ts';
 
-/** A value; the processor's signature (CPUID leaf 1, EAX); or the negated time, which makes the time-stamp counter 0. */
-export type ResetValue = bigint | 'signature' | 'minus time';
+/** A value, or one for each vendor; the processor's signature (CPUID leaf 1, EAX); the negated time, which makes the time-stamp counter 0. */
+export type ResetValue = bigint | { readonly intel: bigint; readonly amd: bigint } | 'signature' | 'minus time';
 
 export interface ResetRow {
   /** Names of fields of the state. */
@@ -77,9 +78,36 @@ export const RESET_TABLE: readonly ResetRow[] = [
   {
     fields: [
       'IA32_STAR', 'IA32_LSTAR', 'IA32_CSTAR', 'IA32_FMASK', 'IA32_KERNEL_GS_BASE', 'IA32_TSC_AUX', 'IA32_SYSENTER_CS',
-      'IA32_SYSENTER_ESP', 'IA32_SYSENTER_EIP', 'IA32_MISC_ENABLE',
+      'IA32_SYSENTER_ESP', 'IA32_SYSENTER_EIP',
     ],
     reset: 0n, initKeeps: 'all', source: apm,
+  },
+  {
+    fields: ['IA32_MISC_ENABLE'], reset: { intel: 0x4_1801n, amd: 0n }, initKeeps: 'all',
+    note: 'Fast strings and MONITOR; no branch trace storage, no precise event-based sampling.', source: sdm('3C', '35.1, table 35-2'),
+  },
+  {
+    fields: ['IA32_FEATURE_CONTROL'], reset: { intel: 1n, amd: 0n }, initKeeps: 'all',
+    note: 'Locked, without VMX: what firmware leaves where virtualisation is switched off.', source: inferred('the profiles, which have no VMX'),
+  },
+  {
+    fields: ['HWCR'], reset: { intel: 0n, amd: 0x100_0000n }, initKeeps: 'all', note: 'TscFreqSel: the time-stamp counter is steady.',
+    source: inferred('the profiles, which say so by CPUID'),
+  },
+  {
+    fields: ['VM_CR'], reset: { intel: 0n, amd: 0x18n }, initKeeps: 'all', note: 'Locked, without SVM.', source: inferred('the profiles, which have no SVM'),
+  },
+  {
+    fields: [
+      'IA32_TSC_ADJUST', 'MISC_FEATURES_ENABLES', 'IA32_MCG_STATUS', 'IA32_SPEC_CTRL', 'SYSCFG', 'TOP_MEM', 'TOP_MEM2', 'NB_CFG',
+      'MMIO_CFG_BASE', 'Interrupt pending message', 'LS_CFG', 'DC_CFG', 'DE_CFG', 'BU_CFG2',
+      ...numbered(4, (n) => `PerfEvtSel${n}`), ...numbered(4, (n) => `PerfCtr${n}`),
+    ],
+    reset: 0n, initKeeps: 'all', source: apm,
+  },
+  {
+    fields: ['IA32_MTRR_DEF_TYPE', ...MTRR_FIXED_NAMES, ...MTRR_VARIABLE_NAMES], reset: 0n, initKeeps: 'all',
+    note: 'The SDM leaves all but the enable bits of IA32_MTRR_DEF_TYPE undefined.', source: sdm('3A', '11.11.5'),
   },
   { fields: ['IA32_XSS'], reset: 0n, initKeeps: 'all', source: sdm('1', '13.3') },
   { fields: ['IA32_DEBUGCTL'], reset: 0n, initKeeps: 'none', source: sdm('3B', '17.4.1') },

@@ -12,6 +12,14 @@ export const SDM_EDITION = 'December 2016';
 export const sdm = (volume: string, section: string): Citation =>
   ({ kind: 'manual', manual: 'Intel SDM', volume, section, edition: SDM_EDITION });
 
+/** The same of an edition that has what came later, which was not at hand. */
+export const laterSdm = (volume: string, section: string): Citation =>
+  ({ kind: 'manual', manual: 'Intel SDM', volume, section, edition: 'later than 2016, from memory' });
+
+/** AMD64 Architecture Programmer's Manual, which was not at hand either. */
+export const apm = (volume: string, section: string): Citation =>
+  ({ kind: 'manual', manual: 'AMD APM', volume, section, edition: '2023 or before, from memory' });
+
 /** A commit of the Xen project, by its abbreviated hash and the date it was committed; `what` is in our words. */
 export const xenCommit = (commit: string, date: string, what: string): Citation =>
   ({ kind: 'commit', project: 'Xen', commit, date, what });

@@ -44,6 +44,16 @@ function place(name: string, width: number, visibility: Visibility = 'architectu
   return offset;
 }
 
+/** Fixed-range MTRRs in the order of their numbers, and the variable-range ones. SDM vol. 3A, 11.11.2. */
+export const MTRR_FIXED_NAMES = [
+  'IA32_MTRR_FIX64K_00000', 'IA32_MTRR_FIX16K_80000', 'IA32_MTRR_FIX16K_A0000',
+  ...Array.from({ length: 8 }, (_, n) => `IA32_MTRR_FIX4K_${(0xc0000 + 0x8000 * n).toString(16).toUpperCase()}`),
+] as const;
+export const VARIABLE_MTRRS = 8;
+export const MTRR_VARIABLE_NAMES = Array.from({ length: VARIABLE_MTRRS }, (_, n) => [`IA32_MTRR_PHYSBASE${n}`, `IA32_MTRR_PHYSMASK${n}`]).flat();
+/** AMD's, as its processors have had since K7. */
+const PERFORMANCE_COUNTERS = [0, 1, 2, 3] as const;
+
 const gpr = GPR_NAMES.map((name) => place(name, 64))[0]!;
 const rip = place('RIP', 64);
 const rflags = place('RFLAGS', 64);
@@ -74,6 +84,20 @@ export const OFFSET = {
   apicBase: place('IA32_APIC_BASE', 64), debugctl: place('IA32_DEBUGCTL', 64),
   /** What RDTSC adds to the count of instructions: 0 until software writes IA32_TIME_STAMP_COUNTER. */
   tscOffset: place('TSC offset', 64, 'tracking'),
+  /** Cells of MSRs: see isa/system/msrs.table.ts. */
+  tscAdjust: place('IA32_TSC_ADJUST', 64), featureControl: place('IA32_FEATURE_CONTROL', 64),
+  miscFeaturesEnables: place('MISC_FEATURES_ENABLES', 64), mcgStatus: place('IA32_MCG_STATUS', 64),
+  specCtrl: place('IA32_SPEC_CTRL', 64), mtrrDefType: place('IA32_MTRR_DEF_TYPE', 64),
+  mtrrFixed: MTRR_FIXED_NAMES.map((name) => place(name, 64))[0]!,
+  mtrrVariable: MTRR_VARIABLE_NAMES.map((name) => place(name, 64))[0]!,
+  syscfg: place('SYSCFG', 64), hwcr: place('HWCR', 64), topMem: place('TOP_MEM', 64), topMem2: place('TOP_MEM2', 64),
+  nbCfg: place('NB_CFG', 64), mmioCfgBase: place('MMIO_CFG_BASE', 64), intPending: place('Interrupt pending message', 64),
+  vmCr: place('VM_CR', 64), lsCfg: place('LS_CFG', 64), dcCfg: place('DC_CFG', 64), deCfg: place('DE_CFG', 64),
+  buCfg2: place('BU_CFG2', 64),
+  perfEvtSel: PERFORMANCE_COUNTERS.map((n) => place(`PerfEvtSel${n}`, 64))[0]!,
+  perfCtr: PERFORMANCE_COUNTERS.map((n) => place(`PerfCtr${n}`, 64))[0]!,
+  /** What RDRAND and RDSEED draw from; it is the seed to begin with. */
+  random: place('random state', 64, 'tracking'),
   dr0: place('DR0', 64), dr1: place('DR1', 64), dr2: place('DR2', 64), dr3: place('DR3', 64), dr6: place('DR6', 64), dr7: place('DR7', 64),
   /** The four page-directory-pointer-table entries that PAE paging loads with CR3. SDM vol. 3A, 4.4.1. */
   pdpte0: place('PDPTE0', 64, 'hidden'), pdpte1: place('PDPTE1', 64, 'hidden'),

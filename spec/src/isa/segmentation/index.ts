@@ -7,6 +7,7 @@ import { ATTRIBUTE } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { FarOperand, MemoryOperand, RegisterOperand } from '../operand.ts';
+import { preventInUserMode } from '../system/umip.ts';
 import { isNull, readDescriptor, selectorCode } from './descriptor.ts';
 import { codeSegmentFor, loadSegment } from './load.ts';
 
@@ -86,6 +87,7 @@ const storingTable = (mnemonic: string, digit: number, base: number, limit: numb
   title: 'Store descriptor table register',
   forms: [`0F 01 /${digit} | m`],
   operation(x, i) {
+    preventInUserMode(x, mnemonic);
     const memory = i.operands[0] as MemoryOperand;
     const linear = x.requireStorable(memory, tableBytes(x));
     x.memory.writeBytes(linear, Uint8Array.of(...toBytes(BigInt(x.state.word(limit)), 2), ...toBytes(x.state.quad(base), tableBytes(x) - 2)));
@@ -148,6 +150,7 @@ const STR = instruction({
   forms: ['0F 00 /1 | rmv', '0F 00 /1 | m16'],
   operation(x, i) {
     if (x.addressing !== 'protected') x.fault('#UD', 'STR exists only in protected mode');
+    preventInUserMode(x, 'STR');
     x.write(i.operands[0]!, BigInt(x.state.selector(TR)));
   },
   source: sdm('2B', '4.3, STR'),
@@ -159,6 +162,7 @@ const SLDT = instruction({
   forms: ['0F 00 /0 | rmv', '0F 00 /0 | m16'],
   operation(x, i) {
     if (x.addressing !== 'protected') x.fault('#UD', 'SLDT exists only in protected mode');
+    preventInUserMode(x, 'SLDT');
     x.write(i.operands[0]!, BigInt(x.state.selector(LDTR)));
   },
   source: sdm('2B', '4.3, SLDT'),

@@ -10,11 +10,12 @@ import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { RegisterOperand } from '../operand.ts';
 import { CR0, CR4, EFER } from './control-bits.ts';
 import { loadPageDirectoryBase, readPdptes, setPdptes, usesPdptes } from './page-directory-base.ts';
+import { preventInUserMode } from './umip.ts';
 
 /** Bits of CR4 that a processor reserves unless it has the feature. */
 const CR4_FEATURES: readonly (readonly [bit: bigint, feature: Feature])[] = [
   [CR4.PSE, 'PSE'], [CR4.LA57, 'LA57'], [CR4.FSGSBASE, 'FSGSBASE'], [CR4.PCIDE, 'PCID'], [CR4.OSXSAVE, 'XSAVE'],
-  [CR4.SMEP, 'SMEP'], [CR4.SMAP, 'SMAP'], [CR4.PKE, 'PKU'],
+  [CR4.SMEP, 'SMEP'], [CR4.SMAP, 'SMAP'], [CR4.PKE, 'PKU'], [CR4.UMIP, 'UMIP'],
 ];
 
 const CONTROL_OFFSET: Readonly<Record<number, number>> = { 0: OFFSET.cr0, 2: OFFSET.cr2, 3: OFFSET.cr3, 4: OFFSET.cr4, 8: OFFSET.cr8 };
@@ -138,6 +139,7 @@ const SMSW = instruction({
   title: 'Store machine status word',
   forms: ['0F 01 /4 | rmv', '0F 01 /4 | m16'],
   operation(x, i) {
+    preventInUserMode(x, 'SMSW');
     x.write(i.operands[0]!, i.operands[0]!.kind === 'memory' ? u(16, x.state.cr0) : u(i.size, x.state.cr0));
   },
   source: sdm('2B', '4.3, SMSW'),

@@ -1,29 +1,26 @@
 /** RDMSR and WRMSR. SDM vol. 3C, chapter 35. */
 
-import { hex, isCanonical, u } from '../../numbers/bits.ts';
+import { hex, u } from '../../numbers/bits.ts';
+import type { CpuProfile } from '../../cpus/profile.ts';
 import { sdm } from '../../state/citation.ts';
-import { FS, GS, OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
-import { CR0 } from './control-bits.ts';
+import type { Msr } from './msr.ts';
+import { MSR_TABLE } from './msrs.table.ts';
 
 const RAX = 0, RCX = 1, RDX = 2;
 
-/** MSRs that are plain cells of the state area. */
-const MSR_OFFSET: Readonly<Record<number, number>> = {
-  0x174: OFFSET.sysenterCs, 0x175: OFFSET.sysenterEsp, 0x176: OFFSET.sysenterEip, 0x1a0: OFFSET.miscEnable, 0x277: OFFSET.pat,
-  0xc000_0080: OFFSET.efer, 0xc000_0081: OFFSET.star, 0xc000_0082: OFFSET.lstar, 0xc000_0083: OFFSET.cstar, 0xc000_0084: OFFSET.fmask,
-  0xc000_0100: OFFSET.segments + 32 * FS + 16, 0xc000_0101: OFFSET.segments + 32 * GS + 16, 0xc000_0102: OFFSET.kernelGsBase,
-  0xc000_0103: OFFSET.tscAux,
-};
-/** Those that hold a linear address: a value that is not canonical is #GP(0). SDM vol. 2C, WRMSR. */
-const CANONICAL_MSRS: ReadonlySet<number> = new Set([0x175, 0x176, 0xc000_0082, 0xc000_0083, 0xc000_0100, 0xc000_0101, 0xc000_0102]);
+const byNumber = new Map<number, Msr[]>();
+for (const msr of MSR_TABLE) byNumber.set(msr.number, [...(byNumber.get(msr.number) ?? []), msr]);
 
-function msrOffset(x: Execution, mnemonic: string): [number, number] {
+/** The MSR of this number on `cpu`, if it has one. */
+export const msrOf = (cpu: CpuProfile, number: number): Msr | undefined => byNumber.get(number)?.find(({ on }) => on(cpu));
+
+/** The register that ECX names. One that this processor lacks is #GP(0). */
+function named(x: Execution, mnemonic: string): Msr {
   x.requirePrivilege(mnemonic);
-  const msr = Number(u(32, x.state.gpr[RCX]!));
-  const offset = MSR_OFFSET[msr];
-  return [msr, offset ?? x.unmodelled(`MSR ${hex(msr)}`)];
+  const number = Number(u(32, x.state.gpr[RCX]!));
+  return msrOf(x.cpu, number) ?? x.fault('#GP', `${x.cpu.name} has no MSR ${hex(number)}`, 0);
 }
 
 const RDMSR = instruction({
@@ -32,7 +29,8 @@ const RDMSR = instruction({
   forms: ['0F 32'],
   cpuid: 'MSR',
   operation(x) {
-    const value = x.state.quad(msrOffset(x, 'RDMSR')[1]);
+    const { name, read } = named(x, 'RDMSR');
+    const value = read ? read(x) : x.fault('#GP', `${name} cannot be read`, 0);
     x.state.gpr[RAX] = u(32, value);
     x.state.gpr[RDX] = value >> 32n;
   },
@@ -45,19 +43,12 @@ const WRMSR = instruction({
   forms: ['0F 30'],
   cpuid: 'MSR',
   operation(x) {
-    const [msr, offset] = msrOffset(x, 'WRMSR');
+    const { name, write } = named(x, 'WRMSR');
     const value = u(64, x.state.gpr[RDX]! << 32n) | u(32, x.state.gpr[RAX]!);
-    if (CANONICAL_MSRS.has(msr) && !isCanonical(value, x.cpu.linearAddressBits)) x.fault('#GP', `${hex(value)} is not canonical`, 0);
-    if (msr === 0xc000_0080) checkEfer(x, value);
-    x.state.setQuad(offset, value);
+    if (write) write(x, value);
+    else x.fault('#GP', `${name} is read-only`, 0);
   },
   source: sdm('2C', '5.3, WRMSR'),
 });
-
-function checkEfer(x: Execution, value: bigint): void {
-  if (value & ~0xd01n) x.fault('#GP', `IA32_EFER value ${hex(value)} sets a reserved bit`, 0);
-  if ((value ^ x.state.efer) & 0x100n && x.state.cr0 & CR0.PG) x.fault('#GP', 'IA32_EFER.LME cannot change while CR0.PG is 1', 0);
-  if ((value ^ x.state.efer) & 0x400n) x.unmodelled('writing IA32_EFER.LMA with another value');
-}
 
 export const MSRS: readonly InstructionDefinition[] = [RDMSR, WRMSR];

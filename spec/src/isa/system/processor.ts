@@ -5,6 +5,9 @@ import { cpuid } from '../../cpus/cpuid.ts';
 import { sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { CR4 } from './control-bits.ts';
+import { OFFSET } from '../../state/fields.ts';
+import { monitorEnabled } from './monitor.ts';
+import { APIC_ENABLED, LIMIT_CPUID } from './msr-writes.ts';
 
 const RAX = 0, RCX = 1, RDX = 2, RBX = 3;
 
@@ -35,15 +38,23 @@ const HLT = instruction({
   source: sdm('2A', '3.2, HLT'),
 });
 
+const CPUID_FAULTING = 1n;
+
 const CPUID = instruction({
   mnemonic: 'CPUID',
   title: 'CPU identification',
   forms: ['0F A2'],
   operation(x) {
-    const [leaf, subleaf] = [RAX, RCX].map((index) => Number(u(32, x.state.gpr[index]!)));
-    const result = cpuid(x.cpu, leaf!, subleaf!, x.state.xcr0, (x.state.cr4 & CR4.OSXSAVE) !== 0n);
+    const { state } = x;
+    if (state.quad(OFFSET.miscFeaturesEnables) & CPUID_FAULTING && x.cpl !== 0) x.fault('#GP', 'MISC_FEATURES_ENABLES[0] is 1: CPUID needs CPL 0', 0);
+    const [leaf, subleaf] = [RAX, RCX].map((index) => Number(u(32, state.gpr[index]!)));
+    const result = cpuid(x.cpu, leaf!, subleaf!, {
+      ...x.placement, xcr0: state.xcr0, monitor: monitorEnabled(x),
+      osxsave: (state.cr4 & CR4.OSXSAVE) !== 0n, ospke: (state.cr4 & CR4.PKE) !== 0n,
+      apicEnabled: (state.quad(OFFSET.apicBase) & APIC_ENABLED) !== 0n, limited: (state.quad(OFFSET.miscEnable) & LIMIT_CPUID) !== 0n,
+    });
     for (const [index, value] of [[RAX, result.eax], [RBX, result.ebx], [RCX, result.ecx], [RDX, result.edx]] as const) {
-      x.state.gpr[index] = u(32, BigInt(value));
+      state.gpr[index] = u(32, BigInt(value));
     }
   },
   source: sdm('2A', '3.2, CPUID'),

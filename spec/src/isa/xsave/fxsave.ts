@@ -5,7 +5,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { CR0 } from '../system/control-bits.ts';
+import { CR0, EFER } from '../system/control-bits.ts';
 import { LEGACY_BYTES, checkedMxcsr, loadX87, loadXmm, mxcsrPiece, wideForm, x87Pieces, xmmPiece } from './legacy-region.ts';
 
 /** #NM, then a memory operand that is aligned on 16 bytes. */
@@ -17,6 +17,9 @@ function area(x: Execution, i: Instruction, write: boolean): bigint {
   return linear;
 }
 
+/** AMD's fast form: at CPL 0 in 64-bit mode the XMM registers are left out. APM vol. 2, 3.1.7. */
+const withoutXmm = (x: Execution): boolean => (x.state.efer & EFER.FFXSR) !== 0n && x.cpl === 0 && x.mode === 64;
+
 const saving = (mnemonic: string, form: string): InstructionDefinition => instruction({
   mnemonic,
   title: 'Save x87 FPU, MMX technology and SSE state',
@@ -25,7 +28,7 @@ const saving = (mnemonic: string, form: string): InstructionDefinition => instru
   operation(x, i) {
     const linear = area(x, i, true);
     x.memory.requireWritable(linear, LEGACY_BYTES);
-    for (const { offset, bytes } of [...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), xmmPiece(x)]) {
+    for (const { offset, bytes } of [...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), ...(withoutXmm(x) ? [] : [xmmPiece(x)])]) {
       x.memory.writeBytes(u(64, linear + BigInt(offset)), bytes);
     }
   },
@@ -41,7 +44,7 @@ const restoring = (mnemonic: string, form: string): InstructionDefinition => ins
     const image = x.memory.readBytes(area(x, i, false), LEGACY_BYTES);
     x.state.mxcsr = checkedMxcsr(x, image);
     loadX87(x, image, wideForm(x, i.rexW));
-    loadXmm(x, image);
+    if (!withoutXmm(x)) loadXmm(x, image);
     x.state.xinuse |= 3n;
     x.state.xmodified |= 3n;
   },

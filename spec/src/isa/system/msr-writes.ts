@@ -1,0 +1,87 @@
+/** What WRMSR does to registers with rules of their own. SDM vol. 3C, chapter 35; AMD APM vol. 2, 3.1.7 and 3.2, from memory. */
+
+import { hex, u } from '../../numbers/bits.ts';
+import { OFFSET } from '../../state/fields.ts';
+import type { Execution } from '../execution.ts';
+import { CR0, EFER } from './control-bits.ts';
+import { requireBits } from './msr.ts';
+import { moveTimeStamp, timeStamp } from './time-stamp.ts';
+
+/** LMA follows LME and CR0.PG: what is written there has no effect. */
+export function writeEfer(x: Execution, value: bigint): void {
+  const { features } = x.cpu;
+  const writable = (features.has('SYSCALL') ? EFER.SCE : 0n) | (features.has('LM') ? EFER.LME | EFER.LMA : 0n)
+    | (features.has('NX') ? EFER.NXE : 0n) | (features.has('FFXSR') ? EFER.FFXSR : 0n);
+  requireBits(x, 'IA32_EFER', value, writable);
+  if ((value ^ x.state.efer) & EFER.LME && x.state.cr0 & CR0.PG) x.fault('#GP', 'IA32_EFER.LME cannot change while CR0.PG is 1', 0);
+  x.state.efer = (value & ~EFER.LMA) | (x.state.efer & EFER.LMA);
+  x.paging.changed();
+}
+
+export function writeTsc(x: Execution, value: bigint): void {
+  moveTimeStamp(x, u(64, value - timeStamp(x)));
+}
+
+export function writeTscAdjust(x: Execution, value: bigint): void {
+  moveTimeStamp(x, u(64, value - x.state.quad(OFFSET.tscAdjust)));
+}
+
+export const APIC_ENABLED = 0x800n;
+const EXTENDED = 0x400n, BOOTSTRAP = 0x100n;
+
+/** Modes of the local APIC, and which follow each other. SDM vol. 3A, 10.4.4 and 10.12.5. */
+export function writeApicBase(x: Execution, value: bigint): void {
+  const address = u(x.cpu.physicalAddressBits, -1n) & ~0xfffn;
+  const extended = x.cpu.features.has('X2APIC') ? EXTENDED : 0n;
+  requireBits(x, 'IA32_APIC_BASE', value, address | APIC_ENABLED | BOOTSTRAP | extended);
+  const before = x.state.quad(OFFSET.apicBase) & (APIC_ENABLED | EXTENDED), after = value & (APIC_ENABLED | EXTENDED);
+  if (after === EXTENDED) x.fault('#GP', 'x2APIC mode needs the local APIC enabled', 0);
+  if (before === 0n && after === (APIC_ENABLED | EXTENDED)) x.fault('#GP', 'x2APIC mode is entered from xAPIC mode, not from a disabled local APIC', 0);
+  if (before === (APIC_ENABLED | EXTENDED) && after === APIC_ENABLED) x.fault('#GP', 'x2APIC mode is left by disabling the local APIC, not to xAPIC mode', 0);
+  x.state.setQuad(OFFSET.apicBase, value);
+}
+
+const LBR = 1n, BTF = 2n;
+
+/** Single-stepping on branches is what there is of it. */
+export function writeDebugctl(x: Execution, value: bigint): void {
+  const there = x.cpu.vendor === 'GenuineIntel' ? 0xdfc3n : 0x7fn;
+  requireBits(x, 'IA32_DEBUGCTL', value, there);
+  if (value & LBR) x.unmodelled('last branch records (IA32_DEBUGCTL.LBR)');
+  if (value & ~(LBR | BTF)) x.unmodelled(`bits ${hex(value & ~(LBR | BTF))} of IA32_DEBUGCTL`);
+  x.state.setQuad(OFFSET.debugctl, value);
+}
+
+export const LIMIT_CPUID = 0x40_0000n;
+const MONITOR_ENABLED = 0x4_0000n, XD_DISABLE = 0x4_0000_0000n;
+/** Fast strings, thermal control, SpeedStep, xTPR messages: kept, and without effect on what programs compute. */
+const MISC_KEPT = 0x81_0009n;
+/** What it says and cannot be told: no branch trace storage, no precise event-based sampling, counters. */
+const MISC_READ_ONLY = 0x1880n;
+
+export function writeMiscEnable(x: Execution, value: bigint): void {
+  requireBits(x, 'IA32_MISC_ENABLE', value, MISC_KEPT | MISC_READ_ONLY | MONITOR_ENABLED | LIMIT_CPUID | XD_DISABLE);
+  if (value & XD_DISABLE) x.unmodelled('disabling execute-disable (IA32_MISC_ENABLE[34])');
+  x.state.setQuad(OFFSET.miscEnable, (value & ~MISC_READ_ONLY) | (x.state.quad(OFFSET.miscEnable) & MISC_READ_ONLY));
+}
+
+/** IgnneEm, SseDis, Wrap32Dis and IoCfgGpFault change what programs compute. */
+const HWCR_UNMODELLED = 0x12_8100n;
+/** The rest that families 0Fh to 19h have. TscFreqSel, bit 24, says that the time-stamp counter is steady, and stays 1. */
+const HWCR_KEPT = 0x1_4bcd_76f8n, TSC_FREQUENCY = 0x100_0000n;
+
+export function writeHwcr(x: Execution, value: bigint): void {
+  requireBits(x, 'HWCR', value, HWCR_KEPT | HWCR_UNMODELLED);
+  if (value & HWCR_UNMODELLED) x.unmodelled(`bits ${hex(value & HWCR_UNMODELLED)} of HWCR`);
+  x.state.setQuad(OFFSET.hwcr, value | TSC_FREQUENCY);
+}
+
+const VM_LOCK = 8n, SVM_DISABLED = 0x10n;
+
+/** While locked, LOCK and SVMDIS keep what they are. */
+export function writeVmCr(x: Execution, value: bigint): void {
+  requireBits(x, 'VM_CR', value, 0x1fn);
+  const before = x.state.quad(OFFSET.vmCr);
+  const kept = before & VM_LOCK ? VM_LOCK | SVM_DISABLED : 0n;
+  x.state.setQuad(OFFSET.vmCr, (value & ~kept) | (before & kept));
+}

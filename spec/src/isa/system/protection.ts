@@ -1,0 +1,60 @@
+/** Keys and prevention of access: RDPKRU and WRPKRU (SDM vol. 3A, 4.6.2), CLAC and STAC (4.6.1). */
+
+import { u } from '../../numbers/bits.ts';
+import { sdm } from '../../state/citation.ts';
+import { OFFSET } from '../../state/fields.ts';
+import type { Execution } from '../execution.ts';
+import { AC } from '../flags.ts';
+import { type InstructionDefinition, instruction } from '../instruction.ts';
+import { CR4 } from './control-bits.ts';
+
+const RAX = 0, RCX = 1, RDX = 2;
+
+function requireKeys(x: Execution, mnemonic: string): void {
+  if (!(x.state.cr4 & CR4.PKE)) x.fault('#UD', `CR4.PKE is 0: there is no ${mnemonic}`);
+  if (u(32, x.state.gpr[RCX]!) !== 0n) x.fault('#GP', `${mnemonic} needs ECX = 0`, 0);
+}
+
+const RDPKRU = instruction({
+  mnemonic: 'RDPKRU',
+  title: 'Read protection key rights for user pages',
+  forms: ['NP 0F 01 EE'],
+  cpuid: 'PKU',
+  operation(x) {
+    requireKeys(x, 'RDPKRU');
+    x.state.gpr[RAX] = BigInt(x.state.doubleword(OFFSET.pkru));
+    x.state.gpr[RDX] = 0n;
+  },
+  source: sdm('2B', '4.3, RDPKRU'),
+});
+
+const WRPKRU = instruction({
+  mnemonic: 'WRPKRU',
+  title: 'Write data to user page key register',
+  forms: ['NP 0F 01 EF'],
+  cpuid: 'PKU',
+  operation(x) {
+    requireKeys(x, 'WRPKRU');
+    if (u(32, x.state.gpr[RDX]!) !== 0n) x.fault('#GP', 'WRPKRU needs EDX = 0', 0);
+    x.state.setDoubleword(OFFSET.pkru, Number(u(32, x.state.gpr[RAX]!)));
+    x.paging.changed();
+  },
+  source: sdm('2C', '5.3, WRPKRU'),
+});
+
+/** Above CPL 0 they are not there: #UD. */
+const access = (mnemonic: string, title: string, modrm: string, value: number): InstructionDefinition => instruction({
+  mnemonic,
+  title,
+  forms: [`NP 0F 01 ${modrm}`],
+  cpuid: 'SMAP',
+  operation(x) {
+    if (x.cpl !== 0) x.fault('#UD', `${mnemonic} exists at CPL 0, it is ${x.cpl}`);
+    x.setFlags(AC, value);
+  },
+  source: sdm(mnemonic === 'CLAC' ? '2A' : '2B', mnemonic === 'CLAC' ? '3.2, CLAC' : '4.3, STAC'),
+});
+
+export const PROTECTION: readonly InstructionDefinition[] = [
+  RDPKRU, WRPKRU, access('CLAC', 'Clear AC flag in EFLAGS register', 'CA', 0), access('STAC', 'Set AC flag in EFLAGS register', 'CB', AC),
+];
