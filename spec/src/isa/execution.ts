@@ -8,9 +8,10 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
-import { RF, TF, VM } from './flags.ts';
+import { IOPL, RF, TF, VM } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
+import { outsideLimit } from './segmentation/limit.ts';
 
 /** Linear memory as an instruction sees it. Each method may throw #PF before anything is written. */
 export interface MemoryPort {
@@ -101,6 +102,8 @@ export class Execution {
    * does. SDM vol. 3B, 17.3.1.4.
    */
   singleStep = false;
+  /** A task switch is past its commit point: a fault is one of the new task, whose RIP and RFLAGS are in place. */
+  inNewTask = false;
   /** Time: instructions that the machine has executed, those that faulted included. */
   time = 0;
 
@@ -165,6 +168,11 @@ export class Execution {
   /** Current privilege level: the DPL of SS, and 0 in real-address mode. SDM vol. 3C, 24.4.1. */
   get cpl(): number {
     return this.addressing === 'real' ? 0 : (this.state.attributes(SS) >> 5) & 3;
+  }
+
+  /** I/O privilege level: the least privileged level that may use I/O instructions, CLI and STI. */
+  get iopl(): number {
+    return (this.state.rflags & IOPL) >> 12;
   }
 
   /** Raises an exception. In real-address mode none has an error code. SDM vol. 3B, 20.1.4. */
@@ -285,10 +293,7 @@ export class Execution {
     if (typed && write && (code || !(attributes & ATTRIBUTE.writableOrReadable))) this.fault(fault, `${name} is not writable`, 0);
     if (typed && !write && code && !(attributes & ATTRIBUTE.writableOrReadable)) this.fault(fault, `${name} is execute-only`, 0);
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
-    const expandDown = !code && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
-    const top = attributes & ATTRIBUTE.big ? 0xffff_ffff : 0xffff;
-    const outside = expandDown ? first <= limit || last > top : last > limit;
-    if (outside) this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
+    if (outsideLimit(attributes, limit, first, last)) this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
   }
 
   // ---- stack
@@ -333,7 +338,7 @@ export class Execution {
     if (this.flags & TF) this.state.setQuad(OFFSET.pendingDebug, this.state.quad(OFFSET.pendingDebug) | SINGLE_STEP);
   }
 
-  /** An event's handler was entered: no shadow outlasts that, HLT and shutdown end, no single-step trap follows. */
+  /** An event's handler was entered, or another task: no shadow outlasts that, HLT and shutdown end, no single-step trap follows. */
   enteredHandler(): void {
     this.state.setByte(OFFSET.movSsShadow, 0);
     this.state.setByte(OFFSET.stiShadow, 0);

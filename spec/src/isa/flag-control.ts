@@ -2,11 +2,11 @@
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
-import { AC, AF, CF, DF, ID, IF, NT, PF, RF, SF, STATUS, TF, VM, ZF } from './flags.ts';
+import { loadVirtualFlags, requireIopl3, requireVirtualFlags, usesVirtualFlag, virtualImage } from './events/virtual-8086.ts';
+import { AC, AF, CF, DF, ID, IF, IOPL, NT, PF, RF, SF, STATUS, TF, VM, ZF } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
 
-const IOPL = 0x3000, IOPL_SHIFT = 12;
 const AH = { kind: 'register', file: 'gpr', index: 0, size: 8, high: true } as const;
 
 const CLC = instruction({
@@ -68,29 +68,35 @@ const SAHF = instruction({
   source: sdm('2B', '4.3, SAHF'),
 });
 
-const iopl = (x: Execution): number => (x.flags & IOPL) >> IOPL_SHIFT;
-
-/** Virtual-8086 mode below IOPL 3: #GP(0), or with CR4.VME the 16-bit forms on VIF. */
-function requireIopl(x: Execution, i: Instruction): void {
-  const { mnemonic } = i.definition;
-  const refused = (x.flags & VM) !== 0 && iopl(x) < 3;
-  if (refused && i.size === 16 && x.state.cr4 & 1n) x.unmodelled(`${mnemonic} with virtual-8086 mode extensions`);
-  if (refused) x.fault('#GP', `${mnemonic} in virtual-8086 mode needs IOPL 3, it is ${iopl(x)}`, 0);
-}
-
+/** VM and RF are 0 in the image. SDM vol. 2B, PUSHF. */
 function pushFlags(x: Execution, i: Instruction): void {
-  requireIopl(x, i);
-  x.push(i.size, u(i.size, BigInt(x.readFlags(STATUS) & ~(VM | RF))));
+  const flags = x.readFlags(STATUS) & ~(VM | RF);
+  const virtual = requireFlagAccess(x, i);
+  x.push(i.size, u(i.size, BigInt(virtual ? virtualImage(flags) : flags)));
 }
 
+/** What POPF changes. SDM vol. 2B, POPF/POPFD/POPFQ, table 4-16. */
 function popFlags(x: Execution, i: Instruction): void {
-  requireIopl(x, i);
-  const popped = Number(u(32, x.peek(i.size)));
-  const byPrivilege = (x.cpl === 0 ? IOPL : 0) | (x.cpl <= iopl(x) ? IF : 0);
-  const always = STATUS | TF | DF | NT | (i.size === 16 ? 0 : AC | ID | RF);
+  const virtual = requireFlagAccess(x, i);
+  const value = Number(u(32, x.peek(i.size)));
+  if (virtual) requireVirtualFlags(x, value);
   x.release(i.size / 8);
+  if (virtual) loadVirtualFlags(x, value);
+  else loadPoppedFlags(x, i.size, value);
   // RF is cleared, whatever was popped.
-  x.setFlags(always | byPrivilege, popped & ~RF);
+  x.setFlags(RF, 0);
+}
+
+function loadPoppedFlags(x: Execution, size: number, value: number): void {
+  const byPrivilege = (x.cpl === 0 ? IOPL : 0) | (x.cpl <= x.iopl ? IF : 0);
+  x.setFlags(STATUS | TF | DF | NT | (size === 16 ? 0 : AC | ID) | byPrivilege, value);
+}
+
+/** Virtual-8086 mode below IOPL 3: #GP(0), or with CR4.VME the 16-bit forms on VIF (true). */
+function requireFlagAccess(x: Execution, i: Instruction): boolean {
+  const virtual = usesVirtualFlag(x) && i.size === 16;
+  if (!virtual) requireIopl3(x, i.definition.mnemonic);
+  return virtual;
 }
 
 /** The mnemonic says the operand size. The 16-bit form is looked at first: in 64-bit mode 66 selects it. */

@@ -4,7 +4,12 @@ import { signBit } from '../numbers/bits.ts';
 
 export const CF = 1 << 0, PF = 1 << 2, AF = 1 << 4, ZF = 1 << 6, SF = 1 << 7, OF = 1 << 11;
 export const TF = 1 << 8, IF = 1 << 9, DF = 1 << 10, NT = 1 << 14, RF = 1 << 16, VM = 1 << 17, AC = 1 << 18, ID = 1 << 21;
+export const VIF = 1 << 19, VIP = 1 << 20;
+/** I/O privilege level: bits 13:12. */
+export const IOPL = 3 << 12;
 export const STATUS = CF | PF | AF | ZF | SF | OF;
+/** All flags; the other bits of RFLAGS are reserved. SDM vol. 1, figure 3-8. */
+export const DEFINED_FLAGS = STATUS | TF | IF | DF | IOPL | NT | RF | VM | AC | VIF | VIP | ID;
 
 const EVEN_PARITY = new Uint8Array(256);
 for (let value = 0; value < 256; value++) {

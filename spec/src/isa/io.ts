@@ -5,28 +5,24 @@ import { sdm } from '../state/citation.ts';
 import { TR } from '../state/fields.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
-
-/** Offset of the I/O map base in a 32-bit or 64-bit task state segment. SDM vol. 1, figure 18-2; vol. 3A, 7.7. */
-const MAP_BASE = 0x66;
+import { ioMapBase } from './tasks/task-state-segment.ts';
 
 /**
  * In protected mode with CPL above IOPL, and always in virtual-8086 mode, each byte's port needs a 0 in the I/O
  * permission bit map of the task state segment; a bit beyond the segment's limit counts as 1.
  */
 function requireAccess(x: Execution, port: number, bytes: number): void {
-  const iopl = (x.flags >> 12) & 3;
-  const checked = x.addressing === 'virtual-8086' || (x.addressing === 'protected' && x.cpl > iopl);
+  const checked = x.addressing === 'virtual-8086' || (x.addressing === 'protected' && x.cpl > x.iopl);
   if (checked && !permitted(x, port, bytes)) x.fault('#GP', `port ${hex(port)} is not open to CPL ${x.cpl}`, 0);
 }
 
 function permitted(x: Execution, port: number, bytes: number): boolean {
-  const limit = x.state.limit(TR);
-  if ((x.state.attributes(TR) & 0xd) !== 9 || limit < MAP_BASE + 1) return false;
-  const base = x.state.base(TR);
-  const start = int(Number(x.tables.read(u(64, base + BigInt(MAP_BASE)), 2)) + (port >> 3));
+  const map = ioMapBase(x);
+  if (map === undefined) return false;
+  const start = int(map + (port >> 3));
   // Two bytes are always read, so the map ends with a byte of ones. SDM vol. 1, 18.5.2.
-  if (start + 1 > limit) return false;
-  const bits = Number(x.tables.read(u(64, base + BigInt(start)), 2)) >> (port & 7);
+  if (start + 1 > x.state.limit(TR)) return false;
+  const bits = Number(x.tables.read(u(64, x.state.base(TR) + BigInt(start)), 2)) >> (port & 7);
   return (bits & ((1 << bytes) - 1)) === 0;
 }
 

@@ -19,7 +19,8 @@ export function combined(first: Fault, second: Fault): 'deliver second' | 'doubl
 }
 
 /**
- * Delivers `fault`, raised at RIP or, for a trap, before it. Answers false when it ended in shutdown. `Unmodelled` passes through. A fault that is
+ * Delivers `fault`, raised at RIP or, for a trap, before it; once a task switch is past its commit point, RIP is at the
+ * first instruction of the new task. Answers false when it ended in shutdown. `Unmodelled` passes through. A fault that is
  * raised on the way to an interrupt's handler comes here like any other: interrupts are benign.
  */
 export function deliverFault(x: Execution, fault: Fault): boolean {

@@ -228,13 +228,16 @@ export class Machine {
     const pending = state.quad(OFFSET.pendingDebug);
     const shadow = state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;
     execution.singleStep = (rflags & TF) !== 0;
+    execution.inNewTask = false;
     state.rflags = rflags & ~RF;
     let i: Instruction;
     try {
       i = this.#execute();
     } catch (error) {
-      state.rflags = rflags;
-      state.setQuad(OFFSET.pendingDebug, pending);
+      if (!execution.inNewTask) {
+        state.rflags = rflags;
+        state.setQuad(OFFSET.pendingDebug, pending);
+      }
       throw error;
     }
     try {

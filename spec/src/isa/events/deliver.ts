@@ -4,14 +4,15 @@
  */
 
 import { hex, isCanonical, u } from '../../numbers/bits.ts';
-import { CS, OFFSET, SEGMENT_NAMES, SS } from '../../state/fields.ts';
+import { CS, DS, ES, FS, GS, OFFSET, SEGMENT_NAMES, SS } from '../../state/fields.ts';
 import type { ExceptionKind } from '../../state/outcomes.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { AC, IF, NT, RF, TF, VM } from '../flags.ts';
 import { isCode, isConforming, isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
-import { realModeSegment } from '../segmentation/load.ts';
-import { handlerStack, pushOn } from './stack.ts';
+import { loadSegment, realModeSegment } from '../segmentation/load.ts';
+import { switchTask } from '../tasks/index.ts';
+import { currentStack, handlerStack, pushFrame, pushOn, requireRoom } from './stack.ts';
 
 /** `external`: an interrupt from outside, the NMI included. */
 export type EventKind = ExceptionKind | 'external' | 'INT n';
@@ -36,7 +37,6 @@ export const savedFlags = (x: Execution, kind: EventKind): number => (kind === '
 /** Pushes the frame and makes the handler's first instruction the next one. Faults before the first write. */
 export function deliver(x: Execution, event: Event): void {
   if (x.addressing === 'real') deliverReal(x, event);
-  else if (x.addressing === 'virtual-8086') x.unmodelled(`delivering vector ${event.vector} from virtual-8086 mode`);
   else deliverProtected(x, event);
   x.enteredHandler();
 }
@@ -45,11 +45,13 @@ function deliverReal(x: Execution, { vector, returnTo }: Event): void {
   const entry = BigInt(vector * 4);
   if (vector * 4 + 3 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the interrupt vector table`);
   const pointer = x.tables.read(u(64, x.state.quad(OFFSET.idtrBase) + entry), 4);
-  pushFrame(x, 16, [BigInt(x.flags), BigInt(x.state.selector(CS)), returnTo]);
+  pushOn(x, currentStack(x), 16, [BigInt(x.flags), BigInt(x.state.selector(CS)), returnTo], 0);
   x.setFlags(IF | TF | AC | RF, 0);
   x.state.setSegment(CS, realModeSegment(x, CS, Number(pointer >> 16n)));
   x.next = u(16, pointer);
 }
+
+const TASK_GATE = 5;
 
 interface Gate {
   readonly selector: number;
@@ -68,11 +70,13 @@ function readGate(x: Execution, { vector, kind }: Event): Gate {
   if (vector * bytes + bytes - 1 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the IDT`, code);
   const raw = x.tables.read(u(64, x.state.quad(OFFSET.idtrBase) + BigInt(vector * bytes)), bytes);
   const field = (low: number, bits: number): number => Number(u(bits, raw >> BigInt(low)));
-  const low = BigInt(field(0, 16)) | u(32, BigInt(field(48, 16)) << 16n);
+  const type = field(40, 5);
+  // A 16-bit gate has no upper half of the offset; software for the 80286 leaves anything there.
+  const low = BigInt(field(0, 16)) | (type & 8 ? u(32, BigInt(field(48, 16)) << 16n) : 0n);
   return {
     selector: field(16, 16),
     offset: x.longMode ? low | u(64, BigInt(field(64, 32)) << 32n) : low,
-    dpl: field(45, 2), present: field(47, 1) === 1, type: field(40, 5), ist: x.longMode ? field(32, 3) : 0,
+    dpl: field(45, 2), present: field(47, 1) === 1, type, ist: x.longMode ? field(32, 3) : 0,
   };
 }
 
@@ -83,49 +87,62 @@ const gateCode = (vector: number, kind: EventKind): number => (vector << 3) | 2 
 export const externalBit = (kind: EventKind): number => (isSoftware(kind) ? 0 : 1);
 
 function deliverProtected(x: Execution, event: Event): void {
-  const { vector, kind, errorCode } = event;
+  const { vector, kind } = event;
   const gate = readGate(x, event);
   const code = gateCode(vector, kind);
-  if (gate.type === 5 && !x.longMode) x.unmodelled('delivery through a task gate');
-  if (![6, 7, 0xe, 0xf].includes(gate.type) || (x.longMode && gate.type < 0xe)) x.fault('#GP', `the descriptor of vector ${vector} is no gate (type ${hex(gate.type)})`, code);
+  const types = x.longMode ? [0xe, 0xf] : [TASK_GATE, 6, 7, 0xe, 0xf];
+  if (!types.includes(gate.type)) x.fault('#GP', `the descriptor of vector ${vector} is no gate (type ${hex(gate.type)})`, code);
   if (isSoftware(kind) && gate.dpl < x.cpl) x.fault('#GP', `INT ${vector} needs a gate of DPL ${x.cpl} or more, it is ${gate.dpl}`, code);
   if (!gate.present) x.fault('#NP', `the gate of vector ${vector} is not present`, code);
+  if (gate.type === TASK_GATE) deliverToTask(x, event, gate);
+  else deliverToHandler(x, event, gate);
+}
+
+/** Through a task gate: the interrupted task finds its flags and EIP in its task state segment. SDM vol. 3A, 6.12.2. */
+function deliverToTask(x: Execution, { kind, errorCode, returnTo }: Event, { selector }: Gate): void {
+  switchTask(x, { selector, by: 'interrupt', errorCode, external: externalBit(kind), returnTo, savedFlags: savedFlags(x, kind) });
+}
+
+/** The data segment registers, which virtual-8086 mode saves with the frame, as they are pushed. SDM vol. 3B, figure 20-3. */
+const SAVED_SEGMENTS = [GS, FS, DS, ES] as const;
+
+/** Through an interrupt or trap gate. SDM vol. 3A, 6.12.1; from virtual-8086 mode vol. 3B, 20.3.1. */
+function deliverToHandler(x: Execution, event: Event, gate: Gate): void {
+  const { kind, errorCode } = event;
+  const { state } = x;
   const external = externalBit(kind);
+  const virtual8086 = x.addressing === 'virtual-8086';
   const { segment, level } = handlerSegment(x, gate, external);
-  checkEntry(x, gate.offset, segment, external);
   const stack = handlerStack(x, level, gate.ist, external);
-  const old = x.longMode || level < x.cpl ? [BigInt(x.state.selector(SS)), x.state.gpr[4]!] : [];
-  const flags = BigInt(savedFlags(x, kind));
+  const selectors = virtual8086 ? SAVED_SEGMENTS.map((each) => BigInt(state.selector(each))) : [];
+  const old = x.longMode || level < x.cpl ? [BigInt(state.selector(SS)), state.gpr[4]!] : [];
   const error = errorCode === undefined ? [] : [BigInt(errorCode)];
-  pushOn(x, stack, x.longMode ? 64 : gate.type & 8 ? 32 : 16, [...old, flags, BigInt(x.state.selector(CS)), event.returnTo, ...error]);
+  const values = [...selectors, ...old, BigInt(savedFlags(x, kind)), BigInt(state.selector(CS)), event.returnTo, ...error];
+  const named = level < x.cpl ? selectorCode(stack.segment.selector) : 0;
+  const frame = requireRoom(x, stack, x.longMode ? 64 : gate.type & 8 ? 32 : 16, values.length, named | external);
+  checkEntry(x, gate.offset, segment, external);
+  pushFrame(x, frame, values);
   x.setFlags(TF | NT | RF | VM | (gate.type & 1 ? 0 : IF), 0);
-  x.state.setSegment(CS, segment);
+  state.setSegment(CS, segment);
+  if (virtual8086) SAVED_SEGMENTS.forEach((each) => loadSegment(x, each, 0));
   x.next = gate.offset;
 }
 
 /** The handler's code segment, and the level it runs at: its DPL, or the current one if it is conforming. */
 function handlerSegment(x: Execution, { selector }: Gate, external: number): { segment: Segment; level: number } {
   if (isNull(selector)) x.fault('#GP', 'the gate holds a null selector', external);
-  const descriptor = readDescriptor(x, selector);
+  const descriptor = readDescriptor(x, selector, { mnemonic: '#GP', external });
   const code = selectorCode(selector) | external;
   const { attributes, dpl } = descriptor;
   if (!isCode(attributes) || dpl > x.cpl) x.fault('#GP', `the gate's selector ${hex(selector)} names no code segment of DPL ${x.cpl} or less`, code);
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment of the handler is not present', code);
   if (x.longMode && (attributes & (ATTRIBUTE.long | ATTRIBUTE.big)) !== ATTRIBUTE.long) x.fault('#GP', 'a handler in IA-32e mode is 64-bit code', code);
   const level = isConforming(attributes) ? x.cpl : dpl;
+  if (x.addressing === 'virtual-8086' && level !== 0) x.fault('#GP', 'a handler for virtual-8086 mode is nonconforming code of DPL 0', code);
   return { segment: { ...markAccessed(x, descriptor), selector: (selector & 0xfffc) | level }, level };
 }
 
 function checkEntry(x: Execution, offset: bigint, target: Segment, external: number): void {
   const outside = x.longMode ? !isCanonical(offset, 48) : Number(offset) > target.limit;
   if (outside) x.fault('#GP', `the handler at ${hex(offset)} is outside ${SEGMENT_NAMES[CS]}`, external);
-}
-
-/** Pushes `values` on the current stack, the first one first, after all of them are known to fit. */
-function pushFrame(x: Execution, size: number, values: readonly bigint[]): void {
-  const width = x.stackAddressSize;
-  const bytes = (size / 8) * values.length;
-  const bottom = u(width, u(width, x.state.gpr[4]!) - BigInt(bytes));
-  x.memory.requireWritable(x.linear(SS, bottom, bytes, true), bytes);
-  for (const value of values) x.push(size, u(size, value));
 }

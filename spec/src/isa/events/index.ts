@@ -5,29 +5,31 @@ import { sdm } from '../../state/citation.ts';
 import { CS, DS, ES, FS, GS, OFFSET, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { AC, AF, CF, DF, ID, IF, NT, OF, PF, RF, SF, TF, VM, ZF } from '../flags.ts';
+import { NT, VM } from '../flags.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { isCode, isConforming, isNull, isWritableData, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
 import { realModeSegment } from '../segmentation/load.ts';
+import { switchTask } from '../tasks/index.ts';
+import { readTaskState } from '../tasks/task-state-segment.ts';
 import { deliver } from './deliver.ts';
+import { loadFlags, popped } from './return.ts';
+import { redirect, redirected, requireIopl3, returnInVirtual8086, returnToVirtual8086 } from './virtual-8086.ts';
 
 const INT = instruction({
   mnemonic: 'INT',
   title: 'Call to interrupt procedure',
   forms: ['CD ib | imm8'],
   operation(x, i) {
-    deliver(x, { kind: 'INT n', vector: Number(x.read(i.operands[0]!)), errorCode: undefined, returnTo: x.next });
+    const vector = Number(x.read(i.operands[0]!));
+    if (redirected(x, vector)) redirect(x, vector);
+    else throughGate(x, vector);
   },
   source: sdm('2A', '3.2, INT n/INTO/INT 3'),
 });
 
-/** Flags that IRET loads at CPL 0; at others IOPL stays, and IF where CPL is above IOPL. */
-const ALWAYS = CF | PF | AF | ZF | SF | TF | DF | OF | NT | RF | AC | ID;
-const IOPL = 3 << 12;
-
-function loadFlags(x: Execution, size: number, value: number): void {
-  const mask = ALWAYS | (x.cpl === 0 ? IOPL | IF : x.cpl <= ((x.flags >> 12) & 3) ? IF : 0);
-  x.setFlags(size === 16 ? mask & 0xffff : mask, value);
+function throughGate(x: Execution, vector: number): void {
+  requireIopl3(x, `INT ${vector}`);
+  deliver(x, { kind: 'INT n', vector, errorCode: undefined, returnTo: x.next });
 }
 
 const returning = (mnemonic: string, form: string, size: number): InstructionDefinition => instruction({
@@ -37,8 +39,9 @@ const returning = (mnemonic: string, form: string, size: number): InstructionDef
   operation(x) {
     // Also where it faults. SDM vol. 3A, 6.7.1: NMIs are unmasked before the handler of that fault is invoked.
     x.state.setByte(OFFSET.nmiBlocking, 0);
-    if (x.addressing === 'virtual-8086') x.unmodelled('IRET in virtual-8086 mode');
     if (x.addressing === 'real') returnReal(x, size);
+    else if (x.addressing === 'virtual-8086') returnInVirtual8086(x, size);
+    else if (x.flags & NT) returnToTask(x);
     else returnProtected(x, size);
   },
   source: sdm('2A', '3.2, IRET/IRETD/IRETQ'),
@@ -54,23 +57,30 @@ function returnReal(x: Execution, size: number): void {
   x.next = u(size === 16 ? 16 : 32, ip);
 }
 
-/** What `count` pops of `size` bits would read. */
-const popped = (x: Execution, size: number, count: number): bigint[] =>
-  Array.from({ length: count }, (_, n) => x.peek(size, n * (size / 8)));
+/** The task that the current one is nested in goes on. SDM vol. 3A, 7.4. */
+function returnToTask(x: Execution): void {
+  if (x.longMode) x.fault('#GP', 'IRET with NT = 1 in IA-32e mode, which has no task switches', 0);
+  switchTask(x, { selector: Number(readTaskState(x, 0, 2, 0)), by: 'return' });
+}
+
+/** What RFLAGS in the image says: into virtual-8086 mode, which only CPL 0 can enter, or to protected mode. */
+function returnProtected(x: Execution, size: number): void {
+  const flags = Number(u(32, popped(x, size, 3)[2]!));
+  if (flags & VM && x.cpl === 0 && !x.longMode) returnToVirtual8086(x);
+  else returnToSegment(x, size, flags);
+}
 
 /** To the same or an outer level; in 64-bit mode SS:RSP are popped even at the same one. */
-function returnProtected(x: Execution, size: number): void {
-  const [ip, cs, flagsWord] = popped(x, size, 3) as [bigint, bigint, bigint];
-  const flags = Number(u(32, flagsWord));
+function returnToSegment(x: Execution, size: number, flags: number): void {
+  const [ip, cs] = popped(x, size, 2) as [bigint, bigint];
   const selector = Number(u(16, cs));
-  if (x.flags & NT) x.unmodelled('IRET from a nested task (RFLAGS.NT = 1)');
-  if (flags & VM && !x.longMode) x.unmodelled('IRET to virtual-8086 mode');
   const code = returnSegment(x, selector);
   const level = selector & 3;
+  const outer = level > x.cpl;
   const to64 = x.longMode && (code.attributes & ATTRIBUTE.long) !== 0;
   const outside = to64 ? !isCanonical(ip, 48) : Number(u(32, ip)) > code.limit;
   if (outside) x.fault('#GP', 'the return address is outside its code segment', 0);
-  const withStack = level > x.cpl || x.mode === 64;
+  const withStack = outer || x.mode === 64;
   const [pointer, ss] = withStack ? popped(x, size, 5).slice(3) as [bigint, bigint] : [0n, 0n];
   const stack = withStack ? returnStack(x, Number(u(16, ss)), level, to64) : undefined;
   const width = x.stackAddressSize;
@@ -79,7 +89,7 @@ function returnProtected(x: Execution, size: number): void {
   else x.release(3 * (size / 8), width);
   if (stack) x.state.setSegment(SS, stack);
   x.state.setSegment(CS, code);
-  dropInnerSegments(x, level);
+  if (outer) dropInnerSegments(x, level);
   x.next = u(size === 16 ? 16 : to64 ? 64 : 32, ip);
 }
 

@@ -2,6 +2,7 @@
 
 import { hex, u } from '../../numbers/bits.ts';
 import { LDTR, OFFSET } from '../../state/fields.ts';
+import type { FaultMnemonic } from '../../state/outcomes.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 
@@ -26,15 +27,24 @@ export const isWritableData = (attributes: number): boolean =>
   (attributes & (KIND | ATTRIBUTE.writableOrReadable)) === (ATTRIBUTE.codeOrData | ATTRIBUTE.writableOrReadable);
 export const isConforming = (attributes: number): boolean => isCode(attributes) && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
 
+/** What a selector that names no fitting descriptor raises, and the EXT bit of the error code. */
+export interface Complaint {
+  readonly mnemonic: FaultMnemonic;
+  readonly external: number;
+}
+
+/** #GP for instructions that load a segment register. */
+export const PROTECTION: Complaint = { mnemonic: '#GP', external: 0 };
+
 /** The descriptor that `selector` names; beyond its table's limit, or in an LDT that is not there, is #GP(selector). */
-export function readDescriptor(x: Execution, selector: number): Descriptor {
+export function readDescriptor(x: Execution, selector: number, { mnemonic, external } = PROTECTION): Descriptor {
   const { state } = x;
   const local = (selector & 4) !== 0;
   const [base, limit] = local ? [state.base(LDTR), state.limit(LDTR)] : [state.quad(OFFSET.gdtrBase), state.word(OFFSET.gdtrLimit)];
   const absent = local && !(state.attributes(LDTR) & ATTRIBUTE.present);
   const offset = selector & 0xfff8;
   if (absent || offset + 7 > limit) {
-    x.fault('#GP', `selector ${hex(selector)} is beyond the limit of the ${local ? 'LDT' : 'GDT'}`, selectorCode(selector));
+    x.fault(mnemonic, `selector ${hex(selector)} is beyond the limit of the ${local ? 'LDT' : 'GDT'}`, selectorCode(selector) | external);
   }
   const address = u(64, base + BigInt(offset));
   return parseDescriptor(x.tables.read(address, 8), selector, address);

@@ -7,22 +7,33 @@ import { hex } from '../../numbers/bits.ts';
 import { CS, SEGMENT_NAMES, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { type Descriptor, isCode, isConforming, isNull, isWritableData, markAccessed, readDescriptor, selectorCode } from './descriptor.ts';
+import {
+  type Complaint, type Descriptor, isCode, isConforming, isNull, isWritableData, markAccessed, PROTECTION, readDescriptor, selectorCode,
+} from './descriptor.ts';
 
 /** Present, DPL 3, data, read/write, accessed: what virtual-8086 mode gives every segment. */
 const VIRTUAL_8086_DATA = 0xf3;
 
-/** Loads ES, SS, DS, FS or GS (not CS) with `selector`, or faults with nothing written but accessed bits of other loads. */
-export function loadSegment(x: Execution, segment: number, selector: number): void {
-  x.state.setSegment(segment, segmentFor(x, segment, selector));
+/** What `selector` makes of any segment register in virtual-8086 mode. */
+export const virtual8086Segment = (selector: number): Segment =>
+  ({ selector, base: BigInt(selector * 16), limit: 0xffff, attributes: VIRTUAL_8086_DATA });
+
+/**
+ * Loads ES, SS, DS, FS or GS (not CS) with `selector`, or faults with nothing written but accessed bits of other loads.
+ * A task switch raises #TS where an instruction raises #GP.
+ */
+export function loadSegment(x: Execution, segment: number, selector: number, complaint = PROTECTION): void {
+  x.state.setSegment(segment, segmentFor(x, segment, selector, complaint));
 }
 
 /** The register that `selector` would leave: visible and hidden part. */
-function segmentFor(x: Execution, segment: number, selector: number): Segment {
+function segmentFor(x: Execution, segment: number, selector: number, complaint: Complaint): Segment {
   switch (x.addressing) {
     case 'real': return realModeSegment(x, segment, selector);
-    case 'virtual-8086': return { selector, base: BigInt(selector * 16), limit: 0xffff, attributes: VIRTUAL_8086_DATA };
-    case 'protected': return isNull(selector) ? nullSegment(x, segment, selector) : markAccessed(x, checkedData(x, segment, selector));
+    case 'virtual-8086': return virtual8086Segment(selector);
+    case 'protected': return isNull(selector)
+      ? nullSegment(x, segment, selector, complaint)
+      : markAccessed(x, checkedData(x, segment, selector, complaint));
   }
 }
 
@@ -35,9 +46,9 @@ export function realModeSegment(x: Execution, segment: number, selector: number)
 }
 
 /** A null selector makes the register unusable; SS takes one only in 64-bit mode outside CPL 3, with RPL = CPL. */
-function nullSegment(x: Execution, segment: number, selector: number): Segment {
+function nullSegment(x: Execution, segment: number, selector: number, { mnemonic, external }: Complaint): Segment {
   const allowed = segment !== SS || (x.mode === 64 && x.cpl !== 3 && (selector & 3) === x.cpl);
-  if (!allowed) x.fault('#GP', 'a null selector cannot be loaded into SS here', 0);
+  if (!allowed) x.fault(mnemonic, 'a null selector cannot be loaded into SS here', external);
   const cleared = x.cpu.nullSelector === 'clears base and limit';
   return {
     selector,
@@ -49,19 +60,20 @@ function nullSegment(x: Execution, segment: number, selector: number): Segment {
 }
 
 /** The checks on a data segment, or a readable code segment in DS, ES, FS and GS, in the manual's order. */
-function checkedData(x: Execution, segment: number, selector: number): Descriptor {
-  const descriptor = readDescriptor(x, selector);
+function checkedData(x: Execution, segment: number, selector: number, complaint: Complaint): Descriptor {
+  const descriptor = readDescriptor(x, selector, complaint);
+  const { mnemonic } = complaint;
   const { attributes, dpl, rpl } = descriptor;
-  const code = selectorCode(selector);
+  const code = selectorCode(selector) | complaint.external;
   const name = SEGMENT_NAMES[segment]!;
   const executeOnly = isCode(attributes) && !(attributes & ATTRIBUTE.writableOrReadable);
-  if (!(attributes & ATTRIBUTE.codeOrData)) x.fault('#GP', `selector ${hex(selector)} names a system segment, ${name} takes none`, code);
+  if (!(attributes & ATTRIBUTE.codeOrData)) x.fault(mnemonic, `selector ${hex(selector)} names a system segment, ${name} takes none`, code);
   if (segment === SS) {
-    if (rpl !== x.cpl || dpl !== x.cpl) x.fault('#GP', `SS needs RPL and DPL of ${x.cpl}, the CPL; they are ${rpl} and ${dpl}`, code);
-    if (!isWritableData(attributes)) x.fault('#GP', 'SS needs a writable data segment', code);
+    if (rpl !== x.cpl || dpl !== x.cpl) x.fault(mnemonic, `SS needs RPL and DPL of ${x.cpl}, the CPL; they are ${rpl} and ${dpl}`, code);
+    if (!isWritableData(attributes)) x.fault(mnemonic, 'SS needs a writable data segment', code);
   } else {
-    if (executeOnly) x.fault('#GP', `${name} cannot hold an execute-only segment`, code);
-    if (!isConforming(attributes) && (rpl > dpl || x.cpl > dpl)) x.fault('#GP', `DPL ${dpl} of selector ${hex(selector)} is below RPL ${rpl} or CPL ${x.cpl}`, code);
+    if (executeOnly) x.fault(mnemonic, `${name} cannot hold an execute-only segment`, code);
+    if (!isConforming(attributes) && (rpl > dpl || x.cpl > dpl)) x.fault(mnemonic, `DPL ${dpl} of selector ${hex(selector)} is below RPL ${rpl} or CPL ${x.cpl}`, code);
   }
   if (!(attributes & ATTRIBUTE.present)) x.fault(segment === SS ? '#SS' : '#NP', `the segment of selector ${hex(selector)} is not present`, code);
   return descriptor;
@@ -73,7 +85,7 @@ function checkedData(x: Execution, segment: number, selector: number): Descripto
  */
 export function codeSegmentFor(x: Execution, selector: number): Segment {
   if (x.addressing === 'real') return realModeSegment(x, CS, selector);
-  if (x.addressing === 'virtual-8086') return { selector, base: BigInt(selector * 16), limit: 0xffff, attributes: VIRTUAL_8086_DATA };
+  if (x.addressing === 'virtual-8086') return virtual8086Segment(selector);
   if (isNull(selector)) x.fault('#GP', 'a far jump to a null selector', 0);
   const descriptor = readDescriptor(x, selector);
   const { attributes, dpl, rpl } = descriptor;

@@ -14,7 +14,7 @@ import { preventInUserMode } from './umip.ts';
 
 /** Bits of CR4 that a processor reserves unless it has the feature. */
 const CR4_FEATURES: readonly (readonly [bit: bigint, feature: Feature])[] = [
-  [CR4.PSE, 'PSE'], [CR4.LA57, 'LA57'], [CR4.FSGSBASE, 'FSGSBASE'], [CR4.PCIDE, 'PCID'], [CR4.OSXSAVE, 'XSAVE'],
+  [CR4.VME, 'VME'], [CR4.PVI, 'VME'], [CR4.PSE, 'PSE'], [CR4.LA57, 'LA57'], [CR4.FSGSBASE, 'FSGSBASE'], [CR4.PCIDE, 'PCID'], [CR4.OSXSAVE, 'XSAVE'],
   [CR4.SMEP, 'SMEP'], [CR4.SMAP, 'SMAP'], [CR4.PKE, 'PKU'], [CR4.UMIP, 'UMIP'],
 ];
 
