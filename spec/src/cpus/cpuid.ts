@@ -65,10 +65,13 @@ const zeros = (): CpuidResult => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
 /** Bits of a processor's features that depend on its state: `basicLeaf` sets them. */
 const DYNAMIC: ReadonlySet<Feature> = new Set(['OSXSAVE', 'OSPKE']);
 
+/** Leaves that ECX divides; the others have one answer, whatever ECX holds. */
+const DIVIDED: ReadonlySet<number> = new Set([4, 7, 0xb, 0xd]);
+
 function featureBits(cpu: CpuProfile, leaf: number, subleaf: number): CpuidResult {
   const result = zeros();
   for (const [name, [l, sub, register, position]] of Object.entries(FEATURES) as [Feature, (typeof FEATURES)[Feature]][]) {
-    if (l !== leaf || sub !== subleaf || DYNAMIC.has(name)) continue;
+    if (l !== leaf || (DIVIDED.has(leaf) && sub !== subleaf) || DYNAMIC.has(name)) continue;
     if (cpu.features.has(name)) result[register] |= 1 << position;
   }
   return result;
