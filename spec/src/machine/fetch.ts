@@ -28,7 +28,11 @@ export class InstructionFetch {
     const mode = this.#execution.mode;
     const rip = state.doubleword(OFFSET.rip);
     const low = mode === 64 ? rip : (rip + state.doubleword(CS_BASE)) >>> 0;
-    const page = this.#memory.codePageAt(low, mode === 64 ? state.doubleword(OFFSET.rip + 4) : 0);
+    const high = mode === 64 ? state.doubleword(OFFSET.rip + 4) : 0;
+    // Bits 63:47, all alike in an address of 48 bits.
+    const top = (high | 0) >> 15;
+    if (top !== 0 && top !== -1) this.#requireCanonical(state.rip);
+    const page = this.#memory.codePageAt(low, high);
     const cached = page?.decoded?.[low & 0xfff];
     if (cached && cached.mode === mode && (mode === 64 || rip + cached.length - 1 <= state.limit(CS))) return cached;
     return this.at(state.rip);
@@ -46,9 +50,11 @@ export class InstructionFetch {
     return i;
   }
 
-  get #width(): number {
+  /** An address that is not canonical is reached by running over the edge, and by SYSRET on AMD's processors. SDM vol. 1, 3.3.7.1. */
+  #requireCanonical(address: bigint): void {
     const { cpu, state } = this.#execution;
-    return cpu.features.has('LA57') && state.cr4 & CR4.LA57 ? 57 : 48;
+    const width = cpu.features.has('LA57') && state.cr4 & CR4.LA57 ? 57 : 48;
+    if (!isCanonical(address, width)) this.#execution.fault('#GP', `an instruction fetch from ${hex(address)}, which is not canonical`, 0);
   }
 
   /** Byte `n` of the instruction at `ip`. */
@@ -57,8 +63,7 @@ export class InstructionFetch {
       this.#execution.fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
     }
     const at = u(mode === 64 ? 64 : 32, linear + BigInt(n));
-    // Reached by running over the edge, and by SYSRET on AMD's processors, which does not look.
-    if (mode === 64 && !isCanonical(at, this.#width)) this.#execution.fault('#GP', `an instruction fetch from ${hex(at)}, which is not canonical`, 0);
+    if (mode === 64) this.#requireCanonical(at);
     return this.#memory.fetchByte(at);
   }
 }
