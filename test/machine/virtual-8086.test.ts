@@ -317,8 +317,8 @@ describe('virtual-8086 mode extensions', () => {
   };
 
   test.each([
-    ['cli', VIF | IF, IF], ['cli', VIF | VIP, VIP], ['sti', 0, VIF], ['sti', VIP, '#GP(0)'], ['sti', VIP | VIF, '#GP(0)'], ['cli', VIF | IOPL | IF, VIF | IOPL], ['sti', IOPL | VIP, IOPL | VIP | IF],
-    [`push word ${IF | CF}\n popf`, 0, VIF | CF], [`push word ${CF}\n popf`, VIF | IF, IF | CF], [`push word ${IF}\n popf`, VIP, '#GP(0)'], ['push word 0\n popf', VIP | VIF, VIP],
+    ['cli', VIF | IF, IF], ['cli', VIF | VIP, '#GP(0)'], ['cli', VIF | VIP | IOPL, VIF | VIP | IOPL], ['cli', VIP, VIP], ['sti', 0, VIF], ['sti', VIP, '#GP(0)'], ['sti', VIP | VIF, '#GP(0)'], ['cli', VIF | IOPL | IF, VIF | IOPL], ['sti', IOPL | VIP, IOPL | VIP | IF],
+    [`push word ${IF | CF}\n popf`, 0, VIF | CF], [`push word ${CF}\n popf`, VIF | IF, IF | CF], [`push word ${IF}\n popf`, VIP, '#GP(0)'], ['push word 0\n popf', VIP | VIF, '#GP(0)'], ['push word 0\n popf', VIP, VIP],
     [`push word ${TF}\n popf`, 0, '#GP(0)'], [`push word ${IOPL}\n popf`, 0x1000, 0x1000], [`push word ${IF}\n popf`, IOPL | VIP, IOPL | VIP | IF],
     [`push dword ${IF}\n popfd`, 0, '#GP(0)'], ['pushfd', 0, '#GP(0)'], ['iretd', 0, '#GP(0)'],
   ] as const)('%s with flags %i: %s', (text, flags, expected) => {
@@ -398,6 +398,7 @@ describe('protected-mode virtual interrupts', () => {
   };
   test.each([
     ['cli', VIF | IF, CR4_PVI, IF], ['sti', 0, CR4_PVI, VIF], ['sti', VIP, CR4_PVI, '#GP(0)'], ['cli', 0, CR4_VME, '#GP(0)'], ['sti', 0, 0, '#GP(0)'],
+    ['nop', VIF | VIP, CR4_PVI, '#GP(0)'], ['nop', VIF | VIP, CR4_VME, VIF | VIP], ['nop', IOPL | VIF | VIP, CR4_PVI, VIF | VIP],
     ['cli', IOPL | IF | VIF, CR4_PVI, VIF], ['sti', IOPL | VIP, CR4_PVI, VIP | IF], [`push ${IF}\n popfd`, 0, CR4_PVI, 0],
   ] as const)('%s at CPL 3 with flags %i and CR4 %i: %s', (text, flags, cr4, expected) => {
     expect(user(text, flags, cr4)).toBe(expected);

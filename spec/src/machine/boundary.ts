@@ -8,7 +8,8 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import { metByInstruction } from '../isa/debug/breakpoints.ts';
 import { ARMED, DR6, armed, raiseDebug } from '../isa/debug/status.ts';
 import type { Execution } from '../isa/execution.ts';
-import { IF, RF, TF } from '../isa/flags.ts';
+import { requireNoVirtualInterrupt } from '../isa/events/virtual-8086.ts';
+import { IF, RF, TF, VIP } from '../isa/flags.ts';
 import { CS, OFFSET } from '../state/fields.ts';
 import { Unmodelled } from '../state/outcomes.ts';
 import { HLT, SHUTDOWN, type State, WAIT_FOR_SIPI } from '../state/state.ts';
@@ -23,9 +24,9 @@ const BTF = 2;
 /** Constants: this is read before every instruction. */
 const { rflags: RFLAGS, dr7: CONTROL, movSsShadow: SHADOWS_AND_SIGNALS, pendingDebug: PENDING } = OFFSET;
 
-/** Not 0 where the next instruction needs more than to be executed: TF, RF, an enabled breakpoint, a shadow, a signal, a pending trap. */
+/** Not 0 where the next instruction needs more than to be executed: TF, RF, VIP, an enabled breakpoint, a shadow, a signal, a pending trap. */
 export const attention = (state: State): number =>
-  (state.doubleword(RFLAGS) & (TF | RF)) | (state.doubleword(CONTROL) & ARMED)
+  (state.doubleword(RFLAGS) & (TF | RF | VIP)) | (state.doubleword(CONTROL) & ARMED)
   | state.doubleword(SHADOWS_AND_SIGNALS) | state.doubleword(PENDING);
 
 const shadowed = (state: State): boolean => state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;
@@ -82,6 +83,7 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
     const met = metByInstruction(state, linear);
     if (met) raiseDebug(x, met, 'instruction breakpoint', 'an instruction breakpoint');
   }
+  requireNoVirtualInterrupt(x);
 }
 
 /** After an instruction that has completed: `shadow` says that it began in the shadow of a load of SS or of STI. */

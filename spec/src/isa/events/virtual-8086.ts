@@ -36,6 +36,17 @@ export function requireVirtualFlags(x: Execution, value: number): void {
   if (value & IF && x.flags & VIP) x.fault('#GP', 'VIF cannot be set while an interrupt is pending (VIP = 1)', 0);
 }
 
+/**
+ * #GP(0) at the beginning of an instruction while VIF and VIP are both 1: only IRET of a monitor and a task switch bring
+ * that about. SDM vol. 3B, 20.3.2; that VIP counts below IOPL 3 alone, vol. 3A, 2.3.
+ */
+export function requireNoVirtualInterrupt(x: Execution): void {
+  const extensions = x.addressing === 'virtual-8086' ? CR4.VME : x.mode === 64 ? 0n : CR4.PVI;
+  const recognised = x.cpl === 3 && x.iopl < 3 && (x.state.cr4 & extensions) !== 0n;
+  const waiting = (x.flags & VIF) !== 0 && (x.flags & VIP) !== 0;
+  if (recognised && waiting) x.fault('#GP', 'a virtual interrupt is pending and enabled (VIF = VIP = 1)', 0);
+}
+
 /** Bytes of the software interrupt redirection bit map, which ends where the I/O permission bit map begins. */
 const REDIRECTION_BYTES = 32;
 
