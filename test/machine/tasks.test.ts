@@ -445,3 +445,31 @@ describe('the stack of an inner level', () => {
     expect([made.machine.memory.read(0x1_0004n, 4), made.machine.memory.read(0x1_fffcn, 4) & 2n]).toEqual([BigInt(DATA3), 2n]);
   });
 });
+
+describe('debug exceptions and a switch', () => {
+  const TF = 0x100;
+  const gates = { 0x50: { selector: TASK_B, access: TASK_GATE }, 1: { to: 'debug' }, 10: { to: 'debug' } };
+
+  test('T = 1: #DB with BT before the first instruction of the new task', () => {
+    const made = kernel('int 0x50\nnew: hlt\ndebug: mov eax, dr6\n mov ebx, [esp]\n str ecx\n hlt', { idt: gates, tasks: { [TASK_B]: { EIP: 'new', T: 1 } } });
+    expect(made.run()).toBe('halted');
+    expect([made.register('RAX') & 0xe00f, made.register('RBX'), made.register('RCX')]).toEqual([0x8000, made.label('new'), TASK_B]);
+    expect(made.machine.state.get('pending debug exceptions')).toBe(0n);
+  });
+
+  test('TF of the old task traps no more once the task has left, and does again when it is back', () => {
+    const made = kernel('pushfd\n or dword ptr [esp], 0x100\n popfd\n int 0x50\n nop\n hlt\nnew: inc edx\n iretd\ndebug: mov ebx, [esp]\n hlt', { idt: gates, tasks: { [TASK_B]: { EIP: 'new' } } });
+    expect(made.run()).toBe('halted');
+    expect([made.task(TASK_B, 'EDX'), made.task(TASK_A, 'EFLAGS') & TF]).toEqual([1, TF]);
+    // The IRET back loads TF; the trap comes behind the NOP.
+    expect(made.register('RBX')).toBe(made.label('new') - 1);
+  });
+
+  test('a fault of the new task saves the new task’s flags, also where TF and RF made the switch a careful one', () => {
+    const made = kernel('push 0x10102\n push 8\n push here\n iretd\nhere: int 0x50\nnew: hlt\ndebug: mov ebx, [esp + 12]\n hlt', {
+      idt: gates, tasks: { [TASK_B]: { EIP: 'new', EFLAGS: 0x47, FS: 0x108 } },
+    });
+    expect(made.run()).toBe('halted');
+    expect([made.register('RBX'), made.task(TASK_A, 'EFLAGS') & TF]).toEqual([RF | NT | 0x47, TF]);
+  });
+});

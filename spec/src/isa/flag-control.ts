@@ -2,7 +2,9 @@
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
-import { loadVirtualFlags, requireIopl3, requireVirtualFlags, usesVirtualFlag, virtualImage } from './events/virtual-8086.ts';
+import {
+  loadVirtualFlags, requireIopl3, requireVirtualFlags, usesVirtualFlag, virtualImage,
+} from './events/virtual-8086.ts';
 import { AC, AF, CF, DF, ID, IF, IOPL, NT, PF, RF, SF, STATUS, TF, VM, ZF } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';

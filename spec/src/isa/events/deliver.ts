@@ -91,7 +91,8 @@ function deliverProtected(x: Execution, event: Event): void {
   const gate = readGate(x, event);
   const code = gateCode(vector, kind);
   const types = x.longMode ? [0xe, 0xf] : [TASK_GATE, 6, 7, 0xe, 0xf];
-  if (!types.includes(gate.type)) x.fault('#GP', `the descriptor of vector ${vector} is no gate (type ${hex(gate.type)})`, code);
+  const isGate = types.includes(gate.type);
+  if (!isGate) x.fault('#GP', `the descriptor of vector ${vector} is no gate (type ${hex(gate.type)})`, code);
   if (isSoftware(kind) && gate.dpl < x.cpl) x.fault('#GP', `INT ${vector} needs a gate of DPL ${x.cpl} or more, it is ${gate.dpl}`, code);
   if (!gate.present) x.fault('#NP', `the gate of vector ${vector} is not present`, code);
   if (gate.type === TASK_GATE) deliverToTask(x, event, gate);
@@ -100,10 +101,11 @@ function deliverProtected(x: Execution, event: Event): void {
 
 /** Through a task gate: the interrupted task finds its flags and EIP in its task state segment. SDM vol. 3A, 6.12.2. */
 function deliverToTask(x: Execution, { kind, errorCode, returnTo }: Event, { selector }: Gate): void {
-  switchTask(x, { selector, by: 'interrupt', errorCode, external: externalBit(kind), returnTo, savedFlags: savedFlags(x, kind) });
+  const external = externalBit(kind);
+  switchTask(x, { selector, by: 'interrupt', errorCode, external, returnTo, savedFlags: savedFlags(x, kind) });
 }
 
-/** The data segment registers, which virtual-8086 mode saves with the frame, as they are pushed. SDM vol. 3B, figure 20-3. */
+/** The data segment registers, as virtual-8086 mode pushes them with the frame. SDM vol. 3B, figure 20-3. */
 const SAVED_SEGMENTS = [GS, FS, DS, ES] as const;
 
 /** Through an interrupt or trap gate. SDM vol. 3A, 6.12.1; from virtual-8086 mode vol. 3B, 20.3.1. */
@@ -117,7 +119,8 @@ function deliverToHandler(x: Execution, event: Event, gate: Gate): void {
   const selectors = virtual8086 ? SAVED_SEGMENTS.map((each) => BigInt(state.selector(each))) : [];
   const old = x.longMode || level < x.cpl ? [BigInt(state.selector(SS)), state.gpr[4]!] : [];
   const error = errorCode === undefined ? [] : [BigInt(errorCode)];
-  const values = [...selectors, ...old, BigInt(savedFlags(x, kind)), BigInt(state.selector(CS)), event.returnTo, ...error];
+  const from = [BigInt(savedFlags(x, kind)), BigInt(state.selector(CS)), event.returnTo];
+  const values = [...selectors, ...old, ...from, ...error];
   const named = level < x.cpl ? selectorCode(stack.segment.selector) : 0;
   const frame = requireRoom(x, stack, x.longMode ? 64 : gate.type & 8 ? 32 : 16, values.length, named | external);
   checkEntry(x, gate.offset, segment, external);
@@ -138,7 +141,8 @@ function handlerSegment(x: Execution, { selector }: Gate, external: number): { s
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment of the handler is not present', code);
   if (x.longMode && (attributes & (ATTRIBUTE.long | ATTRIBUTE.big)) !== ATTRIBUTE.long) x.fault('#GP', 'a handler in IA-32e mode is 64-bit code', code);
   const level = isConforming(attributes) ? x.cpl : dpl;
-  if (x.addressing === 'virtual-8086' && level !== 0) x.fault('#GP', 'a handler for virtual-8086 mode is nonconforming code of DPL 0', code);
+  const outer = x.addressing === 'virtual-8086' && level !== 0;
+  if (outer) x.fault('#GP', 'a handler for virtual-8086 mode is nonconforming code of DPL 0', code);
   return { segment: { ...markAccessed(x, descriptor), selector: (selector & 0xfffc) | level }, level };
 }
 

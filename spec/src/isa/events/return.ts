@@ -10,7 +10,7 @@ export const popped = (x: Execution, size: number, count: number): bigint[] =>
 /** Flags that IRET loads at every level. */
 const ALWAYS = STATUS | TF | DF | NT | RF | AC | ID;
 
-/** IOPL is loaded at CPL 0 alone, IF where CPL is not above IOPL, VIF and VIP at CPL 0 of protected mode; VM never here. */
+/** IOPL is loaded at CPL 0, IF where CPL is not above IOPL, VIF and VIP at CPL 0 of protected mode; VM never here. */
 export function loadFlags(x: Execution, size: number, value: number): void {
   const most = x.cpl === 0 ? IOPL | (x.addressing === 'real' ? 0 : VIF | VIP) : 0;
   const mask = ALWAYS | most | (x.cpl <= x.iopl ? IF : 0);

@@ -19,7 +19,8 @@ export const usesVirtualFlag = (x: Execution): boolean =>
 
 /** #GP(0) in virtual-8086 mode unless IOPL is 3. Other modes have rules of their own. */
 export function requireIopl3(x: Execution, what: string): void {
-  if (x.addressing === 'virtual-8086' && x.iopl < 3) x.fault('#GP', `${what} in virtual-8086 mode needs IOPL 3, it is ${x.iopl}`, 0);
+  const refused = x.addressing === 'virtual-8086' && x.iopl < 3;
+  if (refused) x.fault('#GP', `${what} in virtual-8086 mode needs IOPL 3, it is ${x.iopl}`, 0);
 }
 
 /** FLAGS as PUSHF and a redirected INT n push it where VIF stands for IF: with VIF as IF, and IOPL 3. */
@@ -50,7 +51,7 @@ export function requireNoVirtualInterrupt(x: Execution): void {
 /** Bytes of the software interrupt redirection bit map, which ends where the I/O permission bit map begins. */
 const REDIRECTION_BYTES = 32;
 
-/** INT n goes to the 8086 program's own handler: with CR4.VME, where the bit of the vector is 0. SDM vol. 3B, 20.3.3, table 20-2. */
+/** INT n goes to the 8086 program's own handler: with CR4.VME, where the vector's bit is 0. SDM vol. 3B, table 20-2. */
 export function redirected(x: Execution, vector: number): boolean {
   return x.addressing === 'virtual-8086' && (x.state.cr4 & CR4.VME) !== 0n && !redirectionBit(x, vector);
 }
@@ -58,11 +59,12 @@ export function redirected(x: Execution, vector: number): boolean {
 function redirectionBit(x: Execution, vector: number): boolean {
   const end = ioMapBase(x) ?? x.fault('#GP', 'the task state segment has no software interrupt redirection bit map', 0);
   const at = end - REDIRECTION_BYTES + (vector >> 3);
-  if (at < 0 || at > x.state.limit(TR)) x.fault('#GP', `bit ${vector} of the redirection bit map is outside the task state segment`, 0);
+  const outside = at < 0 || at > x.state.limit(TR);
+  if (outside) x.fault('#GP', `bit ${vector} of the redirection bit map is outside the task state segment`, 0);
   return ((Number(x.tables.read(u(64, x.state.base(TR) + BigInt(at)), 1)) >> (vector & 7)) & 1) === 1;
 }
 
-/** As an 8086 would: FLAGS, CS and IP on the current stack, the handler from the interrupt vector table at linear address 0. */
+/** As an 8086: FLAGS, CS and IP on the current stack, the handler from the vector table at linear address 0. */
 export function redirect(x: Execution, vector: number): void {
   const virtual = usesVirtualFlag(x);
   const pointer = x.tables.read(BigInt(vector * 4), 4);

@@ -8,7 +8,8 @@ import { CS, SEGMENT_NAMES, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import {
-  type Complaint, type Descriptor, isCode, isConforming, isNull, isWritableData, markAccessed, PROTECTION, readDescriptor, selectorCode,
+  type Complaint, type Descriptor, PROTECTION, isCode, isConforming, isNull, isWritableData, markAccessed, readDescriptor,
+  selectorCode,
 } from './descriptor.ts';
 
 /** Present, DPL 3, data, read/write, accessed: what virtual-8086 mode gives every segment. */

@@ -8,11 +8,16 @@ import { hex } from '../../numbers/bits.ts';
 import { CS, DS, ES, FS, GS, LDTR, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { type Complaint, isCode, isConforming, isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
+import {
+  type Complaint, isCode, isConforming, isNull, markAccessed, readDescriptor, selectorCode,
+} from '../segmentation/descriptor.ts';
 import { loadSegment, virtual8086Segment } from '../segmentation/load.ts';
 
+/** Selectors of a task by segment register. */
+type Selectors = ReadonlyMap<number, number>;
+
 /** Loads LDTR and the six segment registers with the selectors of a task; one that is not among them becomes null. */
-export function loadTaskSegments(x: Execution, selectors: ReadonlyMap<number, number>, ldt: number, external: number): void {
+export function loadTaskSegments(x: Execution, selectors: Selectors, ldt: number, external: number): void {
   const complaint: Complaint = { mnemonic: '#TS', external };
   const selectorOf = (segment: number): number => selectors.get(segment) ?? 0;
   for (const segment of [ES, CS, SS, DS, FS, GS]) makeUnusable(x, segment, selectorOf(segment));
@@ -52,7 +57,7 @@ function protectedCode(x: Execution, selector: number, complaint: Complaint): Se
   const { attributes, dpl, rpl } = descriptor;
   if (!isCode(attributes)) x.fault('#TS', `the CS ${hex(selector)} of the new task names no code segment`, code);
   const privileged = isConforming(attributes) ? dpl > rpl : dpl !== rpl;
-  if (privileged) x.fault('#TS', `DPL ${dpl} of the new task's code segment does not fit the RPL ${rpl} of its CS`, code);
+  if (privileged) x.fault('#TS', `DPL ${dpl} of the new task's code segment does not fit RPL ${rpl} of CS`, code);
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment of the new task is not present', code);
   return markAccessed(x, descriptor);
 }

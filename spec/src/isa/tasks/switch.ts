@@ -1,6 +1,6 @@
 /**
- * Switching tasks. SDM vol. 3A, 7.3, by its steps: what can go wrong in the old task comes first and leaves it as it was;
- * from the commit point on faults belong to the new one. Callers have checked privilege (step 2).
+ * Switching tasks. SDM vol. 3A, 7.3, by its steps: what can go wrong in the old task comes first and leaves it as it
+ * was; from the commit point on faults belong to the new one. Callers have checked privilege (step 2).
  */
 
 import { hex, u } from '../../numbers/bits.ts';
@@ -46,7 +46,8 @@ export function switchTask(x: Execution, request: TaskSwitch): void {
   if (nested) x.tables.write(task.base, 2, BigInt(old.selector));
   if (by !== 'return') setBusy(x, task.address, BUSY);
   enterTask(x, task, layout, nested, external);
-  if (request.errorCode !== undefined) pushOn(x, currentStack(x), layout.width * 8, [BigInt(request.errorCode)], external);
+  const error = request.errorCode === undefined ? [] : [BigInt(request.errorCode)];
+  pushOn(x, currentStack(x), layout.width * 8, error, external);
   if (outsideCode(x)) x.fault('#GP', `the new task's EIP ${hex(x.next)} is beyond the limit of its CS`, external);
 }
 
@@ -54,15 +55,16 @@ export function switchTask(x: Execution, request: TaskSwitch): void {
 function newTask(x: Execution, { selector, by, external = 0 }: TaskSwitch): Descriptor {
   const mnemonic = by === 'return' ? '#TS' : '#GP';
   const code = selectorCode(selector) | external;
-  if (isNull(selector) || selector & 4) x.fault(mnemonic, `selector ${hex(selector)} names no descriptor of the GDT`, code);
+  const global = !isNull(selector) && (selector & 4) === 0;
+  if (!global) x.fault(mnemonic, `selector ${hex(selector)} names no descriptor of the GDT`, code);
   const descriptor = readDescriptor(x, selector, { mnemonic, external });
   const { attributes, limit } = descriptor;
-  const wanted = by === 'return' ? BUSY : 0;
+  const [wanted, state] = by === 'return' ? [BUSY, 'busy'] : [0, 'available'];
   const fits = (attributes & 0x15) === 1 && (attributes & BUSY) === wanted;
-  if (!fits) x.fault(mnemonic, `selector ${hex(selector)} names no ${wanted ? 'busy' : 'available'} task state segment`, code);
+  if (!fits) x.fault(mnemonic, `selector ${hex(selector)} names no ${state} task state segment`, code);
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the task state segment is not present', code);
   const { leastLimit } = layoutOf(attributes);
-  if (limit < leastLimit) x.fault('#TS', `a task state segment needs a limit of ${hex(leastLimit)}, it is ${hex(limit)}`, code);
+  if (limit < leastLimit) x.fault('#TS', `the limit of the task state segment is ${hex(limit)}, not ${hex(leastLimit)}`, code);
   return descriptor;
 }
 
@@ -70,16 +72,17 @@ const oldDescriptor = (x: Execution): bigint =>
   u(64, x.state.quad(OFFSET.gdtrBase) + BigInt(x.state.selector(TR) & 0xfff8));
 
 /** What is saved: from EIP to the last selector. */
-const savedBytes = ({ instructionPointer, selectors }: TaskStateLayout): number => selectors.at(-1)![1] + 2 - instructionPointer;
+const savedBytes = ({ instructionPointer, selectors }: TaskStateLayout): number =>
+  selectors.at(-1)![1] + 2 - instructionPointer;
 
 /** All that will be read and written can be (step 5): a page fault must leave the old task as it was. */
-function requireAccess(x: Execution, task: Descriptor, layout: TaskStateLayout, nested: boolean, external: number): void {
+function requireAccess(x: Execution, task: Descriptor, needed: TaskStateLayout, nested: boolean, external: number): void {
   const { selector, base, limit, attributes } = x.state.segment(TR);
   const old = layoutOf(attributes);
   if (old.instructionPointer + savedBytes(old) - 1 > limit) {
     x.fault('#TS', 'the current task state segment is too short to hold the task', selectorCode(selector) | external);
   }
-  x.tables.readBytes(task.base, layout.leastLimit + 1);
+  x.tables.readBytes(task.base, needed.leastLimit + 1);
   x.tables.requireWritable(u(64, base + BigInt(old.instructionPointer)), savedBytes(old));
   x.tables.requireWritable(u(64, task.address + 5n), 1);
   x.tables.requireWritable(u(64, oldDescriptor(x) + 5n), 1);
@@ -96,7 +99,8 @@ function saveTask(x: Execution, eip: bigint, flags: number): void {
   const layout = layoutOf(x.state.attributes(TR));
   const base = x.state.base(TR);
   const bits = layout.width * 8;
-  const store = (offset: number, bytes: number, value: bigint): void => x.tables.write(u(64, base + BigInt(offset)), bytes, value);
+  const store = (offset: number, bytes: number, value: bigint): void =>
+    x.tables.write(u(64, base + BigInt(offset)), bytes, value);
   const values = [eip, BigInt(flags), ...x.state.gpr.subarray(0, 8)];
   values.forEach((value, n) => store(layout.instructionPointer + n * layout.width, layout.width, u(bits, value)));
   layout.selectors.forEach(([segment, offset]) => store(offset, 2, BigInt(x.state.selector(segment))));
@@ -111,8 +115,8 @@ function enterTask(x: Execution, task: Descriptor, layout: TaskStateLayout, nest
   const selectors = new Map(layout.selectors.map(([segment, offset]) => [segment, Number(field(offset, 2))]));
   const ldt = Number(field(layout.ldt, 2));
   const trap = layout.debugTrap === undefined ? 0n : u(1, field(layout.debugTrap, 2));
-  const pageDirectoryBase = layout.pageDirectoryBase === undefined ? undefined : field(layout.pageDirectoryBase, 4);
   const { state } = x;
+  const cr3 = layout.pageDirectoryBase === undefined ? state.quad(OFFSET.cr3) : field(layout.pageDirectoryBase, 4);
   state.setSegment(TR, { selector, base, limit, attributes: attributes | BUSY });
   state.cr0 |= CR0.TS;
   state.setQuad(OFFSET.dr7, state.quad(OFFSET.dr7) & ~LOCAL_BREAKPOINTS);
@@ -125,7 +129,8 @@ function enterTask(x: Execution, task: Descriptor, layout: TaskStateLayout, nest
   // A fault from here on returns to the new task.
   x.inNewTask = true;
   x.next = state.rip = eip;
-  if (pageDirectoryBase !== undefined && state.cr0 & CR0.PG) loadPageDirectoryBase(x, pageDirectoryBase);
+  // Only a new value loads the PDPTEs and invalidates translations. SDM vol. 3A, 4.4.1 and 4.10.4.1.
+  if (state.cr0 & CR0.PG && state.quad(OFFSET.cr3) !== cr3) loadPageDirectoryBase(x, cr3);
   loadTaskSegments(x, selectors, ldt, external);
   state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | u(64, trap << TASK_SWITCH_TRAP));
 }

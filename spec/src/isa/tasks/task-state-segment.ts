@@ -1,4 +1,4 @@
-/** Where a task state segment keeps what. SDM vol. 3A, 7.2.1 with figure 7-2 (32-bit), 7.6 with figure 7-10 (16-bit). */
+/** Where a task state segment keeps what. SDM vol. 3A, 7.2.1 and figure 7-2 (32-bit), 7.6 and figure 7-10 (16-bit). */
 
 import { u } from '../../numbers/bits.ts';
 import { CS, DS, ES, FS, GS, SS, TR } from '../../state/fields.ts';
