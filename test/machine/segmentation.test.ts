@@ -80,9 +80,32 @@ describe('real-address and unreal mode', () => {
     expect(() => run(unreal('mov eax, 0x0f000000\n mov fs:[eax], al'))).toThrow(Unmodelled);
   });
 
-  test('real-address mode knows no types: CS can be written through', () => {
+  test('CS can be written through in real-address mode', () => {
     const { state } = run(assemble('mov byte ptr cs:[cell], 7\n mov al, [cell]\n hlt\ncell: db 0', { mode: 16 }));
     expect(state.get('RAX')).toBe(7n);
+  });
+
+  test('a read-only data segment that protected mode left stays read-only: a write is #GP without an error code', () => {
+    expect(faultOf(new Machine(unreal('mov fs:[0x2000], al', '0x00cf91000000ffff')))).toMatch(/^#GP/);
+    expect(faultOf(new Machine(unreal('mov al, fs:[0x2000]', '0x00cf91000000ffff')))).toBe('none');
+  });
+
+  test('a register that a null selector made unusable is usable after a load in real-address mode', () => {
+    const back = assemble(`
+        mov    eax, cr0
+        mov    ecx, eax
+        or     al, 1
+        mov    cr0, eax
+        xor    bx, bx
+        mov    fs, bx
+        mov    cr0, ecx
+        mov    fs, bx
+        mov    al, fs:[0]
+        hlt
+`, { mode: 16 });
+    const machine = new Machine(back);
+    expect(faultOf(machine)).toBe('none');
+    expect([machine.state.attributes(FS), machine.state.limit(FS)]).toEqual([0x90, 0]);
   });
 });
 

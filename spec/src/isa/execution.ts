@@ -289,8 +289,8 @@ export class Execution {
     const typed = this.addressing === 'protected';
     if (!(attributes & ATTRIBUTE.present)) this.fault(fault, `${name} holds a null selector`, 0);
     const code = (attributes & ATTRIBUTE.code) !== 0;
-    // Real-address and virtual-8086 mode know limits, but no types.
-    if (typed && write && (code || !(attributes & ATTRIBUTE.writableOrReadable))) this.fault(fault, `${name} is not writable`, 0);
+    // Real-address mode writes through CS, whatever type protected mode left there, but not to read-only data: SDM vol. 3A, 9.9.2.
+    if (write && (code ? typed : !(attributes & ATTRIBUTE.writableOrReadable))) this.fault(fault, `${name} is not writable`, 0);
     if (typed && !write && code && !(attributes & ATTRIBUTE.writableOrReadable)) this.fault(fault, `${name} is execute-only`, 0);
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
     if (outsideLimit(attributes, limit, first, last)) this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);

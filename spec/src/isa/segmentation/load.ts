@@ -40,10 +40,13 @@ function segmentFor(x: Execution, segment: number, selector: number, complaint: 
 
 /**
  * Real-address mode: the base is the selector times 16; limit and attributes keep what they were, also what protected
- * mode had put there. That is unreal mode. Intel processors since the Pentium; SDM vol. 3A, 9.9.2 allows it.
+ * mode had put there. That is unreal mode. Intel processors since the Pentium; SDM vol. 3A, 9.9.2 allows it. A register
+ * that a null selector had made unusable is usable again, with the limit it has.
  */
 export function realModeSegment(x: Execution, segment: number, selector: number): Segment {
-  return { ...x.state.segment(segment), selector, base: BigInt(selector * 16) };
+  const before = x.state.segment(segment);
+  const attributes = before.attributes | ATTRIBUTE.present | ATTRIBUTE.codeOrData;
+  return { selector, base: BigInt(selector * 16), limit: before.limit, attributes };
 }
 
 /** A null selector makes the register unusable; SS takes one only in 64-bit mode outside CPL 3, with RPL = CPL. */
