@@ -20,7 +20,7 @@ describe('imports run downward', () => {
   refuse(
     'a higher folder of the engine',
     `import { step } from '../machine/step.ts';\nexport const f = step;\n`,
-    '1:22: Imports run downward only (numbers, state, cpus, isa, machine, asm, hypervisors, explore): spec/src/isa ' +
+    '1:22: Imports run downward only (numbers, state, cpus, isa, machine, asm, hypervisors, explore, run, cli): spec/src/isa ' +
       'cannot import from spec/src/machine. Move what both need into the lower folder, or pass it in as a value. ' +
       '[Error/house(imports-downward)]',
   );
@@ -28,6 +28,8 @@ describe('imports run downward', () => {
   refuse('the site', `import { a } from '../../../src/a.ts';\nexport const b = a;`, '1:19: The engine imports nothing');
   refuse('a package', `import chai from 'chai';\nexport const b = chai;`, '1:18: The engine imports nothing');
   refuse('a module of Node', `import fs from 'node:fs';\nexport const b = fs;`, '1:16: The engine imports nothing');
+  refuse('a package, from the command', `import chai from 'chai';\nexport const b = chai;`, '1:18: The engine imports nothing', 'spec/src/cli/a.ts');
+  refuse('the command', `import { main } from '../cli/main.ts';\nexport const b = main;`, '1:22: Imports run downward', 'spec/src/run/a.ts');
   refuse('a type in passing', `export type A = import('../explore/verdict.ts').Verdict;`, '1:24: Imports run downward');
   refuse('a dynamic import', `export const a = () => import('../machine/step.ts');`, '1:31: Imports run downward');
   refuse(
@@ -39,6 +41,7 @@ describe('imports run downward', () => {
 
   sample('allowed: a lower folder', `import { u } from '../numbers/bits.ts';\nexport const f = u;`, []);
   sample('allowed: the same folder', `import { b } from './b.ts';\nexport const f = b;`, []);
+  sample('allowed: a module of Node in the command', `import fs from 'node:fs';\nexport const b = fs;`, [], 'spec/src/cli/a.ts');
   sample('allowed: index.ts', `export { Machine } from './machine/machine.ts';`, [], 'spec/src/index.ts');
   sample('allowed: the face from the site', `import { xen } from 'hidden-state';\nexport const f = xen;`, [], 'src/a.ts');
   sample('allowed: vitest in a test', `import { test } from 'vitest';\ntest('u', () => 1);`, [], 'spec/src/isa/a.test.ts');

@@ -76,6 +76,14 @@ export interface Placement {
   frequency: number;
 }
 
+/** Is told what happens between instructions, and changes nothing: for traces. */
+export interface Observer {
+  /** An interrupt or exception is about to be delivered; one that cannot be is followed by the fault that says why. */
+  event?(vector: number, errorCode: number | undefined): void;
+  /** A fault was raised, by an instruction or by a delivery. */
+  fault?(fault: Fault): void;
+}
+
 export class Execution {
   readonly state: State;
   readonly cpu: CpuProfile;
@@ -92,6 +100,7 @@ export class Execution {
   readonly placement: Placement = { apicId: 0, processors: 1, frequency: 1_000_000_000 };
   /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
+  observer: Observer | undefined;
   /** The instruction being executed. */
   #current: Instruction | undefined;
   /** Where it goes, if not to the one behind it. */

@@ -26,6 +26,7 @@ export function combined(first: Fault, second: Fault): 'deliver second' | 'doubl
 export function deliverFault(x: Execution, fault: Fault): boolean {
   let current = fault;
   for (;;) {
+    x.observer?.fault?.(current);
     const { kind, vector, errorCode } = current;
     try {
       deliverEvent(x, { kind, vector, errorCode, returnTo: RESTARTING.has(kind) ? x.ip : x.next });
@@ -35,7 +36,10 @@ export function deliverFault(x: Execution, fault: Fault): boolean {
       if (!(error instanceof Fault)) throw error;
       if (error.linearAddress !== undefined) x.state.setQuad(OFFSET.cr2, error.linearAddress);
       const next = combined(current, error);
-      if (next === 'shutdown') return false;
+      if (next === 'shutdown') {
+        x.observer?.fault?.(error);
+        return false;
+      }
       current = next === 'deliver second' ? error : new Fault('#DF', `${error.notation} while ${current.notation} was delivered`, 0);
     }
   }

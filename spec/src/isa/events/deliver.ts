@@ -36,6 +36,7 @@ export const savedFlags = (x: Execution, kind: EventKind): number => (kind === '
 
 /** Pushes the frame and makes the handler's first instruction the next one. Faults before the first write. */
 export function deliver(x: Execution, event: Event): void {
+  x.observer?.event?.(event.vector, event.errorCode);
   if (x.addressing === 'real') deliverReal(x, event);
   else deliverProtected(x, event);
   x.enteredHandler();

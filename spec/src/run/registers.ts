@@ -1,0 +1,43 @@
+/** Registers in words: what their bits are called. */
+
+import { CR0, CR4 } from '../isa/system/control-bits.ts';
+import { LDTR, TR } from '../state/fields.ts';
+import { ATTRIBUTE } from '../state/state.ts';
+
+/** Names of the bits that are 1, highest first. */
+const setBits = (value: bigint, names: Readonly<Record<string, bigint>>): string =>
+  Object.entries(names).filter(([, mask]) => value & mask).sort(([, a], [, b]) => (a < b ? 1 : -1)).map(([name]) => name).join(' ');
+
+const FLAGS = {
+  CF: 1n, PF: 4n, AF: 0x10n, ZF: 0x40n, SF: 0x80n, TF: 0x100n, IF: 0x200n, DF: 0x400n, OF: 0x800n, NT: 0x4000n,
+  RF: 0x1_0000n, VM: 0x2_0000n, AC: 0x4_0000n, VIF: 0x8_0000n, VIP: 0x10_0000n, ID: 0x20_0000n,
+};
+const EFER = { SCE: 1n, LME: 0x100n, LMA: 0x400n, NXE: 0x800n, SVME: 0x1000n, FFXSR: 0x4000n };
+
+export const cr0Bits = (value: bigint): string => setBits(value, CR0);
+export const cr4Bits = (value: bigint): string => setBits(value, CR4);
+export const eferBits = (value: bigint): string => setBits(value, EFER);
+export function flagBits(value: bigint): string {
+  const iopl = Number((value >> 12n) & 3n);
+  return [setBits(value, FLAGS), iopl ? `IOPL=${iopl}` : ''].filter(Boolean).join(' ');
+}
+
+/** System segments by type. SDM vol. 3A, table 3-2. */
+const SYSTEM: Readonly<Record<number, string>> = { 1: '16-bit TSS', 2: 'LDT', 3: '16-bit TSS, busy', 9: 'TSS', 11: 'TSS, busy' };
+
+/** Attributes of a segment register in words. SDM vol. 3A, table 3-1. */
+export function segmentWords(register: number, attributes: number, longMode: boolean): string {
+  if (!(attributes & ATTRIBUTE.present)) return attributes & 0x60 ? `unusable, DPL ${(attributes >> 5) & 3}` : 'unusable';
+  if (register === LDTR || register === TR) return SYSTEM[attributes & 0x1f] ?? `type ${attributes & 0x1f}`;
+  const code = (attributes & ATTRIBUTE.code) !== 0;
+  const second = (attributes & ATTRIBUTE.writableOrReadable) !== 0;
+  const third = (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
+  const size = code && longMode && attributes & ATTRIBUTE.long ? '64-bit' : attributes & ATTRIBUTE.big ? '32-bit' : '16-bit';
+  return [
+    code ? `code ${second ? 'RX' : 'X'}` : `data ${second ? 'RW' : 'R'}`,
+    third ? (code ? 'conforming' : 'down') : '',
+    attributes & ATTRIBUTE.accessed ? 'accessed' : '',
+    code || attributes & ATTRIBUTE.big ? size : '',
+    `DPL ${(attributes >> 5) & 3}`,
+  ].filter(Boolean).join(', ');
+}

@@ -1,0 +1,161 @@
+/** Runs an image until the guest ends it, or something else does. */
+
+import { hex } from '../numbers/bits.ts';
+import { ivyBridge } from '../cpus/index.ts';
+import type { CpuProfile } from '../cpus/profile.ts';
+import type { Observer } from '../isa/execution.ts';
+import { flat } from '../machine/loaders/flat.ts';
+import type { Image } from '../machine/loaders/image.ts';
+import { multiboot } from '../machine/loaders/multiboot.ts';
+import type { MultibootModule } from '../machine/loaders/multiboot-information.ts';
+import { rom } from '../machine/loaders/rom.ts';
+import type { PortDevice } from '../machine/ports.ts';
+import { Unmodelled } from '../state/outcomes.ts';
+import { EXIT_CODES, type EndReason, Outcome, grouped } from './outcome.ts';
+import { MachineTarget, type Target } from './target.ts';
+import { type TraceOptions, Tracer } from './trace.ts';
+
+export interface RunOptions {
+  /** Without `flat` and `rom` the file is a Multiboot kernel. */
+  flat?: { readonly origin: number; readonly mode: 16 | 32 };
+  rom?: boolean;
+  /** Of a Multiboot kernel: the whole command line, by custom with the kernel's name as its first word. */
+  commandLine?: string;
+  modules?: readonly MultibootModule[];
+  /** Default: `cpus.ivyBridge`. */
+  cpu?: CpuProfile;
+  /** Bytes of RAM, the hole below 1 MiB included. Default: 128 MiB. */
+  memory?: number;
+  /** Processors. Default: 1. */
+  cpus?: number;
+  /** Instructions after which the run ends. Default: 100 million. */
+  limit?: number;
+  /** What is attached to I/O ports, by number; F4h is taken. */
+  ports?: Readonly<Record<number, PortDevice>>;
+  trace?: TraceOptions;
+}
+
+export const DEFAULT_MEMORY = 0x800_0000;
+const DEFAULT_LIMIT = 100_000_000;
+/** Writing `value` to it ends the run with the code value * 2 + 1. */
+export const EXIT_PORT = 0xf4;
+
+const OPTIONS: readonly string[] = ['flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'limit', 'ports', 'trace'];
+
+/** The guest wrote the exit port: out of the middle of its instruction, which is as good as over. */
+class Exit extends Error {
+  readonly value: number;
+  constructor(value: number) {
+    super('the guest ended the run');
+    this.value = value;
+  }
+}
+
+/** The file as the options say it is to be taken. Throws an `ImageError` when it is something else. */
+export function load(file: Uint8Array, options: RunOptions = {}): Image {
+  const { memory = DEFAULT_MEMORY } = options;
+  if (options.flat) return flat(file, { ...options.flat, memory });
+  if (options.rom) return rom(file);
+  return multiboot(file, { memory, commandLine: options.commandLine, modules: options.modules });
+}
+
+/** Loads a file and runs it to its end. */
+export function run(file: Uint8Array, options: RunOptions = {}): Outcome {
+  const running = new Run(file, options);
+  let outcome: Outcome | undefined;
+  while (!outcome) outcome = running.advance(DEFAULT_LIMIT);
+  return outcome;
+}
+
+/** A run that is taken forward piece by piece. */
+export class Run {
+  readonly image: Image;
+  readonly target: Target;
+  readonly #limit: number;
+  readonly #tracer: Tracer | undefined;
+  /** The faults of one instruction and of what was delivered for it: why a shutdown happened. */
+  #chain: string[] = [];
+  #chainTime = -1;
+
+  constructor(file: Uint8Array, options: RunOptions = {}) {
+    checkOptions(options);
+    const { cpu = ivyBridge, memory = DEFAULT_MEMORY, cpus = 1, limit = DEFAULT_LIMIT, ports = {}, trace } = options;
+    this.#limit = limit;
+    this.image = load(file, options);
+    this.target = new MachineTarget(this.image, { cpu, memory, cpus });
+    this.target.attach(EXIT_PORT, { write: (_port, _bytes, value) => { throw new Exit(value); } });
+    for (const [port, device] of Object.entries(ports)) this.target.attach(Number(port), device);
+    this.#tracer = trace && new Tracer(trace, this.target);
+    this.target.observe(this.#observer());
+  }
+
+  #observer(): Observer {
+    return {
+      event: (vector, errorCode) => this.#tracer?.event(vector, errorCode),
+      fault: (fault) => {
+        this.#tracer?.fault(fault);
+        if (this.#chainTime !== this.target.time) this.#chain = [];
+        this.#chainTime = this.target.time;
+        this.#chain.push(fault.message);
+      },
+    };
+  }
+
+  /** Instructions executed so far. */
+  get executed(): number {
+    return this.target.time;
+  }
+
+  /** Executes up to `count` more instructions; the outcome when the run is over. */
+  advance(count: number): Outcome | undefined {
+    const most = Math.min(count, this.#limit - this.target.time);
+    try {
+      const stop = this.#tracer ? this.#traced(this.#tracer, most) : this.target.run(most);
+      if (stop.reason === 'shutdown') return this.#end('shutdown', 'shut down by a triple fault', this.#chain.map((fault) => `\n  ${fault}`).join(''));
+      if (stop.reason === 'halted') return this.#halted();
+    } catch (error) {
+      if (error instanceof Exit) return this.#end('exit port', `ended by the guest, which wrote ${hex(error.value)} to port ${hex(EXIT_PORT)},`, '', exitCode(error.value));
+      if (error instanceof Unmodelled) return this.#end('unmodelled', 'stopped', `: ${error.message}`, undefined, this.target.time - 1);
+      throw error;
+    }
+    return this.target.time >= this.#limit ? this.#end('limit', 'stopped at the limit') : undefined;
+  }
+
+  #traced(tracer: Tracer, count: number): ReturnType<Target['run']> {
+    let stop = this.target.run(0);
+    for (let n = 0; n < count && stop.reason === 'budget'; n++) {
+      tracer.begin();
+      stop = this.target.run(1);
+      tracer.end();
+    }
+    return stop;
+  }
+
+  #halted(): Outcome {
+    const waiting = this.target.processors.some(({ state }) => state.rflags & 0x200);
+    if (waiting) return this.#end('unmodelled', 'stopped', ': not modelled yet: waiting at HLT with interrupts on, as no device raises any');
+    return this.#end('halted', 'halted with interrupts off');
+  }
+
+  /** Ends the run from outside; `what` says how. */
+  interrupt(what = 'interrupted'): Outcome {
+    return this.#end('interrupted', what);
+  }
+
+  #end(reason: EndReason, what: string, why = '', code?: number, executed = this.target.time): Outcome {
+    const message = `${what} after ${grouped(executed)} instruction${executed === 1 ? '' : 's'}${why}`;
+    return new Outcome({ reason, exitCode: code ?? EXIT_CODES[reason as keyof typeof EXIT_CODES], message, executed }, this.target);
+  }
+}
+
+/** As the debug exit devices of emulators have it; a shell sees eight bits. */
+const exitCode = (value: number): number => (value * 2 + 1) & 0xff;
+
+function checkOptions(options: RunOptions): void {
+  for (const key of Object.keys(options)) {
+    if (!OPTIONS.includes(key)) throw new TypeError(`run: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
+  }
+  if (options.flat && options.rom) throw new TypeError('run: flat and rom exclude each other');
+  if (options.limit !== undefined && !(options.limit >= 0)) throw new RangeError(`run: limit is ${options.limit}; it is a number of instructions, 0 or more`);
+  if (options.cpus !== undefined && !(Number.isInteger(options.cpus) && options.cpus >= 1)) throw new RangeError(`run: cpus is ${options.cpus}; it is a whole number, 1 or more`);
+}

@@ -1,0 +1,176 @@
+/** `hidden-state/run`: how runs end, what they report and trace. */
+
+import { DebugPort, cpus } from 'hidden-state';
+import { type RunOptions, TERMINAL, load, run } from 'hidden-state/run';
+import { describe, expect, test } from 'vitest';
+import { LOADED, assembled, bootSector, kernel, multibootHeader, romImage } from './guests.ts';
+
+const real = { flat: { origin: 0x7c00, mode: 16 as const }, memory: 0x20_0000 };
+const running = (source: string, options: RunOptions = {}): ReturnType<typeof run> => run(assembled(source, 16, 0x7c00n), { ...real, ...options });
+
+describe('how a run ends', () => {
+  test('a boot sector prints and halts', () => {
+    const port = new DebugPort();
+    const outcome = run(bootSector(), { ...real, ports: { 0xe9: port } });
+    expect(port.text).toBe('Hello from a boot sector\n');
+    expect(outcome).toMatchObject({ reason: 'halted', exitCode: 0, executed: 3 + 25 * 5 + 3 });
+    expect(outcome.message).toBe('halted with interrupts off after 131 instructions');
+  });
+  test.each([['out 0xf4, al', 0, 1], ['mov al, 3\nout 0xf4, al', 3, 7], ['mov al, 0xff\nout 0xf4, al', 0xff, 0xff], ['mov ax, 0x1234\nout 0xf4, ax', 0x1234, 0x69]])(
+    '%j ends it with the code value * 2 + 1', (source, value, exitCode) => {
+      const outcome = running(source);
+      expect(outcome).toMatchObject({ reason: 'exit port', exitCode });
+      expect(outcome.message).toMatch(`ended by the guest, which wrote 0x${value.toString(16)} to port 0xf4, after `);
+    });
+  test('a fault that cannot be delivered is a shutdown, and each fault on the way is named', () => {
+    const outcome = running('lidt [nothing]\nud2\nnothing: dw 0\ndd 0');
+    expect(outcome).toMatchObject({ reason: 'shutdown', exitCode: 4, executed: 2 });
+    expect(outcome.message.split('\n')).toEqual([
+      'shut down by a triple fault after 2 instructions', expect.stringMatching(/^ {2}#UD at 0x7c05: ud2: /), expect.stringMatching(/^ {2}#GP: vector 6 is beyond/),
+      expect.stringMatching(/^ {2}#DF/), expect.stringMatching(/^ {2}#GP: vector 8 is beyond/),
+    ]);
+  });
+  test('at the limit it stops, to the instruction', () => {
+    const outcome = running('again: inc ax\njmp again', { limit: 1001 });
+    expect(outcome).toMatchObject({ reason: 'limit', exitCode: 6, executed: 1001 });
+    expect(outcome.register('RAX')).toBe(501n);
+  });
+  test('what is not modelled is named, with RIP at the instruction', () => {
+    const outcome = running('nop\ndb 0x0f, 0x78, 0xc0 ; VMREAD');
+    expect(outcome).toMatchObject({ reason: 'unmodelled', exitCode: 8, executed: 1 });
+    expect(outcome.register('RIP')).toBe(0x7c01n);
+  });
+  test('the same file gives the same run', () => {
+    const [a, b] = [0, 1].map(() => run(bootSector(), { ...real, ports: { 0xe9: new DebugPort() } }).report());
+    expect(a).toBe(b);
+  });
+});
+
+describe('images', () => {
+  test('a ROM runs from the reset vector, and through its alias below 1 MiB', () => {
+    const port = new DebugPort();
+    expect(run(romImage(), { rom: true, memory: 0x20_0000, ports: { 0xe9: port } }).reason).toBe('halted');
+    expect(port.text).toBe(`R${String.fromCharCode(0xea)}`);
+  });
+  test.each([32, 64] as const)('a kernel of ELF%d gets command line and modules', (bits) => {
+    const port = new DebugPort();
+    const modules = [{ bytes: new TextEncoder().encode('content\0'), string: 'name' }];
+    const outcome = run(kernel(bits), { commandLine: 'kernel quiet', modules, memory: 0x40_0000, cpu: cpus.haswell, ports: { 0xe9: port } });
+    expect([outcome.reason, outcome.exitCode]).toEqual(['exit port', 7]);
+    expect(port.text).toBe('kernel quiet\nname\ncontent\n');
+  });
+  test('memory of a kernel ends where it was told', () => {
+    const source = (access: string): string => `${multibootHeader(0)}mov eax, ${access}\ncli\nhlt`;
+    const options = { memory: 0x40_0000 };
+    expect(run(kernel(32, source('[0x3ffffc]')), options).reason).toBe('halted');
+    expect(run(kernel(32, source('[0x9fffc]')), options).reason).toBe('halted');
+  });
+  test('load alone says what a file is', () => {
+    expect(load(kernel()).kind).toBe('Multiboot kernel, ELF32');
+    expect(load(romImage(), { rom: true }).kind).toBe('ROM of 64 KiB');
+    expect(load(bootSector(), real).parts.map(({ address, bytes }) => [address, bytes.length])).toEqual([[0x7c00, 512]]);
+  });
+  test('options that cannot be are refused with what was expected', () => {
+    const bytes = bootSector();
+    expect(() => run(bytes, { ...real, rom: true })).toThrow('run: flat and rom exclude each other');
+    expect(() => run(bytes, { ...real, limit: -1 })).toThrow('run: limit is -1; it is a number of instructions, 0 or more');
+    expect(() => run(bytes, { ...real, cpus: 0 })).toThrow('run: cpus is 0; it is a whole number, 1 or more');
+    expect(() => run(bytes, { ...real, memory: 5 })).toThrow('memory is 5 bytes; expected 1 MiB to 3584 MiB, in pages of 4 KiB');
+    expect(() => run(bytes, { ...real, ports: { 0xf4: new DebugPort() } })).toThrow('port 0xf4 has a device already');
+    expect(() => run(bytes, { ...real, cpu: undefined, limits: 5 } as RunOptions)).toThrow(/^run: unknown option "limits"; there are flat, rom,/);
+  });
+});
+
+const traced = (source: string, what: { instructions?: boolean; events?: boolean; segments?: boolean }): string[] => {
+  const lines: string[] = [];
+  running(source, { trace: { ...what, write: (line) => lines.push(line) } });
+  return lines;
+};
+
+describe('a trace', () => {
+  const program = `
+        mov  word ptr [4 * 3], handler
+        mov  word ptr [4 * 3 + 2], 0x70
+        int3
+        cli
+        hlt
+handler equ $ - 0x700`;
+
+  test('of instructions has count, place, bytes and text', () => {
+    const lines = traced(program.replace('int3', 'nop'), { instructions: true });
+    expect(lines).toEqual([
+      '         1  0000:7c00  c7 06 0c 00 0f 75         mov word ptr [0xc], 0x750f',
+      '         2  0000:7c06  c7 06 0e 00 70 00         mov word ptr [0xe], 0x70',
+      '         3  0000:7c0c  90                        nop',
+      '         4  0000:7c0d  fa                        cli',
+      '         5  0000:7c0e  f4                        hlt',
+    ]);
+  });
+  test('of segments has each change, with the hidden part', () => {
+    expect(traced('mov ax, 0x1234\nmov ds, ax\nmov ds, ax\ncli\nhlt', { segments: true })).toEqual([
+      '         2    DS   0000 → 1234  base 00012340  limit 0000ffff  0093  data RW, accessed, DPL 0',
+    ]);
+  });
+  test('of events has faults and deliveries', () => {
+    expect(traced('lidt [nothing]\nint 0x40\nnothing: dw 0\ndd 0', { events: true })).toEqual([
+      '         2    → vector 64',
+      '         2    #GP: vector 64 is beyond the limit of the interrupt vector table',
+      '         2    → vector 13',
+      expect.stringMatching(/^ {9}2 {4}#DF/),
+      expect.stringMatching(/^ {9}2 {4}→ vector 8/),
+      '         2    #GP: vector 8 is beyond the limit of the interrupt vector table',
+    ]);
+  });
+  test('changes nothing: the run ends in the same state', () => {
+    const plain = running(program).report();
+    expect(running(program, { trace: { instructions: true, events: true, segments: true, write: () => {} } }).report()).toBe(plain);
+  });
+});
+
+describe('the report', () => {
+  test('says what happened, where, and every register with its hidden part', () => {
+    expect(running('mov eax, 12345678h\nmov ds, ax\nstc\ncli\nhlt').report()).toBe(`halted with interrupts off after 5 instructions
+
+  real-address mode, paging off  Ivy Bridge
+
+  → 0000:7c0a  f4                        hlt
+    0000:7c0b  00 00                     add byte ptr [bx+si], al
+    0000:7c0d  00 00                     add byte ptr [bx+si], al
+
+  EAX 12345678   EBX 00000000   ECX 00000000   EDX 00000000
+  ESI 00000000   EDI 00000000   EBP 00000000   ESP 00007c00
+  EIP 00007c0b   EFLAGS 00000003   CF
+
+        selector  base      limit     attributes
+  CS    0000      00000000  0000ffff  0093  data RW, accessed, DPL 0
+  SS    0000      00000000  0000ffff  0093  data RW, accessed, DPL 0
+  DS    5678      00056780  0000ffff  0093  data RW, accessed, DPL 0
+  ES    0000      00000000  0000ffff  0093  data RW, accessed, DPL 0
+  FS    0000      00000000  0000ffff  0093  data RW, accessed, DPL 0
+  GS    0000      00000000  0000ffff  0093  data RW, accessed, DPL 0
+  LDTR  0000      00000000  0000ffff  0082  LDT
+  TR    0000      00000000  0000ffff  008b  TSS, busy
+  GDTR            00000000      ffff
+  IDTR            00000000      ffff
+
+  CR0  00000010   ET
+  CR2  00000000   CR3  00000000
+  CR4  00000000
+  EFER 00000000
+
+  DR6   ffff0ff0   DR7   00000400   XCR0  0001       MXCSR 1f80
+  FCW   037f       FSW   0000       FTW   00         FOP   000
+  FIP   0000:00000000   FDP   0000:00000000`);
+  });
+  test('stays within 80 columns, and says the same in colour', () => {
+    const outcome = run(kernel(), { memory: 0x40_0000, ports: { 0xe9: new DebugPort() } });
+    const plain = outcome.report();
+    expect(plain.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(plain).toMatch(/→ 0008:0010\w{4} {2}e6 f4 {21}out 0xf4, al\n/);
+    const coloured = outcome.report({ style: TERMINAL });
+    expect(coloured).not.toBe(plain);
+    // oxlint-disable-next-line no-control-regex
+    expect(coloured.replaceAll(/\u001B\[\d+m/g, '')).toBe(plain);
+    expect(LOADED).toBe(0x10_0000n);
+  });
+});
