@@ -34,7 +34,7 @@ describe('the packed engine', () => {
   const manifest = (): Record<string, unknown> => JSON.parse(readFileSync(join(project.engine, 'package.json'), 'utf8'));
 
   test('holds what it needs', () => {
-    const names = ['package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'src/index.ts'];
+    const names = ['package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts', 'src/index.ts', 'bin/hidden-state.mjs', 'dist/cli/main.js', 'dist/run/index.d.ts'];
     expect(names.filter((name) => !existsSync(join(project.engine, name)))).toEqual([]);
   });
 
@@ -48,6 +48,33 @@ describe('the packed engine', () => {
     project.write('example.mjs', example!);
     const { code, output } = await project.node(['example.mjs']);
     expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/^false\n\{[^]*field: /) });
+  }, 30_000);
+});
+
+describe('the installed command', () => {
+  const command = 'node_modules/hidden-state/bin/hidden-state.mjs';
+  const source = `bits 16\norg 0x7c00\nmov si, text\nnext: lodsb\nout 0xe9, al\ntest al, al\njnz next\ncli\nhlt\ntext: db 'at home', 10, 0\n`;
+
+  test('is what package.json names', () => {
+    const { bin } = JSON.parse(readFileSync(join(project.engine, 'package.json'), 'utf8'));
+    expect(bin).toEqual({ 'hidden-state': 'bin/hidden-state.mjs' });
+    expect(readFileSync(join(project.folder, command), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+  test('assembles, runs and disassembles', async () => {
+    project.write('boot.asm', source);
+    expect(await project.node([command, 'asm', 'boot.asm', '-o', 'boot.bin'])).toEqual({ code: 0, output: '' });
+    const { code, output } = await project.node([command, 'run', 'boot.bin', '--flat', '0x7c00', '--port', '0xe9=stdout']);
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/^at home\n\0halted with interrupts off after \d+ instructions\n/) });
+    expect((await project.node([command, 'disasm', 'boot.bin', '--bits', '16'])).output).toMatch(/^00000000 {2}be 0c 7c {17}mov si, 0x7c0c\n/);
+  }, 30_000);
+  test('is an API as well', async () => {
+    project.write('boot.mjs', `
+      import { DebugPort, assemble } from 'hidden-state';
+      import { run } from 'hidden-state/run';
+      const port = new DebugPort();
+      const outcome = run(assemble(${JSON.stringify(source)}, { mode: 16 }).bytes, { flat: { origin: 0x7c00, mode: 16 }, ports: { 0xe9: port } });
+      console.log(outcome.reason, outcome.exitCode, port.text.trim());`);
+    expect(await project.node(['boot.mjs'])).toEqual({ code: 0, output: expect.stringMatching(/^halted 0 at home/) });
   }, 30_000);
 });
 
