@@ -13,7 +13,7 @@ const VALID = [
   'xsave64 [rdi]\nfxrstor [rsi]\nxgetbv\nmov cr0, rax\nmov ds, ax\ncall [rip]\nrep movsb\nresb 0b101\ndt 1.0e10',
 ];
 const PIECES = [
-  ...'[](),:+-*$\'";\n\t .', '<<', '>>', 'equ', 'org', 'bits', 'times', 'resb', 'align', 'rip', 'rel', 'abs', 'ptr', 'byte',
+  ...'[](),:+-*$\'";\n\t .', '<<', '>>', 'equ', 'org', 'bits', 'times', 'resb', 'align', 'rip', 'rel', 'abs', 'ptr', 'far', 'byte',
   'qword', 'st', 'st(',
   'fs:', 'lock', 'rep', 'data16', 'addr32', '0x', '0xffffffffffffffff', '99999999999999999999999999', '-1', '1.5',
   '1e400', '0b1', 'rax', 'r15b',

@@ -110,6 +110,42 @@ describe('addresses', () => {
   ]);
 });
 
+describe('far pointers', () => {
+  encodes(64, [
+    ['call far [rdi]', 'ff1f'],
+    ['jmp far fword ptr [rdi]', 'ff2f'],
+    ['call far dword ptr [rdi]', '66ff1f'],
+    ['data16 call far [rdi]', '66ff1f'],
+    ['jmp far tbyte ptr [rdi]', '48ff2f'],
+    ['jmp far [x]\nx:', 'ff2d00000000'],
+    ['lss rsp, [rdi]', '480fb227'],
+    ['lgs eax, fword ptr fs:[rdi]', '640fb507'],
+    ['retf', 'cb'],
+    ['retf 4', 'ca0400'],
+    ['data64 retf', '48cb'],
+    ['data16 retf 4', '66ca0400'],
+    ['jmp far\nfar:', 'eb00'],
+  ]);
+  encodes(32, [
+    ['jmp 8:0x12345678', 'ea785634120800'],
+    ['call far 8:0x12345678', '9a785634120800'],
+    ['call word 8:0x1234', '669a34120800'],
+    ['call [eax]', 'ff10'],
+    ['call far [eax]', 'ff18'],
+    ['lds esi, [ebx]', 'c533'],
+    ['les si, dword ptr [ebx]', '66c433'],
+    ['arpl [eax], cx', '6308'],
+    ['data16 retf', '66cb'],
+  ]);
+  encodes(16, [
+    ['jmp far [bx]', 'ff2f'],
+    ['jmp far fword ptr [bx]', '66ff2f'],
+    ['call dword 8:0x12345678', '669a785634120800'],
+    ['call dword ptr [bx]', '66ff17'],
+    ['lds si, [bx]', 'c537'],
+  ]);
+});
+
 describe('prefixes', () => {
   encodes(64, [
     ['lock inc dword ptr [rax]', 'f0ff00'],

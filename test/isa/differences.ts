@@ -7,6 +7,8 @@
  * 64-bit mode are Intel's, which ignore it, not AMD's, which are 16 bits wide.
  */
 
+import type { Mode } from '../../spec/src/isa/instruction.ts';
+
 export interface Difference {
   readonly name: string;
   readonly right: 'ours' | 'theirs' | 'both';
@@ -14,21 +16,31 @@ export interface Difference {
   /** Both sides' lines (see iced.ts) are brought to common words before they are compared. */
   readonly ours: (line: string) => string;
   readonly theirs: (line: string) => string;
-  /** Bytes in 64-bit mode on which the two differ. */
+  /** Bytes on which the two differ, in 64-bit mode unless another one is named. */
   readonly example: readonly number[];
+  readonly mode?: Mode;
 }
 
 const same = (line: string): string => line;
 
 export const DIFFERENCES: readonly Difference[] = [
   {
-    name: 'MOV to a segment register, LLDT, LTR and LMSW name their source as 16 bits',
+    name: 'MOV to a segment register, LLDT, LTR, LMSW, VERR and VERW name their source as 16 bits',
     right: 'both',
-    why: 'The SDM lists r/m16 and only 16 bits are used (vol. 2, MOV, LLDT, LTR, LMSW); iced names the register by operand size.',
+    why: 'The SDM lists r/m16 and only 16 bits are used (vol. 2, MOV, LLDT, LTR, LMSW, VERR); iced names the register by operand size.',
     ours: same,
-    theirs: (line) => line.replace(/( 8E: ..,|lldt .*:|ltr .*:|lmsw .*:) (?:[er]([a-z]{2})|(r\d+)d?)$/, (_, start, plain, numbered) =>
+    theirs: (line) => line.replace(/( 8E: ..,|lldt .*:|ltr .*:|lmsw .*:|ver[rw] .*:) (?:[er]([a-z]{2})|(r\d+)d?)$/, (_, start, plain, numbered) =>
       `${start} ${plain ?? `${numbered}w`}`),
     example: [0x8e, 0xd8],
+  },
+  {
+    name: 'ARPL names both operands as 16 bits',
+    right: 'both',
+    why: 'The SDM lists r/m16, r16 (vol. 2A, ARPL); iced names the registers by operand size.',
+    ours: same,
+    theirs: (line) => (line.includes(' arpl ') ? line.replace(/([:,]) e([a-z]{2})\b/g, '$1 $2') : line),
+    example: [0x63, 0xc8],
+    mode: 32,
   },
   {
     name: 'FLDENV, FNSTENV, FRSTOR and FNSAVE have an operand size of 64 with REX.W',

@@ -9,10 +9,6 @@ export interface LeftOut {
 }
 
 export const LEFT_OUT: readonly LeftOut[] = [
-  {
-    codes: /^((Call|Jmp)_m16(16|32|64)|Call_ptr16(16|32))$/,
-    why: 'Far calls go through gates and change stacks, which is not modelled; far jumps through memory come with them.',
-  },
   { codes: /^(Movsd|Cmpsd)_xmm/, why: 'Scalar SSE2 is not modelled; these MOVSD and CMPSD are not the string instructions.' },
   { codes: /^Prefetchreserved3/, why: 'A reserved hint that AMD processors take as PREFETCHW; the SDM does not list it.' },
   { codes: /^Pxor_mm_/, why: 'MMX arithmetic is not modelled.' },

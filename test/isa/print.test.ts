@@ -30,8 +30,8 @@ const withoutImplied = (text: string): string => text
   .replace(/^fld st\(0\), (?=st)/, 'fld ').replace(/^(fstp? st\(\d\)), st\(0\)/, '$1')
   .replace(/^(f\w+) st\(0\), (?=\w+ ptr)/, '$1 ').replace(/^(f\w+ .*\]), st\(0\)$/, '$1')
   .replace(/^(f(?:add|mul|subr?|divr?)p)$/, '$1 st(1), st(0)').replace(/^fxch$/, 'fxch st(0), st(1)')
-  .replace(/^([ls][gi]dt) [ft]\w+ ptr /, '$1 ').replace(/^((?:data\d+ )?jmp) far (\w+), (\w+)$/, '$1 $3:$2')
-  .replace(/^clzero \w+/, 'clzero').replace(/^xlat .*/, 'xlatb').replace(/^imul (\w+), (?=0x)/, 'imul $1, $1, ')
+  .replace(/^([ls][gi]dt) [ft]\w+ ptr /, '$1 ').replace(/^((?:data\d+ )?(?:jmp|call)) far (\w+), (\w+)$/, '$1 $3:$2')
+  .replace(/\bret far\b/, 'retf').replace(/^clzero \w+/, 'clzero').replace(/^xlat .*/, 'xlatb').replace(/^imul (\w+), (?=0x)/, 'imul $1, $1, ')
   .replace(/^((?:repn?e? )?(?:movs|stos|lods|scas|cmps)[bwdq]) .*/, '$1');
 
 /** LEA uses no segment: a prefix is printed here because it is there, and left out by them. */

@@ -81,11 +81,11 @@ describe('a form that cannot be read is an error that names it', () => {
   });
 });
 
-test.for(DIFFERENCES)('still a difference: $name', ({ example, why, ours, theirs }) => {
+test.for(DIFFERENCES)('still a difference: $name', ({ example, mode = 64, why, ours, theirs }) => {
   const bytes = Uint8Array.from(example);
-  const oracle = new Oracle(bytes, 64);
+  const oracle = new Oracle(bytes, mode);
   const line = oracle.at(0)!;
-  const mine = ourLine(decode((n) => bytes[n] ?? 0, 64), oracle.instruction.code);
+  const mine = ourLine(decode((n) => bytes[n] ?? 0, mode), oracle.instruction.code);
   oracle.free();
   expect(why).toMatch(/\S\.$/);
   expect(agree(mine, line)).toBe(true);

@@ -8,7 +8,7 @@ import { type Cursor, type Lookup, type Sum, type Term, parseSum } from './expre
 import { TokenError } from './tokens.ts';
 
 const SIZES: ReadonlyMap<string, number> = new Map([
-  ['byte', 8], ['word', 16], ['dword', 32], ['qword', 64], ['tbyte', 80], ['tword', 80],
+  ['byte', 8], ['word', 16], ['dword', 32], ['qword', 64], ['fword', 48], ['tbyte', 80], ['tword', 80],
   ['xmmword', 128], ['oword', 128],
 ]);
 
@@ -19,12 +19,20 @@ export interface Parsed {
   readonly operand: Operand;
   /** Absolute address meant by a RIP-relative or relative operand. */
   readonly address: bigint | undefined;
+  /** The word `far` was written: a pointer with a selector is meant. */
+  readonly far?: boolean;
   readonly column: number;
 }
 
 /** Parses one operand. `addressSize` is that of addresses without registers, the mode's own when undefined. */
 export function parseOperand(cursor: Cursor, mode: Mode, lookup: Lookup, addressSize?: AddressSize): Parsed {
   const column = cursor.column;
+  if (cursor.word() === 'far' && isPointerNext(cursor)) {
+    cursor.position++;
+    const parsed = parseOperand(cursor, mode, lookup, addressSize);
+    if (!/memory|far/.test(parsed.operand.kind)) throw new TokenError('far goes before brackets or selector:offset', column);
+    return { ...parsed, far: true, column };
+  }
   const size = takeSize(cursor);
   const segment = segmentOverride(cursor);
   if (cursor.is('[')) return parseMemory(cursor, { size: size ?? 0, segment, mode, column, addressSize }, lookup);
@@ -49,6 +57,12 @@ function parseFar(
   const offset = parseSum(cursor, lookup);
   if (offset.registers.length) throw new TokenError('the offset of a far pointer is a number', column);
   return { operand: { kind: 'far', selector: Number(selector), offset: offset.constant, size }, address: undefined, column };
+}
+
+/** `far` is a word of the syntax before a pointer; alone, or in a sum, it can be somebody's label. */
+function isPointerNext({ tokens, position }: Cursor): boolean {
+  const next = tokens[position + 1];
+  return next !== undefined && (next.kind !== 'punctuation' || next.text === '[' || next.text === '(');
 }
 
 /** `dword` or `dword ptr`. */

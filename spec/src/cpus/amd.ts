@@ -1,4 +1,4 @@
-import { inferred, measured, xenCommit } from '../state/citation.ts';
+import { apm, inferred, measured, xenCommit } from '../state/citation.ts';
 import { BASE_FEATURES, type Feature } from './features.table.ts';
 import { type CpuProfile, type FastCalls, cpuProfile } from './profile.ts';
 
@@ -15,13 +15,21 @@ const sources = {
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
 };
 
+/** Far pointers and near branches, as AMD's processors have always read them. */
+const transfers = { longFarPointer: 'm16:32', nearBranch66: '16 bits', larInLongMode: 'LDT too' } as const;
+const transferSources = {
+  longFarPointer: onZen4('far JMP, far CALL, LSS and LGS with REX.W read the selector at byte 4; far CALL and far RET still have slots of 64 bits'),
+  nearBranch66: onZen4('JMP, Jcc, CALL, RET, LOOP and JRCXZ with 66 leave bits 15:0 of RIP, CALL and RET move RSP by 2; not with REX.W, and not where Jcc is not taken'),
+  larInLongMode: { ...apm('3', 'LAR'), edition: 'Rev. 3.10, February 2005' },
+} as const;
+
 /** FXSAVE and FXRSTOR pass over FOP, FIP and FDP while no unmasked exception is pending; no XSAVE yet. */
 export const amdK10: CpuProfile = cpuProfile({
   id: 'amdK10', name: 'AMD K10', vendor: 'AuthenticAMD', year: 2007, signature: 0x0010_0f42,
   features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'PDPE1GB', 'MISALIGNSSE'], xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
   x87: { fopUpdate: 'every instruction', saveWithoutException: 'leave memory', restoreWithoutException: 'leave register', canonicalFdp: true },
   xinuse: 'by value', nullSelector: 'keeps base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, fastCalls, tscAuxHigh: 'dropped',
   sources: {
     ...sources,
     nullSelector: inferred('AMD APM vol. 3, CPUID Fn8000_0021 EAX[6] (NullSelectorClearsBase), which came later; from memory'),
@@ -30,6 +38,7 @@ export const amdK10: CpuProfile = cpuProfile({
     fopUpdate: inferred('Zen 4'),
     canonicalFdp: inferred('Zen 4'),
     wordDoubleShift: inferred('Zen 4'),
+    longFarPointer: inferred('Zen 4'), nearBranch66: inferred('Zen 4'), larInLongMode: transferSources.larInLongMode,
     mxcsrMask: inferred('Zen 4; the misaligned exception mask came with this generation'),
   },
 });
@@ -48,6 +57,7 @@ const zenX87 = {
 
 const zenSources = {
   ...sources,
+  ...transferSources,
   fopUpdate: onZen4('FNSTENV after FLD m64 gives FOP 505h, all exceptions masked'),
   saveWithoutException: onZen4('FXSAVE, XSAVE and XSAVEOPT without a pending exception store zeros for FOP, FIP and FDP'),
   restoreWithoutException: onZen4('FXRSTOR64 and XRSTOR64 of such an image load FOP, FIP and FDP (CPUID 80000008h EBX[2] = 1)'),
@@ -63,7 +73,7 @@ const zenSources = {
 export const zen3: CpuProfile = cpuProfile({
   id: 'zen3', name: 'AMD Zen 3', vendor: 'AuthenticAMD', year: 2020, signature: 0x00a2_0f10,
   features: [...zenFeatures, 'PKU'], xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, fastCalls, tscAuxHigh: 'dropped',
   sources: { ...zenSources, generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory') },
 });
 
@@ -74,6 +84,6 @@ export const zen3: CpuProfile = cpuProfile({
 export const zen4: CpuProfile = cpuProfile({
   id: 'zen4', name: 'AMD Zen 4', vendor: 'AuthenticAMD', year: 2022, signature: 0x00a1_0f11,
   features: [...zenFeatures, 'LA57'], xcr0: 0xe7n, linearAddressBits: 57, physicalAddressBits: 52, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, fastCalls, tscAuxHigh: 'dropped',
   sources: zenSources,
 });

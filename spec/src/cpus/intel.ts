@@ -9,6 +9,8 @@ const x87: X87Behaviour = {
   canonicalFdp: false,
 };
 
+const transfers = { longFarPointer: 'm16:64', nearBranch66: '64 bits', larInLongMode: 'no LDT' } as const;
+
 const fastCalls: FastCalls = {
   syscall: '64-bit mode', sysenter: 'any mode', sysretNotCanonical: 'faults at SYSRET', sysretStack: 'loads SS', sysenterBits: 64,
 };
@@ -17,6 +19,9 @@ const sources = {
   fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
   msrs: inferred('dumps of such processors, from memory'),
+  longFarPointer: sdm('2A', '3.2, JMP and LDS/LES/LFS/LGS/LSS'),
+  nearBranch66: sdm('1', '6.3.7'),
+  larInLongMode: sdm('2A', '3.2, LAR, table 3-52'),
   fopUpdate: sdm('1', '8.1.9'),
   nullSelector: inferred('common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open'),
   pointers: sdm('1', '8.1.8'),
@@ -35,7 +40,7 @@ const ivyBridgeFeatures: readonly Feature[] = [
 export const ivyBridge: CpuProfile = cpuProfile({
   id: 'ivyBridge', name: 'Ivy Bridge', vendor: 'GenuineIntel', year: 2012, signature: 0x0003_06a9,
   features: ivyBridgeFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  fastCalls, tscAuxHigh: 'reserved',
+  ...transfers, fastCalls, tscAuxHigh: 'reserved',
   sources: { ...sources, FPCSDS: inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and Haswell has it is from memory') },
 });
 
@@ -45,7 +50,7 @@ const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MO
 export const haswell: CpuProfile = cpuProfile({
   id: 'haswell', name: 'Haswell', vendor: 'GenuineIntel', year: 2013, signature: 0x0003_06c3,
   features: haswellFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  fastCalls, tscAuxHigh: 'reserved',
+  ...transfers, fastCalls, tscAuxHigh: 'reserved',
   sources: { ...sources, FPCSDS: ivyBridge.sources.FPCSDS! },
 });
 
@@ -59,6 +64,6 @@ export const sapphireRapids: CpuProfile = cpuProfile({
   // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO.
   msrs: { IA32_ARCH_CAPABILITIES: 0x16bn }, crystal: 25_000_000,
   xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  fastCalls, tscAuxHigh: 'reserved',
+  ...transfers, fastCalls, tscAuxHigh: 'reserved',
   sources: { ...sources, FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0'), crystal: inferred('Linux 5.10, native_calibrate_tsc: 25 MHz for server parts, from memory') },
 });

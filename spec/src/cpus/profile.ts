@@ -55,6 +55,12 @@ export interface CpuProfile {
   readonly mxcsrMask: number;
   /** What SHLD and SHRD of 16-bit operands shift in after the second operand, with counts above 16: undefined by the manual. */
   readonly wordDoubleShift: 'first operand again' | 'second operand again';
+  /** What a far pointer in memory is to a far JMP or CALL, LSS, LFS or LGS with REX.W. */
+  readonly longFarPointer: 'm16:64' | 'm16:32';
+  /** What prefix 66 makes of near branches in 64-bit mode. */
+  readonly nearBranch66: '64 bits' | '16 bits';
+  /** Which system descriptors LAR accepts in IA-32e mode: those of an LDT, or only task state segments and call gates. */
+  readonly larInLongMode: 'LDT too' | 'no LDT';
   readonly fastCalls: FastCalls;
   /** IA32_TSC_AUX[63:32]: reserved, so that writing them is #GP(0), or dropped. */
   readonly tscAuxHigh: 'reserved' | 'dropped';

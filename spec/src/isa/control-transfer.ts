@@ -25,7 +25,7 @@ const JCC = CONDITIONS.map((condition, code) => instruction({
   title: 'Jump if condition is met',
   forms: [`7${hexDigit(code)} cb | rel8 | f64`, `0F 8${hexDigit(code)} cz | relz | f64`],
   operation(x, i) {
-    x.branch(condition.holds(x.readFlags(condition.reads)) ? relative(x, i) : x.next, i.size);
+    if (condition.holds(x.readFlags(condition.reads))) x.branch(relative(x, i), i.size);
   },
   source: sdm('2A', '3.2, Jcc'),
 }));
@@ -62,7 +62,7 @@ const looping = (mnemonic: string, opcode: string, aliases: string[], continues:
   operation(x, i) {
     const count = u(i.addressSize, x.state.gpr[1]! - 1n);
     const taken = count !== 0n && continues((x.readFlags(mnemonic === 'LOOP' ? 0 : ZF) & ZF) !== 0);
-    x.branch(taken ? relative(x, i) : x.next, i.size);
+    if (taken) x.branch(relative(x, i), i.size);
     x.write({ kind: 'register', file: 'gpr', index: 1, size: i.addressSize, high: false }, count);
   },
   source: sdm('2A', '3.2, LOOP/LOOPcc'),
@@ -76,7 +76,7 @@ const JCXZ = COUNTERS.map(([mnemonic, flags]) => instruction({
   title: 'Jump if rCX is zero',
   forms: [`E3 cb | rel8 | f64 ${flags}`],
   operation(x, i) {
-    x.branch(u(i.addressSize, x.state.gpr[1]!) === 0n ? relative(x, i) : x.next, i.size);
+    if (u(i.addressSize, x.state.gpr[1]!) === 0n) x.branch(relative(x, i), i.size);
   },
   source: sdm('2A', '3.2, Jcc'),
 }));

@@ -11,13 +11,19 @@ import { formsOf, INVALID_IN_64BIT } from './table.ts';
 /** Longest instruction; one more byte is #GP(0). SDM vol. 2A, 2.3.11. */
 export const MAXIMUM_LENGTH = 15;
 
+/** Where processors read the same bytes differently. */
+export interface Reading {
+  /** In 64-bit mode 66 makes near branches 16 bits wide, as on AMD's processors; Intel's ignore it. */
+  readonly wordBranches?: boolean;
+}
+
 /**
  * Decodes one instruction. `fetch(n)` gives the byte at offset n and may throw a `Fault` (#PF, #GP).
  * Throws `Fault` #UD for what the architecture calls invalid, `Unmodelled` for encodings that are not in the table.
  */
-export function decode(fetch: (offset: number) => number, mode: Mode): Instruction {
+export function decode(fetch: (offset: number) => number, mode: Mode, { wordBranches = false }: Reading = {}): Instruction {
   const reader = new Reader(fetch);
-  const { prefixes, next } = readPrefixes(reader, mode);
+  const { prefixes, next } = readPrefixes(reader, mode, wordBranches);
   const vex = readVex(reader, next, mode, prefixes);
   const { map, opcode } = vex ? { map: vex.map, opcode: reader.next() } : readOpcode(reader, next);
   const candidates = formsOf(map, opcode, vex !== undefined);
@@ -92,11 +98,13 @@ interface Prefixes {
   repeat: 0 | 0xf2 | 0xf3;
   /** The REX prefix directly before the opcode, or 0: an earlier one counts for nothing. SDM vol. 2A, 2.2.1. */
   rex: number;
+  /** See `Reading`. */
+  readonly wordBranches: boolean;
 }
 
 /** The prefixes, and the byte after them. */
-function readPrefixes(reader: Reader, mode: Mode): { prefixes: Prefixes; next: number } {
-  const prefixes: Prefixes = { segment: -1, operandSize: false, addressSize: false, lock: false, repeat: 0, rex: 0 };
+function readPrefixes(reader: Reader, mode: Mode, wordBranches: boolean): { prefixes: Prefixes; next: number } {
+  const prefixes: Prefixes = { segment: -1, operandSize: false, addressSize: false, lock: false, repeat: 0, rex: 0, wordBranches };
   for (;;) {
     const byte = reader.next();
     if (mode === 64 && (byte & 0xf0) === 0x40) {
@@ -197,7 +205,8 @@ function operandSize(form: Form, mode: Mode, prefixes: Prefixes): number {
   // A mandatory 66 is part of the opcode and does not choose the size.
   const other = prefixes.operandSize && form.prefix !== '66';
   if (mode !== 64) return (mode === 16) === other ? 32 : 16;
-  if (prefixes.rex & 8 || form.size64 === 'forced') return 64;
+  if (prefixes.rex & 8) return 64;
+  if (form.size64 === 'forced') return other && prefixes.wordBranches ? 16 : 64;
   if (other) return 16;
   return form.size64 === 'default' ? 64 : 32;
 }
@@ -215,9 +224,14 @@ function unknown(map: OpcodeMap, opcode: number, modrm: number, mode: Mode, pref
   if (map === 'primary' && mode === 64 && INVALID_IN_64BIT.has(opcode)) {
     return new Fault('#UD', `${text} is invalid in 64-bit mode`);
   }
-  if (map === 'primary' && opcode === 0x8d) return new Fault('#UD', 'LEA needs a memory operand');
+  const needy = modrm >= 0xc0 ? formsOf(map, opcode).find((form) => needsMemory(form, modrm)) : undefined;
+  if (needy) return new Fault('#UD', `${needy.definition.mnemonic} needs a memory operand`);
   return new Unmodelled(`${text}${prefix === 'NP' ? '' : ` after prefix ${prefix}`} in ${mode}-bit code`);
 }
+
+/** LEA, far pointers in memory: encodings that no other instruction has taken for a register. */
+const needsMemory = ({ definition, modrm, operands }: Form, byte: number): boolean =>
+  (definition.mnemonic === 'LEA' || operands.some(({ size }) => size === '16:v')) && (modrm === 'r' || modrm === ((byte >> 3) & 7));
 
 /** The checks that need the operands. */
 function requireValid(form: Form, operands: readonly Operand[], lock: boolean): void {
@@ -247,6 +261,7 @@ interface Context {
 export function sizeOf(letter: OperandForm['size'], size: number): number {
   if (typeof letter === 'number') return letter;
   if (letter === 'v&v') return 2 * size;
+  if (letter === '16:v') return 16 + size;
   return letter === 'v' ? size : letter === 'z' ? Math.min(size, 32) : Math.max(size, 32);
 }
 

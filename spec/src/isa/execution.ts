@@ -13,6 +13,9 @@ import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
 import { outsideLimit } from './segmentation/limit.ts';
 
+/** CR4.LA57. */
+const LA57 = 0x1000n;
+
 /** Linear memory as an instruction sees it. Each method may throw #PF before anything is written. */
 export interface MemoryPort {
   /** Little-endian, 1 to 16 bytes. */
@@ -184,6 +187,11 @@ export class Execution {
     return (this.state.rflags & IOPL) >> 12;
   }
 
+  /** A canonical address, by the paging mode: 57 bits with CR4.LA57, else 48. SDM vol. 1, 3.3.7.1. */
+  canonical(address: bigint): boolean {
+    return isCanonical(address, this.state.cr4 & LA57 ? 57 : 48);
+  }
+
   /** Raises an exception. In real-address mode none has an error code. SDM vol. 3B, 20.1.4. */
   fault(mnemonic: FaultMnemonic, reason: string, errorCode?: number, kind?: ExceptionKind): never {
     throw new Fault(mnemonic, reason, this.addressing === 'real' ? undefined : errorCode, undefined, kind);
@@ -282,8 +290,7 @@ export class Execution {
     const fault: FaultMnemonic = segment === SS ? '#SS' : '#GP';
     if (this.mode === 64) {
       const linear = segment >= FS ? u(64, offset + this.state.base(segment)) : offset;
-      const width = this.cpu.features.has('LA57') && this.state.cr4 & 0x1000n ? 57 : 48;
-      if (!isCanonical(linear, width) || !isCanonical(u(64, linear + BigInt(bytes - 1)), width)) {
+      if (!this.canonical(linear) || !this.canonical(u(64, linear + BigInt(bytes - 1)))) {
         this.fault(fault, `the linear address ${hex(linear)} is not canonical`, 0);
       }
       return linear;
@@ -359,7 +366,8 @@ export class Execution {
     return this.mode === 64 ? 64 : this.state.attributes(SS) & ATTRIBUTE.big ? 32 : 16;
   }
 
-  private setStackPointer(pointer: bigint, width = this.stackAddressSize): void {
+  /** Bits above a 16-bit stack pointer stay as they are. SDM vol. 1, 6.2.3. */
+  setStackPointer(pointer: bigint, width = this.stackAddressSize): void {
     this.state.gpr[4] = width === 16 ? (this.state.gpr[4]! & ~0xffffn) | pointer : pointer;
   }
 
@@ -367,8 +375,8 @@ export class Execution {
 
   /** Makes `target` the next RIP: canonical in 64-bit mode, within the limit of CS elsewhere, else #GP(0). */
   branch(target: bigint, size: number): void {
-    const to = this.mode === 64 ? target : u(size === 16 ? 16 : 32, target);
-    if (this.mode === 64 ? !isCanonical(to, 48) : Number(to) > this.state.limit(CS)) {
+    const to = size === 16 ? u(16, target) : this.mode === 64 ? target : u(32, target);
+    if (this.mode === 64 ? !this.canonical(to) : Number(to) > this.state.limit(CS)) {
       this.fault('#GP', `branch to ${hex(to)}, outside the code segment`, 0);
     }
     this.next = to;

@@ -6,10 +6,11 @@
  *     'VEX.LZ.F2.0F38.W0 F6 /r | r32, vvvv32, r/m32'
  *
  * v: word, doubleword or quadword by operand size; z: word or doubleword; y: doubleword or quadword.
+ * `m16:v` is a far pointer in memory, an offset of the operand size and a selector.
  * `simm8` is an imm8 that is sign-extended; `vvvv32` is the register that VEX.vvvv names. After a second bar: `d64` and `f64` (operand size defaults or is forced to
  * 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in, 64-bit mode), `b0` (REX.B is 0),
  * `s16` and `s32` (only at this operand size), `a16`, `a32` and `a64` (only at this address size), `r1` (not register 0: that is another instruction), `asz` (the address
- * size means something although there is no memory operand).
+ * size means something although there is no memory operand), `osz` (the same of the operand size).
  */
 
 import type { InstructionDefinition } from './instruction.ts';
@@ -30,7 +31,7 @@ export interface OperandForm {
   readonly memory: boolean;
   readonly register: boolean;
   /** Bits, or a size letter resolved with the operand size. 0: no size of its own. */
-  readonly size: number | 'v' | 'z' | 'y' | 'v&v';
+  readonly size: number | 'v' | 'z' | 'y' | 'v&v' | '16:v';
   /** Sign-extended immediate. */
   readonly signed: boolean;
   /** Bytes of immediate data before this immediate: ENTER has two. */
@@ -82,6 +83,10 @@ export interface Form {
   readonly notZero: boolean;
   /** The address size means something although no operand shows it (LOOP, MOVS). */
   readonly addressSized: boolean;
+  /** The operand size means something although no operand shows it (RETF). */
+  readonly operandSized: boolean;
+  /** A far pointer in memory, which is written with the word `far`: without it, JMP and CALL are near. */
+  readonly farWord: boolean;
   /** Some operand's width depends on the operand size. */
   readonly sized: boolean;
 }
@@ -102,6 +107,7 @@ for (const suffix of ['8', '16', '32', '64', 'v', 'z', 'y']) {
   describe(`moffs${suffix}`, { place: 'offset', memory: true, size });
 }
 describe('mv&v', { place: 'rm', memory: true, size: 'v&v' });
+describe('m16:v', { place: 'rm', memory: true, size: '16:v' });
 describe('simm8', { place: 'immediate', size: 8, signed: true });
 describe('rel8', { place: 'relative', size: 8 });
 describe('relz', { place: 'relative', size: 'z' });
@@ -163,7 +169,8 @@ export function parseForm(text: string, definition: InstructionDefinition): Form
   return {
     text, definition, ...encoding, ...flags, operands,
     modIgnored: operands.some((operand) => operand.file === 'control' || operand.file === 'debug'),
-    sized: lettered || byOperandSize || flags.onlySize !== undefined,
+    farWord: operands.length === 1 && operands[0]!.size === '16:v',
+    sized: lettered || byOperandSize || flags.operandSized || flags.onlySize !== undefined,
   };
 }
 
@@ -232,11 +239,11 @@ function parseTail(tokens: readonly string[], where: string): Tail {
   return { modrm, modrmByte, stackRegister, immediate };
 }
 
-type Flags = 'size64' | 'only' | 'onlySize' | 'onlyAddressSize' | 'rexB0' | 'notZero' | 'addressSized';
+type Flags = 'size64' | 'only' | 'onlySize' | 'onlyAddressSize' | 'rexB0' | 'notZero' | 'addressSized' | 'operandSized';
 
 function parseFlags(text: string, where: string): Pick<Form, Flags> {
   const words = text.split(/\s+/).filter(Boolean);
-  const unknown = words.find((word) => !/^(d64|f64|o64|i64|b0|s16|s32|a16|a32|a64|r1|asz)$/.test(word));
+  const unknown = words.find((word) => !/^(d64|f64|o64|i64|b0|s16|s32|a16|a32|a64|r1|asz|osz)$/.test(word));
   if (unknown !== undefined) throw new SyntaxError(`${where}: unknown flag ${JSON.stringify(unknown)}`);
   return {
     size64: words.includes('d64') ? 'default' : words.includes('f64') ? 'forced' : undefined,
@@ -246,5 +253,6 @@ function parseFlags(text: string, where: string): Pick<Form, Flags> {
     rexB0: words.includes('b0'),
     notZero: words.includes('r1'),
     addressSized: words.includes('asz'),
+    operandSized: words.includes('osz'),
   };
 }

@@ -7,7 +7,7 @@ import { type MemoryOperand, type Operand, SEGMENT_REGISTERS, gprName, registerN
 
 /** The words before `ptr`, by bits. */
 export const SIZE_NAMES: Readonly<Record<number, string>> =
-  { 8: 'byte', 16: 'word', 32: 'dword', 64: 'qword', 80: 'tbyte', 128: 'xmmword' };
+  { 8: 'byte', 16: 'word', 32: 'dword', 64: 'qword', 48: 'fword', 80: 'tbyte', 128: 'xmmword' };
 
 /** The name of an address, if it has one. */
 export type Symbols = (address: bigint) => string | undefined;
@@ -28,7 +28,7 @@ function prefixWords(i: Instruction): string[] {
   if (i.form.addressSized && i.segment >= 0 && i.segment !== DS) words.push(SEGMENT_REGISTERS[i.segment]!);
   if (i.addressSize !== i.mode && (i.form.addressSized || i.operands.some(isPlain))) words.push(`addr${i.addressSize}`);
   const usual = i.mode === 64 ? (i.form.size64 ? 64 : 32) : i.mode;
-  if (i.size < 64 && i.size !== usual && hidesOperandSize(i)) words.push(`data${i.size}`);
+  if ((i.size < 64 || i.form.operandSized) && i.size !== usual && hidesOperandSize(i)) words.push(`data${i.size}`);
   return words;
 }
 
@@ -51,13 +51,14 @@ function printOperand(operand: Operand, i: Instruction, next: bigint, symbol?: S
     case 'immediate': return hex(operand.value);
     case 'far': return `${hex(operand.selector)}:${symbol?.(operand.offset) ?? hex(operand.offset)}`;
     case 'relative': {
-      const target = u(i.mode === 64 ? 64 : i.size === 16 ? 16 : 32, next + operand.displacement);
+      const target = u(i.size === 16 ? 16 : i.mode === 64 ? 64 : 32, next + operand.displacement);
       return symbol?.(target) ?? hex(target);
     }
     case 'memory': {
+      const far = i.form.farWord ? 'far ' : '';
       const size = SIZE_NAMES[operand.size] ? `${SIZE_NAMES[operand.size]} ptr ` : '';
       const segment = overridden(operand) ? `${SEGMENT_REGISTERS[operand.segment]}:` : '';
-      return `${size}${segment}[${printAddress(operand, i, next, symbol)}]`;
+      return `${far}${size}${segment}[${printAddress(operand, i, next, symbol)}]`;
     }
   }
 }

@@ -42,7 +42,7 @@ export class InstructionFetch {
   at(ip: bigint): Instruction {
     const { cpu, state, mode } = this.#execution;
     const linear = mode === 64 ? ip : u(32, ip + state.base(CS));
-    const i = decode((n) => this.#byte(ip, linear, n, mode), mode);
+    const i = decode((n) => this.#byte(ip, linear, n, mode), mode, { wordBranches: cpu.nearBranch66 === '16 bits' });
     const { cpuid, mnemonic } = i.definition;
     if (cpuid && !cpu.features.has(cpuid)) throw new Fault('#UD', `${cpu.name} has no ${mnemonic} (CPUID: ${cpuid})`);
     const page = this.#memory.codePage(linear);

@@ -3,16 +3,20 @@
  * through a gate of the IDT in protected and IA-32e mode (vol. 3A, 6.11 to 6.14).
  */
 
-import { hex, isCanonical, u } from '../../numbers/bits.ts';
-import { CS, DS, ES, FS, GS, OFFSET, SEGMENT_NAMES, SS } from '../../state/fields.ts';
+import { hex, u } from '../../numbers/bits.ts';
+import { CS, DS, ES, FS, GS, OFFSET, SS } from '../../state/fields.ts';
 import type { ExceptionKind } from '../../state/outcomes.ts';
-import { ATTRIBUTE, type Segment } from '../../state/state.ts';
+import { ATTRIBUTE } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { AC, IF, NT, RF, TF, VM } from '../flags.ts';
-import { isCode, isConforming, isNull, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
+import { requireWithin } from '../segmentation/code-segment.ts';
+import {
+  type Descriptor, isCode, isConforming, isNull, markAccessed, readDescriptor, requireMarkable, selectorCode,
+} from '../segmentation/descriptor.ts';
 import { loadSegment, realModeSegment } from '../segmentation/load.ts';
+import { currentStack, pushOn, requireRoom } from '../segmentation/stack.ts';
 import { switchTask } from '../tasks/index.ts';
-import { currentStack, handlerStack, pushFrame, pushOn, requireRoom } from './stack.ts';
+import { handlerStack } from './stack.ts';
 
 /** `external`: an interrupt from outside, the NMI included. */
 export type EventKind = ExceptionKind | 'external' | 'INT n';
@@ -46,7 +50,7 @@ function deliverReal(x: Execution, { vector, returnTo }: Event): void {
   const entry = BigInt(vector * 4);
   if (vector * 4 + 3 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the interrupt vector table`);
   const pointer = x.tables.read(u(64, x.state.quad(OFFSET.idtrBase) + entry), 4);
-  pushOn(x, currentStack(x), 16, [BigInt(x.flags), BigInt(x.state.selector(CS)), returnTo], 0);
+  pushOn(x, currentStack(x), 16, [BigInt(x.flags), BigInt(x.state.selector(CS)), returnTo]);
   x.setFlags(IF | TF | AC | RF, 0);
   x.state.setSegment(CS, realModeSegment(x, CS, Number(pointer >> 16n)));
   x.next = u(16, pointer);
@@ -115,25 +119,25 @@ function deliverToHandler(x: Execution, event: Event, gate: Gate): void {
   const { state } = x;
   const external = externalBit(kind);
   const virtual8086 = x.addressing === 'virtual-8086';
-  const { segment, level } = handlerSegment(x, gate, external);
+  const { code, level } = handlerSegment(x, gate, external);
   const stack = handlerStack(x, level, gate.ist, external);
   const selectors = virtual8086 ? SAVED_SEGMENTS.map((each) => BigInt(state.selector(each))) : [];
   const old = x.longMode || level < x.cpl ? [BigInt(state.selector(SS)), state.gpr[4]!] : [];
   const error = errorCode === undefined ? [] : [BigInt(errorCode)];
-  const from = [BigInt(savedFlags(x, kind)), BigInt(state.selector(CS)), event.returnTo];
-  const values = [...selectors, ...old, ...from, ...error];
-  const named = level < x.cpl ? selectorCode(stack.segment.selector) : 0;
-  const frame = requireRoom(x, stack, x.longMode ? 64 : gate.type & 8 ? 32 : 16, values.length, named | external);
-  checkEntry(x, gate.offset, segment, external);
-  pushFrame(x, frame, values);
+  const values = [...selectors, ...old, BigInt(savedFlags(x, kind)), BigInt(state.selector(CS)), event.returnTo, ...error];
+  const size = x.longMode ? 64 : gate.type & 8 ? 32 : 16;
+  requireRoom(x, stack, size, values.length);
+  requireWithin(x, gate.offset, code, external);
+  requireMarkable(x, code);
+  pushOn(x, stack, size, values);
   x.setFlags(TF | NT | RF | VM | (gate.type & 1 ? 0 : IF), 0);
-  state.setSegment(CS, segment);
+  state.setSegment(CS, { ...markAccessed(x, code), selector: (code.selector & 0xfffc) | level });
   if (virtual8086) SAVED_SEGMENTS.forEach((each) => loadSegment(x, each, 0));
   x.next = gate.offset;
 }
 
 /** The handler's code segment, and the level it runs at: its DPL, or the current one if it is conforming. */
-function handlerSegment(x: Execution, { selector }: Gate, external: number): { segment: Segment; level: number } {
+function handlerSegment(x: Execution, { selector }: Gate, external: number): { code: Descriptor; level: number } {
   if (isNull(selector)) x.fault('#GP', 'the gate holds a null selector', external);
   const descriptor = readDescriptor(x, selector, { mnemonic: '#GP', external });
   const code = selectorCode(selector) | external;
@@ -142,12 +146,6 @@ function handlerSegment(x: Execution, { selector }: Gate, external: number): { s
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment of the handler is not present', code);
   if (x.longMode && (attributes & (ATTRIBUTE.long | ATTRIBUTE.big)) !== ATTRIBUTE.long) x.fault('#GP', 'a handler in IA-32e mode is 64-bit code', code);
   const level = isConforming(attributes) ? x.cpl : dpl;
-  const outer = x.addressing === 'virtual-8086' && level !== 0;
-  if (outer) x.fault('#GP', 'a handler for virtual-8086 mode is nonconforming code of DPL 0', code);
-  return { segment: { ...markAccessed(x, descriptor), selector: (selector & 0xfffc) | level }, level };
-}
-
-function checkEntry(x: Execution, offset: bigint, target: Segment, external: number): void {
-  const outside = x.longMode ? !isCanonical(offset, 48) : Number(offset) > target.limit;
-  if (outside) x.fault('#GP', `the handler at ${hex(offset)} is outside ${SEGMENT_NAMES[CS]}`, external);
+  if (x.addressing === 'virtual-8086' && level !== 0) x.fault('#GP', 'a handler for virtual-8086 mode is nonconforming code of DPL 0', code);
+  return { code: descriptor, level };
 }

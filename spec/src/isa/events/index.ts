@@ -1,14 +1,13 @@
 /** INT n and IRET. SDM vol. 2A, INT n/INTO/INT 3 and IRET/IRETD/IRETQ. */
 
-import { hex, isCanonical, u } from '../../numbers/bits.ts';
+import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
-import { CS, DS, ES, FS, GS, OFFSET, SS } from '../../state/fields.ts';
-import { ATTRIBUTE, type Segment } from '../../state/state.ts';
+import { CS, OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { NT, VM } from '../flags.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
-import { isCode, isConforming, isNull, isWritableData, markAccessed, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
 import { realModeSegment } from '../segmentation/load.ts';
+import { checkReturn, commitReturn } from '../segmentation/return.ts';
 import { switchTask } from '../tasks/index.ts';
 import { readTaskState } from '../tasks/task-state-segment.ts';
 import { deliver } from './deliver.ts';
@@ -74,62 +73,9 @@ function returnProtected(x: Execution, size: number): void {
 function returnToSegment(x: Execution, size: number, flags: number): void {
   const [ip, cs] = popped(x, size, 2) as [bigint, bigint];
   const selector = Number(u(16, cs));
-  const code = returnSegment(x, selector);
-  const level = selector & 3;
-  const outer = level > x.cpl;
-  const to64 = x.longMode && (code.attributes & ATTRIBUTE.long) !== 0;
-  const outside = to64 ? !isCanonical(ip, 48) : Number(u(32, ip)) > code.limit;
-  if (outside) x.fault('#GP', 'the return address is outside its code segment', 0);
-  const withStack = outer || x.mode === 64;
-  const [pointer, ss] = withStack ? popped(x, size, 5).slice(3) as [bigint, bigint] : [0n, 0n];
-  const stack = withStack ? returnStack(x, Number(u(16, ss)), level, to64) : undefined;
-  const width = x.stackAddressSize;
+  const back = checkReturn(x, { size, ip, selector, below: 3 * (size / 8), always: x.mode === 64 });
   loadFlags(x, size, flags);
-  if (stack) x.state.gpr[4] = to64 ? pointer : u(stack.attributes & ATTRIBUTE.big ? 32 : 16, pointer);
-  else x.release(3 * (size / 8), width);
-  if (stack) x.state.setSegment(SS, stack);
-  x.state.setSegment(CS, code);
-  if (outer) dropInnerSegments(x, level);
-  x.next = u(size === 16 ? 16 : to64 ? 64 : 32, ip);
-}
-
-/** CS of the image: a code segment whose level is the RPL, not an inner one. SDM vol. 2A, IRET, and vol. 3A, 5.8.6. */
-function returnSegment(x: Execution, selector: number): Segment {
-  const code = selectorCode(selector);
-  if (isNull(selector)) x.fault('#GP', 'the return selector is null', 0);
-  const descriptor = readDescriptor(x, selector);
-  const { attributes, dpl, rpl } = descriptor;
-  if (!isCode(attributes)) x.fault('#GP', `selector ${hex(selector)} names no code segment`, code);
-  if (rpl < x.cpl) x.fault('#GP', `IRET cannot return to an inner level: RPL ${rpl}, CPL ${x.cpl}`, code);
-  if (isConforming(attributes) ? dpl > rpl : dpl !== rpl) x.fault('#GP', `DPL ${dpl} of the code segment does not fit RPL ${rpl}`, code);
-  if (x.longMode && (attributes & ATTRIBUTE.long) && (attributes & ATTRIBUTE.big)) x.fault('#GP', 'a code segment cannot have both L and D', code);
-  if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment is not present', code);
-  return { ...markAccessed(x, descriptor), selector };
-}
-
-/** SS of the image, for `level`; null is allowed on the way to 64-bit code that is not at level 3. */
-function returnStack(x: Execution, selector: number, level: number, to64: boolean): Segment {
-  const code = selectorCode(selector);
-  if (isNull(selector)) {
-    if (!to64 || level === 3 || (selector & 3) !== level) x.fault('#GP', 'IRET cannot load a null SS here', 0);
-    return { selector, base: 0n, limit: 0, attributes: level << 5 };
-  }
-  const descriptor = readDescriptor(x, selector);
-  if (descriptor.rpl !== level || descriptor.dpl !== level || !isWritableData(descriptor.attributes)) {
-    x.fault('#GP', `SS needs a writable data segment with RPL and DPL ${level}`, code);
-  }
-  if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#SS', 'the stack segment is not present', code);
-  return markAccessed(x, descriptor);
-}
-
-/** Data segments that the outer level may not use become null. SDM vol. 3A, 5.8.6. */
-function dropInnerSegments(x: Execution, level: number): void {
-  for (const segment of [ES, DS, FS, GS]) {
-    const attributes = x.state.attributes(segment);
-    if (((attributes >> 5) & 3) < level && attributes & ATTRIBUTE.present && !isConforming(attributes)) {
-      x.state.setSegment(segment, { selector: 0, base: x.state.base(segment), limit: 0, attributes: 0 });
-    }
-  }
+  commitReturn(x, back);
 }
 
 export const EVENTS: readonly InstructionDefinition[] = [

@@ -8,10 +8,10 @@ import { CS, DS, ES, FS, GS, SS, TR } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { DEFINED_FLAGS, DF, IF, IOPL, NT, STATUS, TF, VIF, VIP } from '../flags.ts';
 import { loadSegment, virtual8086Segment } from '../segmentation/load.ts';
+import { currentStack, pushOn } from '../segmentation/stack.ts';
 import { CR4 } from '../system/control-bits.ts';
 import { ioMapBase } from '../tasks/task-state-segment.ts';
 import { loadFlags, popped } from './return.ts';
-import { currentStack, pushOn } from './stack.ts';
 
 /** In virtual-8086 mode below IOPL 3, with the extensions on: VIF stands for IF. */
 export const usesVirtualFlag = (x: Execution): boolean =>
@@ -69,7 +69,7 @@ export function redirect(x: Execution, vector: number): void {
   const virtual = usesVirtualFlag(x);
   const pointer = x.tables.read(BigInt(vector * 4), 4);
   const image = virtual ? virtualImage(x.flags) : x.flags;
-  pushOn(x, currentStack(x), 16, [BigInt(image), BigInt(x.state.selector(CS)), x.next], 0);
+  pushOn(x, currentStack(x), 16, [BigInt(image), BigInt(x.state.selector(CS)), x.next]);
   x.setFlags(TF | (virtual ? VIF : IF), 0);
   x.state.setSegment(CS, virtual8086Segment(Number(pointer >> 16n)));
   x.next = u(16, pointer);

@@ -12,6 +12,8 @@ export interface Descriptor extends Segment {
   readonly dpl: number;
   /** Requested privilege level: bits 1:0 of the selector. */
   readonly rpl: number;
+  /** The eight bytes. */
+  readonly raw: bigint;
 }
 
 /** Bits 1:0 of a selector do not count: 0 to 3 are null. */
@@ -38,16 +40,38 @@ export const PROTECTION: Complaint = { mnemonic: '#GP', external: 0 };
 
 /** The descriptor that `selector` names; beyond its table's limit, or in an LDT that is not there, is #GP(selector). */
 export function readDescriptor(x: Execution, selector: number, { mnemonic, external } = PROTECTION): Descriptor {
-  const { state } = x;
+  const descriptor = findDescriptor(x, selector);
+  if (!descriptor) {
+    const table = selector & 4 ? 'LDT' : 'GDT';
+    x.fault(mnemonic, `selector ${hex(selector)} is beyond the limit of the ${table}`, selectorCode(selector) | external);
+  }
+  return descriptor;
+}
+
+/** The same without a fault: undefined beyond the limit of the table. */
+export function findDescriptor(x: Execution, selector: number): Descriptor | undefined {
+  const address = locate(x, selector, 8);
+  return address === undefined ? undefined : parseDescriptor(x.tables.read(address, 8), selector, address);
+}
+
+/**
+ * Bytes 8 to 15 of a system descriptor of 16 bytes: bits 63:32 of an address, and a type that has to be 0. Undefined
+ * where it is another one, or where they reach beyond the limit of the table. SDM vol. 3A, 3.5 and 5.8.3.1.
+ */
+export function findUpperHalf(x: Execution, selector: number): bigint | undefined {
+  const address = locate(x, selector, 16);
+  const upper = address === undefined ? undefined : x.tables.read(u(64, address + 8n), 8);
+  return upper === undefined || u(5, upper >> 40n) !== 0n ? undefined : upper;
+}
+
+/** Linear address of the `bytes` bytes of the descriptor, or undefined where the table has not so many. */
+function locate({ state }: Execution, selector: number, bytes: number): bigint | undefined {
   const local = (selector & 4) !== 0;
-  const [base, limit] = local ? [state.base(LDTR), state.limit(LDTR)] : [state.quad(OFFSET.gdtrBase), state.word(OFFSET.gdtrLimit)];
+  const base = local ? state.base(LDTR) : state.quad(OFFSET.gdtrBase);
+  const limit = local ? state.limit(LDTR) : state.word(OFFSET.gdtrLimit);
   const absent = local && !(state.attributes(LDTR) & ATTRIBUTE.present);
   const offset = selector & 0xfff8;
-  if (absent || offset + 7 > limit) {
-    x.fault(mnemonic, `selector ${hex(selector)} is beyond the limit of the ${local ? 'LDT' : 'GDT'}`, selectorCode(selector) | external);
-  }
-  const address = u(64, base + BigInt(offset));
-  return parseDescriptor(x.tables.read(address, 8), selector, address);
+  return absent || offset + bytes - 1 > limit ? undefined : u(64, base + BigInt(offset));
 }
 
 /** The eight bytes of a code, data or system descriptor, with the limit scaled by G. */
@@ -61,7 +85,24 @@ export function parseDescriptor(raw: bigint, selector: number, address: bigint):
     limit: attributes & ATTRIBUTE.granular ? ((limit << 12) | 0xfff) >>> 0 : limit,
     dpl: (attributes >> 5) & 3,
     rpl: selector & 3,
+    raw,
   };
+}
+
+/** A gate or task state segment may be used from CPL and RPL, else #GP(selector). SDM vol. 3A, 5.8.4. */
+export function requireVisible(x: Execution, { selector, dpl, rpl }: Descriptor, name: string): void {
+  const below = dpl < x.cpl || dpl < rpl;
+  if (below) x.fault('#GP', `the ${name} has DPL ${dpl}, below CPL ${x.cpl} or RPL ${rpl}`, selectorCode(selector));
+}
+
+/** Else #NP(selector). */
+export function requirePresent(x: Execution, { selector, attributes }: Descriptor, name: string): void {
+  if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', `the ${name} is not present`, selectorCode(selector));
+}
+
+/** Faults where marking the segment accessed would, and writes nothing. */
+export function requireMarkable(x: Execution, { attributes, address }: Descriptor): void {
+  if (!(attributes & ATTRIBUTE.accessed)) x.tables.requireWritable(u(64, address + 5n), 1);
 }
 
 /** Sets the accessed bit in the table, as every load of a code or data segment does. SDM vol. 3A, 3.4.5.1. */

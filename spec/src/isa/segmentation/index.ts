@@ -1,15 +1,19 @@
-/** Segment registers, descriptor tables, and the far jump that makes a mode switch complete. SDM vol. 1, 5.1.13 and 5.20. */
+/** Segment registers, descriptor tables, far transfers. SDM vol. 1, 5.1.13 and 5.20. */
 
-import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
+import { fromBytes, hex, isCanonical, toBytes, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
-import { CS, LDTR, OFFSET, SS, TR } from '../../state/fields.ts';
+import { LDTR, OFFSET, SS, TR } from '../../state/fields.ts';
 import { ATTRIBUTE } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
-import type { FarOperand, MemoryOperand, RegisterOperand } from '../operand.ts';
+import type { MemoryOperand, RegisterOperand } from '../operand.ts';
 import { preventInUserMode } from '../system/umip.ts';
-import { isNull, readDescriptor, selectorCode } from './descriptor.ts';
-import { codeSegmentFor, loadSegment } from './load.ts';
+import { type Descriptor, findUpperHalf, isNull, readDescriptor, selectorCode } from './descriptor.ts';
+import { FAR_RETURN } from './far-return.ts';
+import { FAR_TRANSFER } from './far-transfer.ts';
+import { loadSegment } from './load.ts';
+import { POINTER_LOADS } from './pointer-loads.ts';
+import { QUERIES } from './queries.ts';
 
 const segmentOf = (operand: unknown): number => (operand as RegisterOperand).index;
 
@@ -51,22 +55,13 @@ const POP_SEGMENT = instruction({
   source: sdm('2B', '4.3, POP'),
 });
 
-const JMP_FAR = instruction({
-  mnemonic: 'JMP',
-  title: 'Jump, far',
-  forms: ['EA cp | ptr16:z | i64'],
-  operation(x, i) {
-    const { selector, offset } = i.operands[0] as FarOperand;
-    const code = codeSegmentFor(x, selector);
-    if (Number(offset) > code.limit) x.fault('#GP', 'the target of the far jump is beyond the limit of its segment', 0);
-    x.state.setSegment(CS, code);
-    x.next = offset;
-  },
-  source: sdm('2A', '3.2, JMP'),
-});
-
 /** Limit and base in memory: 2 + 4 bytes, or 2 + 8 in 64-bit mode. With a 16-bit operand size the base has 24 bits. */
 const tableBytes = (x: Execution): number => (x.mode === 64 ? 10 : 6);
+
+/** Whatever the paging mode, the base of a descriptor table has the linear addresses of the processor, as an MSR does. */
+function requireCanonicalBase(x: Execution, base: bigint, errorCode: number): void {
+  if (!isCanonical(base, x.cpu.linearAddressBits)) x.fault('#GP', `the base ${hex(base)} is not canonical`, errorCode);
+}
 
 const loadingTable = (mnemonic: string, digit: number, base: number, limit: number): InstructionDefinition => instruction({
   mnemonic,
@@ -76,7 +71,9 @@ const loadingTable = (mnemonic: string, digit: number, base: number, limit: numb
     x.requirePrivilege(mnemonic);
     const memory = i.operands[0] as MemoryOperand;
     const bytes = x.memory.readBytes(x.linear(memory.segment, x.offset(memory), tableBytes(x), false), tableBytes(x));
-    x.state.setQuad(base, u(i.size === 16 ? 24 : 64, fromBytes(bytes, 2)));
+    const linear = fromBytes(bytes, 2);
+    requireCanonicalBase(x, linear, 0);
+    x.state.setQuad(base, u(i.size === 16 && x.mode !== 64 ? 24 : 64, linear));
     x.state.setWord(limit, Number(fromBytes(bytes, 0, 2)));
   },
   source: sdm('2A', '3.2, LGDT/LIDT'),
@@ -103,23 +100,31 @@ const LLDT = instruction({
     if (x.addressing !== 'protected') x.fault('#UD', 'LLDT exists only in protected mode');
     x.requirePrivilege('LLDT');
     const selector = Number(x.read(i.operands[0]!));
-    if (x.longMode) x.unmodelled('LLDT in IA-32e mode (descriptors of 16 bytes)');
-    x.state.setSegment(LDTR, isNull(selector) ? { selector, base: 0n, limit: 0, attributes: 0 } : localTable(x, selector));
+    x.state.setSegment(LDTR, isNull(selector) ? { selector, base: 0n, limit: 0, attributes: 0 } : systemSegment(x, selector, LDT_TYPES));
   },
   source: sdm('2A', '3.2, LLDT'),
 });
 
-/** An LDT descriptor (type 2) in the GDT. */
-function localTable(x: Execution, selector: number) {
+/** Descriptor types that LLDT and LTR take. IA-32e mode has no 16-bit task state segment. */
+const LDT_TYPES = { name: 'an LDT', legacy: [2], long: [2] };
+const TSS_TYPES = { name: 'an available task state segment', legacy: [1, 9], long: [9] };
+
+/** The descriptor of an LDT or of a task state segment, in the GDT. To 64-bit code it has 16 bytes, and a base of 64 bits. */
+function systemSegment(x: Execution, selector: number, types: typeof LDT_TYPES): Descriptor {
   const code = selectorCode(selector);
-  if (selector & 4) x.fault('#GP', 'the LDT is described in the GDT, not in an LDT', code);
+  if (selector & 4) x.fault('#GP', `${types.name} is described in the GDT, not in an LDT`, code);
   const descriptor = readDescriptor(x, selector);
-  if ((descriptor.attributes & 0x1f) !== 2) x.fault('#GP', 'LLDT needs the descriptor of an LDT', code);
-  if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#NP', 'the LDT is not present', code);
-  return descriptor;
+  const { attributes } = descriptor;
+  const upper = x.mode === 64 ? findUpperHalf(x, selector) : 0n;
+  if (!(x.longMode ? types.long : types.legacy).includes(attributes & 0x1f)) x.fault('#GP', `this needs the descriptor of ${types.name}`, code);
+  if (upper === undefined) x.fault('#GP', 'the upper half of the descriptor is not in its table, or is not of type 0', code);
+  if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', `${types.name} is described as not present`, code);
+  const base = descriptor.base | u(64, upper << 32n);
+  requireCanonicalBase(x, base, code);
+  return { ...descriptor, base };
 }
 
-/** Loads the task register and marks the task state segment busy. In IA-32e mode its descriptor has 16 bytes. */
+/** Loads the task register and marks the task state segment busy. */
 const LTR = instruction({
   mnemonic: 'LTR',
   title: 'Load task register',
@@ -128,18 +133,11 @@ const LTR = instruction({
     if (x.addressing !== 'protected') x.fault('#UD', 'LTR exists only in protected mode');
     x.requirePrivilege('LTR');
     const selector = Number(x.read(i.operands[0]!));
-    const code = selectorCode(selector);
     if (isNull(selector)) x.fault('#GP', 'LTR cannot load a null selector', 0);
-    if (selector & 4) x.fault('#GP', 'a task state segment is described in the GDT', code);
-    const descriptor = readDescriptor(x, selector);
-    const type = descriptor.attributes & 0x1f;
-    if (type !== 9 && !(type === 1 && !x.longMode)) x.fault('#GP', 'LTR needs the descriptor of an available task state segment', code);
-    if (!(descriptor.attributes & ATTRIBUTE.present)) x.fault('#NP', 'the task state segment is not present', code);
-    const high = x.longMode ? x.tables.read(u(64, descriptor.address + 8n), 4) : 0n;
-    x.tables.write(u(64, descriptor.address + 5n), 1, BigInt((descriptor.attributes & 0xff) | 2));
-    x.state.setSegment(TR, {
-      selector, base: descriptor.base | u(64, high << 32n), limit: descriptor.limit, attributes: descriptor.attributes | 2,
-    });
+    const segment = systemSegment(x, selector, TSS_TYPES);
+    const busy = segment.attributes | 2;
+    x.tables.write(u(64, segment.address + 5n), 1, BigInt(busy & 0xff));
+    x.state.setSegment(TR, { ...segment, attributes: busy });
   },
   source: sdm('2A', '3.2, LTR'),
 });
@@ -169,8 +167,8 @@ const SLDT = instruction({
 });
 
 export const SEGMENTATION: readonly InstructionDefinition[] = [
-  MOV_TO_SEGMENT, PUSH_SEGMENT, POP_SEGMENT, JMP_FAR,
+  MOV_TO_SEGMENT, PUSH_SEGMENT, POP_SEGMENT, ...POINTER_LOADS, ...FAR_TRANSFER, ...FAR_RETURN,
   loadingTable('LGDT', 2, OFFSET.gdtrBase, OFFSET.gdtrLimit), loadingTable('LIDT', 3, OFFSET.idtrBase, OFFSET.idtrLimit),
   storingTable('SGDT', 0, OFFSET.gdtrBase, OFFSET.gdtrLimit), storingTable('SIDT', 1, OFFSET.idtrBase, OFFSET.idtrLimit),
-  LLDT, SLDT, LTR, STR,
+  LLDT, SLDT, LTR, STR, ...QUERIES,
 ];

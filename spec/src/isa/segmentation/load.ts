@@ -4,7 +4,7 @@
  */
 
 import { hex } from '../../numbers/bits.ts';
-import { CS, SEGMENT_NAMES, SS } from '../../state/fields.ts';
+import { SEGMENT_NAMES, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import {
@@ -81,27 +81,4 @@ function checkedData(x: Execution, segment: number, selector: number, complaint:
   }
   if (!(attributes & ATTRIBUTE.present)) x.fault(segment === SS ? '#SS' : '#NP', `the segment of selector ${hex(selector)} is not present`, code);
   return descriptor;
-}
-
-/**
- * What a direct far jump to a code segment leaves in CS, with its checks. SDM vol. 2A, JMP: JMP-FAR.
- * Gates and task state segments are `Unmodelled`.
- */
-export function codeSegmentFor(x: Execution, selector: number): Segment {
-  if (x.addressing === 'real') return realModeSegment(x, CS, selector);
-  if (x.addressing === 'virtual-8086') return virtual8086Segment(selector);
-  if (isNull(selector)) x.fault('#GP', 'a far jump to a null selector', 0);
-  const descriptor = readDescriptor(x, selector);
-  const { attributes, dpl, rpl } = descriptor;
-  const code = selectorCode(selector);
-  const { cpl } = x;
-  if (!(attributes & ATTRIBUTE.codeOrData)) x.unmodelled(`a far jump through a gate or to a task (descriptor type ${hex(attributes & 15)})`);
-  if (!(attributes & ATTRIBUTE.code)) x.fault('#GP', `selector ${hex(selector)} names a data segment`, code);
-  if (isConforming(attributes)) {
-    if (dpl > cpl) x.fault('#GP', `the conforming segment has DPL ${dpl}, above CPL ${cpl}`, code);
-  } else if (rpl > cpl || dpl !== cpl) x.fault('#GP', `a code segment needs DPL ${cpl}, the CPL, and an RPL not above it`, code);
-  if (x.longMode && (attributes & ATTRIBUTE.long) && (attributes & ATTRIBUTE.big)) x.fault('#GP', 'a code segment cannot have both L and D', code);
-  if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', `the segment of selector ${hex(selector)} is not present`, code);
-  // The RPL of CS is always the CPL.
-  return { ...markAccessed(x, descriptor), selector: (selector & 0xfffc) | cpl };
 }

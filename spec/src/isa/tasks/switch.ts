@@ -6,10 +6,10 @@
 import { hex, u } from '../../numbers/bits.ts';
 import { OFFSET, TR } from '../../state/fields.ts';
 import { ATTRIBUTE } from '../../state/state.ts';
-import { currentStack, pushOn } from '../events/stack.ts';
 import type { Execution } from '../execution.ts';
 import { DEFINED_FLAGS, NT } from '../flags.ts';
 import { type Descriptor, isNull, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
+import { currentStack, pushOn } from '../segmentation/stack.ts';
 import { CR0 } from '../system/control-bits.ts';
 import { loadPageDirectoryBase } from '../system/page-directory-base.ts';
 import { loadTaskSegments, outsideCode } from './segments.ts';
@@ -46,8 +46,7 @@ export function switchTask(x: Execution, request: TaskSwitch): void {
   if (nested) x.tables.write(task.base, 2, BigInt(old.selector));
   if (by !== 'return') setBusy(x, task.address, BUSY);
   enterTask(x, task, layout, nested, external);
-  const error = request.errorCode === undefined ? [] : [BigInt(request.errorCode)];
-  pushOn(x, currentStack(x), layout.width * 8, error, external);
+  if (request.errorCode !== undefined) pushOn(x, currentStack(x, external), layout.width * 8, [BigInt(request.errorCode)]);
   if (outsideCode(x)) x.fault('#GP', `the new task's EIP ${hex(x.next)} is beyond the limit of its CS`, external);
 }
 

@@ -1,0 +1,36 @@
+/** Far RET. SDM vol. 2B, RET; vol. 3A, 5.8.6. */
+
+import { u } from '../../numbers/bits.ts';
+import { sdm } from '../../state/citation.ts';
+import { CS } from '../../state/fields.ts';
+import type { Execution } from '../execution.ts';
+import { type InstructionDefinition, instruction } from '../instruction.ts';
+import { requireWithin } from './code-segment.ts';
+import { realModeSegment, virtual8086Segment } from './load.ts';
+import { type ReturnImage, checkReturn, commitReturn } from './return.ts';
+
+const RETF = instruction({
+  mnemonic: 'RETF',
+  title: 'Return, far',
+  forms: ['CB | | osz', 'CA iw | imm16 | osz'],
+  operation(x, i) {
+    const parameters = i.operands.length > 0 ? Number(x.read(i.operands[0]!)) : 0;
+    const [ip, selector] = [x.peek(i.size), Number(u(16, x.peek(i.size, i.size / 8)))] as const;
+    const below = i.size / 4 + parameters;
+    const image = { size: i.size, ip, selector, below, always: false };
+    if (x.addressing === 'protected') commitReturn(x, checkReturn(x, image), parameters);
+    else returnReal(x, image);
+  },
+  source: sdm('2B', '4.3, RET'),
+});
+
+/** Real-address and virtual-8086 mode: no descriptor, only the limit. */
+function returnReal(x: Execution, { ip, selector, below }: ReturnImage): void {
+  const code = x.addressing === 'real' ? realModeSegment(x, CS, selector) : virtual8086Segment(selector);
+  requireWithin(x, ip, code);
+  x.release(below);
+  x.state.setSegment(CS, code);
+  x.next = ip;
+}
+
+export const FAR_RETURN: readonly InstructionDefinition[] = [RETF];
