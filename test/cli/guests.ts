@@ -76,3 +76,35 @@ export function romImage(): Uint8Array {
   bytes.set(assembled('jmp 0xf000:0', 16, 0xfff0n), 0xfff0);
   return bytes;
 }
+
+/** From real-address mode to 64-bit mode, to a page that is not there. */
+export const LONG_MODE_SOURCE = `
+bits 16
+org 0x7c00
+        cli
+        mov  edi, 0x1000
+        mov  dword ptr [0x1000], 0x2003
+        mov  dword ptr [0x2000], 0x3003
+        mov  dword ptr [0x3000], 0x83
+        mov  eax, 0x1000
+        mov  cr3, eax
+        mov  eax, cr4
+        or   eax, 0x20
+        mov  cr4, eax
+        mov  ecx, 0xc0000080
+        rdmsr
+        or   eax, 0x100
+        wrmsr
+        lgdt [gdtr]
+        mov  eax, cr0
+        or   eax, 0x80000001
+        mov  cr0, eax
+        jmp  8:long
+        align 8
+gdt:    dq 0, 0x00af9a000000ffff
+gdtr:   dw 15
+        dd gdt
+bits 64
+long:   mov  rax, 0x123456789abcdef0
+        mov  rbx, [0x400000]
+`;

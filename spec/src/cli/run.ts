@@ -159,8 +159,8 @@ function hint(bytes: Uint8Array, { flat, rom }: RunOptions): string {
   return ' (a flat binary needs --flat ADDRESS, a ROM --rom)';
 }
 
-/** Milliseconds between looks at the keyboard and the clock, and from the start to the first progress line. */
-const SLICE = 50, PATIENCE = 1000;
+/** Milliseconds between looks at the keyboard and the clock, from the start to the first progress line, and to the next. */
+const SLICE = 50, PATIENCE = 1000, INTERVAL = 250;
 
 async function toItsEnd(running: Run, sinks: Sinks, terminal: Terminal): Promise<Outcome> {
   let interrupted = false;
@@ -171,13 +171,16 @@ async function toItsEnd(running: Run, sinks: Sinks, terminal: Terminal): Promise
   process.on('SIGINT', onSignal);
   try {
     const started = performance.now();
-    for (let slice = 10_000, last = started; ;) {
+    for (let slice = 10_000, last = started, next = started + PATIENCE; ;) {
       const outcome = running.advance(slice);
       const now = performance.now();
       slice = Math.max(100, Math.min(slice * 2, Math.round((slice * SLICE) / Math.max(now - last, 1))));
       sinks.flush();
       if (outcome) return outcome;
-      if (terminal.showsProgress && now - started > PATIENCE) terminal.progress(progress(running, now - started));
+      if (terminal.showsProgress && now >= next) {
+        terminal.progress(progress(running, now - started));
+        next = now + INTERVAL;
+      }
       // Signals and closed pipes are heard of between two slices.
       await new Promise((resolve) => { setImmediate(resolve); });
       if (terminal.closed) return running.interrupt('stopped because standard output was closed,');
@@ -189,8 +192,10 @@ async function toItsEnd(running: Run, sinks: Sinks, terminal: Terminal): Promise
   }
 }
 
-function progress({ executed, target }: Run, milliseconds: number): string {
+/** How far it is, how fast it goes, and where it is. */
+export function progress({ executed, limit, target }: Run, milliseconds: number): string {
   const at = target.processors[target.current]!;
   const rate = (executed / milliseconds / 1000).toFixed(1);
-  return `${grouped(executed)} instructions in ${Math.round(milliseconds / 1000)} s (${rate} million a second), at ${printPlace(at, at.state.rip)}`;
+  const share = limit === Infinity ? '' : ` (${Math.floor((100 * executed) / limit)} %)`;
+  return `${grouped(executed)} instructions${share}, ${rate} million a second, at ${printPlace(at, at.state.rip)}`;
 }

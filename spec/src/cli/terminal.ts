@@ -7,7 +7,12 @@ const LINE_FEED = 10;
 const ERASE = '\r\u001B[2K';
 const DEFAULT_WIDTH = 80, MAXIMUM_WIDTH = 120;
 
+/** What is asked of `process.stdout` and `process.stderr`. */
+export type Stream = Pick<NodeJS.WriteStream, 'write' | 'isTTY' | 'columns' | 'writableLength' | 'on' | 'once' | 'off'>;
+
 export class Terminal {
+  readonly #stdout: Stream;
+  readonly #stderr: Stream;
   #progress = '';
   /** Whether what the guest printed last ended its line. */
   #lineEnded = true;
@@ -19,46 +24,48 @@ export class Terminal {
     this.closed = true;
   };
 
-  constructor() {
-    process.stdout.on('error', this.#onError);
+  constructor(stdout: Stream = process.stdout, stderr: Stream = process.stderr) {
+    this.#stdout = stdout;
+    this.#stderr = stderr;
+    stdout.on('error', this.#onError);
   }
 
   /** Nothing more is written to standard output. What is under way may still find it closed: that is heard of once. */
   end(): void {
-    process.stdout.off('error', this.#onError);
-    if (process.stdout.writableLength > 0) process.stdout.once('error', this.#onError);
+    this.#stdout.off('error', this.#onError);
+    if (this.#stdout.writableLength > 0) this.#stdout.once('error', this.#onError);
   }
 
   get width(): number {
-    return Math.min(process.stderr.columns || Number(process.env.COLUMNS) || DEFAULT_WIDTH, MAXIMUM_WIDTH);
+    return Math.min(this.#stderr.columns || Number(process.env.COLUMNS) || DEFAULT_WIDTH, MAXIMUM_WIDTH);
   }
 
   get style(): Style {
-    return process.stderr.isTTY && !process.env.NO_COLOR ? TERMINAL : PLAIN;
+    return this.#stderr.isTTY && !process.env.NO_COLOR ? TERMINAL : PLAIN;
   }
 
   /** Whether anybody sees a line that changes. */
   get showsProgress(): boolean {
-    return process.stderr.isTTY;
+    return this.#stderr.isTTY;
   }
 
   output(bytes: Uint8Array): void {
     this.progress('');
-    process.stdout.write(bytes);
-    if (process.stdout.isTTY) this.#lineEnded = bytes.at(-1) === LINE_FEED;
+    this.#stdout.write(bytes);
+    if (this.#stdout.isTTY) this.#lineEnded = bytes.at(-1) === LINE_FEED;
   }
 
   /** Text on standard error, on lines of its own. */
   say(text: string): void {
     this.progress('');
-    process.stderr.write(`${this.#lineEnded ? '' : '\n'}${text}\n`);
+    this.#stderr.write(`${this.#lineEnded ? '' : '\n'}${text}\n`);
     this.#lineEnded = true;
   }
 
   /** Shows `text` in place of the progress line before; nothing while the guest is in the middle of a line. */
   progress(text: string): void {
     if (text === this.#progress || (text !== '' && !this.#lineEnded)) return;
-    process.stderr.write(`${this.#progress === '' ? '' : ERASE}${this.style.quiet(text.slice(0, this.width - 1))}`);
+    this.#stderr.write(`${this.#progress === '' ? '' : ERASE}${this.style.quiet(text.slice(0, this.width - 1))}`);
     this.#progress = text;
   }
 }

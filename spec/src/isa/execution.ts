@@ -81,6 +81,8 @@ export interface Placement {
 
 /** Is told what happens between instructions, and changes nothing: for traces. */
 export interface Observer {
+  /** `instruction` is about to be executed: it is fetched, and nothing of it has happened yet. */
+  instruction?(instruction: Instruction): void;
   /** An interrupt or exception is about to be delivered; one that cannot be is followed by the fault that says why. */
   event?(vector: number, errorCode: number | undefined): void;
   /** A fault was raised, by an instruction or by a delivery. */
@@ -150,6 +152,7 @@ export class Execution {
   begin(i: Instruction): void {
     this.#current = i;
     this.#branches = false;
+    this.observer?.instruction?.(i);
   }
 
   /** Moves RIP to the next instruction. */

@@ -1,6 +1,7 @@
 /** A processor's registers on a page of text, hidden parts included. */
 
 import type { CpuProfile } from '../cpus/profile.ts';
+import type { Execution } from '../isa/execution.ts';
 import { VM } from '../isa/flags.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
@@ -14,6 +15,7 @@ export interface Processor {
   readonly state: State;
   readonly cpu: CpuProfile;
   readonly mode: Mode;
+  readonly execution: Execution;
   /** The instruction at an offset in CS. Throws what its fetch would. */
   decodeAt(ip: bigint): Instruction;
 }
@@ -45,13 +47,16 @@ export function printPlace({ state, mode }: Processor, ip: bigint): string {
   return `${digits(state.selector(CS), 4)}:${digits(ip, mode === 16 && ip < 0x1_0000n ? 4 : 8)}`;
 }
 
+/** Eight bytes wide, so that texts stand below one another. */
+export const printBytes = ({ bytes }: Instruction): string => [...bytes].map((byte) => digits(byte, 2)).join(' ').padEnd(24);
+
 /** The instruction at `ip` with its bytes, or why there is none. */
-export function printInstruction(processor: Processor, ip: bigint): { bytes: string; text: string; length: number } {
+function printInstruction(processor: Processor, ip: bigint): { bytes: string; text: string; length: number } {
   try {
     const i = processor.decodeAt(ip);
-    return { bytes: [...i.bytes].map((byte) => digits(byte, 2)).join(' '), text: print(i, ip), length: i.length };
+    return { bytes: printBytes(i), text: print(i, ip), length: i.length };
   } catch (error) {
-    return { bytes: '', text: `(${(error as Error).message})`, length: 0 };
+    return { bytes: ' '.repeat(24), text: `(${(error as Error).message})`, length: 0 };
   }
 }
 
@@ -80,8 +85,8 @@ function code(processor: Processor, ip: bigint, style: Style): string[] {
     const { bytes, text, length } = printInstruction(processor, at);
     if (n > 0 && length === 0) break;
     const place = printPlace(processor, at);
-    lines.push(n === 0 ? `${style.strong('→')} ${place}  ${style.quiet(bytes.padEnd(24))}  ${style.strong(text)}`
-      : style.quiet(`  ${place}  ${bytes.padEnd(24)}  ${text}`));
+    lines.push(n === 0 ? `${style.strong('→')} ${place}  ${style.quiet(bytes)}  ${style.strong(text)}`
+      : style.quiet(`  ${place}  ${bytes}  ${text}`));
     at += BigInt(length);
   }
   return lines;
@@ -115,7 +120,7 @@ function general({ state }: Processor, style: Style, width: number): string[] {
 function segments({ state }: Processor, style: Style): string[] {
   const wide = longMode(state);
   const base = (value: bigint): string => (wide ? quad(value) : digits(value, 8));
-  const row = (name: string, selector: string, hidden: string, words = ''): string => `${style.quiet(name.padEnd(4))}  ${selector.padEnd(8)}  ${hidden}  ${words}`;
+  const row = (name: string, selector: string, hidden: string, words = ''): string => `${style.quiet(name.padEnd(4))}  ${selector.padEnd(4)}  ${hidden}  ${words}`;
   const registers = SEGMENT_ORDER.map((index) => {
     const attributes = state.attributes(index);
     const hidden = `${base(state.base(index))}  ${digits(state.limit(index), 8)}  ${digits(attributes, 4)}`;
@@ -123,7 +128,7 @@ function segments({ state }: Processor, style: Style): string[] {
   });
   const tables = ([['GDTR', OFFSET.gdtrBase, OFFSET.gdtrLimit], ['IDTR', OFFSET.idtrBase, OFFSET.idtrLimit]] as const).map(([name, at, limit]) =>
     row(name, '', `${base(state.quad(at))}  ${digits(state.word(limit), 4).padStart(8)}`));
-  return [style.quiet(`      selector  ${'base'.padEnd(wide ? 17 : 8)}  limit     attributes`), ...registers, ...tables];
+  return [style.quiet(`  selector  ${'base'.padEnd(wide ? 17 : 8)}  limit     attributes`), ...registers, ...tables];
 }
 
 function control({ state }: Processor, style: Style): string[] {

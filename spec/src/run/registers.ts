@@ -33,11 +33,11 @@ export function segmentWords(register: number, attributes: number, longMode: boo
   const second = (attributes & ATTRIBUTE.writableOrReadable) !== 0;
   const third = (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
   const size = code && longMode && attributes & ATTRIBUTE.long ? '64-bit' : attributes & ATTRIBUTE.big ? '32-bit' : '16-bit';
+  const kind = code ? `code ${second ? 'RX' : 'X'}` : `data ${second ? 'RW' : 'R'}`;
   return [
-    code ? `code ${second ? 'RX' : 'X'}` : `data ${second ? 'RW' : 'R'}`,
-    third ? (code ? 'conforming' : 'down') : '',
+    code || attributes & ATTRIBUTE.big ? `${kind} ${size}` : kind,
+    third ? (code ? 'conforming' : 'expand-down') : '',
     attributes & ATTRIBUTE.accessed ? 'accessed' : '',
-    code || attributes & ATTRIBUTE.big ? size : '',
     `DPL ${(attributes >> 5) & 3}`,
   ].filter(Boolean).join(', ');
 }

@@ -71,8 +71,8 @@ export function run(file: Uint8Array, options: RunOptions = {}): Outcome {
 export class Run {
   readonly image: Image;
   readonly target: Target;
-  readonly #limit: number;
-  readonly #tracer: Tracer | undefined;
+  readonly limit: number;
+  readonly #tracers: readonly Tracer[];
   /** The faults of one instruction and of what was delivered for it: why a shutdown happened. */
   #chain: string[] = [];
   #chainTime = -1;
@@ -80,20 +80,22 @@ export class Run {
   constructor(file: Uint8Array, options: RunOptions = {}) {
     checkOptions(options);
     const { cpu = ivyBridge, memory = DEFAULT_MEMORY, cpus = 1, limit = DEFAULT_LIMIT, ports = {}, trace } = options;
-    this.#limit = limit;
+    this.limit = limit;
     this.image = load(file, options);
     this.target = new MachineTarget(this.image, { cpu, memory, cpus });
     this.target.attach(EXIT_PORT, { write: (_port, _bytes, value) => { throw new Exit(value); } });
     for (const [port, device] of Object.entries(ports)) this.target.attach(Number(port), device);
-    this.#tracer = trace && new Tracer(trace, this.target);
-    this.target.observe(this.#observer());
+    const { processors } = this.target;
+    this.#tracers = trace ? processors.map((processor, n) => new Tracer(trace, processor, () => this.target.time, processors.length > 1 ? `cpu${n}` : '')) : [];
+    processors.forEach((processor, n) => { processor.execution.observer = this.#observer(this.#tracers[n]); });
   }
 
-  #observer(): Observer {
+  #observer(tracer: Tracer | undefined): Observer {
     return {
-      event: (vector, errorCode) => this.#tracer?.event(vector, errorCode),
+      instruction: tracer && ((i) => tracer.instruction(i)),
+      event: (vector, errorCode) => tracer?.event(vector, errorCode),
       fault: (fault) => {
-        this.#tracer?.fault(fault);
+        tracer?.fault(fault);
         if (this.#chainTime !== this.target.time) this.#chain = [];
         this.#chainTime = this.target.time;
         this.#chain.push(fault.message);
@@ -108,9 +110,9 @@ export class Run {
 
   /** Executes up to `count` more instructions; the outcome when the run is over. */
   advance(count: number): Outcome | undefined {
-    const most = Math.min(count, this.#limit - this.target.time);
+    const most = Math.min(count, this.limit - this.target.time);
     try {
-      const stop = this.#tracer ? this.#traced(this.#tracer, most) : this.target.run(most);
+      const stop = this.target.run(most);
       if (stop.reason === 'shutdown') return this.#end('shutdown', 'shut down by a triple fault', this.#chain.map((fault) => `\n  ${fault}`).join(''));
       if (stop.reason === 'halted') return this.#halted();
     } catch (error) {
@@ -118,17 +120,7 @@ export class Run {
       if (error instanceof Unmodelled) return this.#end('unmodelled', 'stopped', `: ${error.message}`, undefined, this.target.time - 1);
       throw error;
     }
-    return this.target.time >= this.#limit ? this.#end('limit', 'stopped at the limit') : undefined;
-  }
-
-  #traced(tracer: Tracer, count: number): ReturnType<Target['run']> {
-    let stop = this.target.run(0);
-    for (let n = 0; n < count && stop.reason === 'budget'; n++) {
-      tracer.begin();
-      stop = this.target.run(1);
-      tracer.end();
-    }
-    return stop;
+    return this.target.time >= this.limit ? this.#end('limit', 'stopped at the limit') : undefined;
   }
 
   #halted(): Outcome {
@@ -143,6 +135,7 @@ export class Run {
   }
 
   #end(reason: EndReason, what: string, why = '', code?: number, executed = this.target.time): Outcome {
+    for (const tracer of this.#tracers) tracer.end();
     const message = `${what} after ${grouped(executed)} instruction${executed === 1 ? '' : 's'}${why}`;
     return new Outcome({ reason, exitCode: code ?? EXIT_CODES[reason as keyof typeof EXIT_CODES], message, executed }, this.target);
   }

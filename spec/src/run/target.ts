@@ -2,7 +2,6 @@
 
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Image } from '../machine/loaders/image.ts';
-import type { Observer } from '../isa/execution.ts';
 import { ramRanges } from '../machine/loaders/layout.ts';
 import { Machine, type Stop } from '../machine/machine.ts';
 import type { PortDevice } from '../machine/ports.ts';
@@ -15,7 +14,6 @@ export interface Target {
   readonly current: number;
   /** Instructions executed, those that faulted included. */
   readonly time: number;
-  observe(observer: Observer): void;
   attach(port: number, device: PortDevice): void;
   /** Executes up to `limit` instructions. Throws `Unmodelled` with RIP at the instruction. */
   run(limit: number): Stop;
@@ -42,10 +40,6 @@ export class MachineTarget implements Target {
 
   get time(): number {
     return this.#machine.execution.time;
-  }
-
-  observe(observer: Observer): void {
-    this.#machine.execution.observer = observer;
   }
 
   attach(port: number, device: PortDevice): void {

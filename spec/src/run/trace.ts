@@ -1,11 +1,13 @@
 /** A line for each instruction, event and change of a segment register. */
 
 import type { Observer } from '../isa/execution.ts';
+import type { Instruction } from '../isa/instruction.ts';
+import { print } from '../isa/print.ts';
 import { SEGMENT_NAMES } from '../state/fields.ts';
+import type { Fault } from '../state/outcomes.ts';
 import type { Segment } from '../state/state.ts';
-import { digits, printInstruction, printPlace } from './dump.ts';
+import { type Processor, digits, printBytes, printPlace } from './dump.ts';
 import { segmentWords } from './registers.ts';
-import type { Target } from './target.ts';
 
 export interface TraceOptions {
   instructions?: boolean;
@@ -19,52 +21,61 @@ export interface TraceOptions {
 /** Columns of the count of instructions at the beginning of each line. */
 const COUNT = 10;
 
+/** Traces one processor; `name` tells it from others. */
 export class Tracer implements Observer {
   readonly #options: TraceOptions;
-  readonly #target: Target;
-  #before: readonly Segment[] = [];
+  readonly #processor: Processor;
+  readonly #time: () => number;
+  readonly #name: string;
+  #segments: readonly Segment[];
 
-  constructor(options: TraceOptions, target: Target) {
+  constructor(options: TraceOptions, processor: Processor, time: () => number, name = '') {
     this.#options = options;
-    this.#target = target;
+    this.#processor = processor;
+    this.#time = time;
+    this.#name = name && `  ${name}`;
+    this.#segments = this.#read();
   }
 
-  /** An instruction is about to be executed. */
-  begin(): void {
-    const processor = this.#target.processors[this.#target.current]!;
-    const { state } = processor;
-    if (this.#options.segments) this.#before = SEGMENT_NAMES.map((_, index) => state.segment(index));
-    if (!this.#options.instructions) return;
-    const { bytes, text } = printInstruction(processor, state.rip);
-    this.#line(`${printPlace(processor, state.rip)}  ${bytes.padEnd(24)}  ${text}`, 1);
+  #read(): Segment[] {
+    return SEGMENT_NAMES.map((_, index) => this.#processor.state.segment(index));
   }
 
-  /** It was executed, or what it raised was delivered. */
-  end(): void {
-    if (!this.#options.segments) return;
-    const { state } = this.#target.processors[this.#target.current]!;
-    const long = (state.efer & 0x400n) !== 0n;
-    this.#before.forEach((before, index) => {
-      const now = state.segment(index);
-      if (same(before, now)) return;
-      const place = `${digits(before.selector, 4)} → ${digits(now.selector, 4)}`;
-      const hidden = `base ${digits(now.base, long ? 16 : 8)}  limit ${digits(now.limit, 8)}  ${digits(now.attributes, 4)}`;
-      this.#line(`  ${SEGMENT_NAMES[index]!.padEnd(4)} ${place}  ${hidden}  ${segmentWords(index, now.attributes, long)}`);
-    });
+  instruction(i: Instruction): void {
+    if (this.#options.segments) this.#compare(this.#time() - 1);
+    const { rip } = this.#processor.state;
+    if (this.#options.instructions) this.#line(`${printPlace(this.#processor, rip)}  ${printBytes(i)}  ${print(i, rip)}`);
   }
 
-  fault(fault: { readonly notation: string; readonly reason: string }): void {
-    if (this.#options.events) this.#line(`  ${fault.notation}: ${fault.reason}`);
+  fault({ message }: Fault): void {
+    if (this.#options.events) this.#line(`  ${message}`);
   }
 
   event(vector: number, errorCode: number | undefined): void {
     if (this.#options.events) this.#line(`  → vector ${vector}${errorCode === undefined ? '' : `, error code 0x${errorCode.toString(16)}`}`);
   }
 
-  #line(text: string, ahead = 0): void {
-    const time = String(this.#target.time + ahead);
-    const several = this.#target.processors.length > 1 ? `  cpu${this.#target.current}` : '';
-    this.#options.write(`${time.padStart(COUNT)}${several}  ${text}`);
+  /** The run is over: what its last instruction changed. */
+  end(): void {
+    if (this.#options.segments) this.#compare(this.#time());
+  }
+
+  /** What differs from the instruction before, which was executed at `time`. */
+  #compare(time: number): void {
+    const { state } = this.#processor;
+    const long = (state.efer & 0x400n) !== 0n;
+    this.#segments.forEach((before, index) => {
+      const now = state.segment(index);
+      if (same(before, now)) return;
+      const place = `${digits(before.selector, 4)} → ${digits(now.selector, 4)}`;
+      const hidden = `base ${digits(now.base, long ? 16 : 8)}  limit ${digits(now.limit, 8)}  ${digits(now.attributes, 4)}`;
+      this.#line(`  ${SEGMENT_NAMES[index]!.padEnd(4)} ${place}  ${hidden}  ${segmentWords(index, now.attributes, long)}`, time);
+    });
+    this.#segments = this.#read();
+  }
+
+  #line(text: string, time = this.#time()): void {
+    this.#options.write(`${String(time).padStart(COUNT)}${this.#name}  ${text}`);
   }
 }
 
