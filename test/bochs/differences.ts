@@ -48,4 +48,32 @@ export const DIFFERENCES: readonly Difference[] = [
     source: 'SDM vol. 3A, 5.3',
     covers: ({ name, field }) => name === 'limits' && field.includes('wrap'),
   },
+  {
+    what: 'the hidden parts of FS and GS that a change of level made null',
+    right: 'both',
+    why: 'The selectors are null, so nothing can be reached through them; Bochs prints what they held, here they are cleared.',
+    source: 'SDM vol. 3A, 5.8.6; vol. 3B, 20.3.1.1',
+    covers: ({ name, field }) => name.startsWith('flags-') && /^[FG]S\.(attributes|limit)$/.test(field),
+  },
+  {
+    what: 'IRETD in virtual-8086 mode to an EIP above FFFFh',
+    right: 'ours',
+    why: 'Bochs checks EIP against FFFFh nowhere but in the fetch that follows; the manual has IRET fault, with nothing popped.',
+    source: 'SDM vol. 2A, 3.2, IRET/IRETD: RETURN-FROM-VIRTUAL-8086-MODE',
+    covers: ({ name, field }) => name === 'flags-virtual-8086' && field.startsWith('records iretd beyond, IOPL 3'),
+  },
+  {
+    what: 'an instruction that begins with VIF and VIP set, at IOPL 3',
+    right: 'ours',
+    why: 'Bochs raises #GP whatever IOPL; the manual has the processor recognise VIP below IOPL 3 alone.',
+    source: 'SDM vol. 3A, 2.3, VIP',
+    covers: ({ name, field }) => name.startsWith('flags-') && /IOPL 3 VIF VIP.* extensions 1$/.test(field),
+  },
+  {
+    what: 'a task whose CS and SS are both bad',
+    right: 'both',
+    why: 'The order of the checks is model-specific. Bochs looks at CS last.',
+    source: 'SDM vol. 3A, 7.3, table 7-1',
+    covers: ({ name, field }) => name === 'task-faults' && /records CS = (3|data3 \+ 3)$/.test(field),
+  },
 ];
