@@ -102,7 +102,7 @@ export function kernel(text: string, options: KernelOptions = {}): Kernel {
     return Number(address);
   };
   const valueOf = (value: number | string): bigint => BigInt(typeof value === 'string' ? label(value) : value);
-  memory.map(0n, 0x10_0000);
+  memory.map(0n, 0x4_0000);
   for (const [selector, raw] of Object.entries({ ...FIRST_ENTRIES, ...options.gdt })) memory.write(GDT + BigInt(Number(selector) & 0xfff8), 8, raw);
   for (const [selector, raw] of Object.entries(options.ldt ?? {})) memory.write(LDT + BigInt(Number(selector) & 0xfff8), 8, raw);
   for (const [vector, { to = 0, selector = CODE0, access = 0x8e }] of Object.entries(options.idt ?? {})) {

@@ -473,3 +473,24 @@ describe('debug exceptions and a switch', () => {
     expect([made.register('RBX'), made.task(TASK_A, 'EFLAGS') & TF]).toEqual([RF | NT | 0x47, TF]);
   });
 });
+
+describe('page faults', () => {
+  test('a new task state segment that is not mapped is #PF of the old task, which stays as it was', () => {
+    const absent = kernel('hlt', { gdt: { [TASK_B]: descriptor(0x50_0fc0, 0x67, 0x89) } });
+    absent.machine.memory.map(0x50_0000n, 0x1000);
+    const before = absent.machine.snapshot();
+    // The first 64 bytes are there, the rest is not.
+    expect(faultOf(absent, { selector: TASK_B, by: 'call' }).fault).toMatch(/^#PF/);
+    expect(absent.machine.diff(before)).toEqual({ fields: [], memory: [] });
+  });
+
+  test('neither can the old one be, nor its descriptor', () => {
+    for (const field of ['TR.base', 'GDTR.base']) {
+      const made = kernel('there: hlt', { tasks: { [TASK_B]: { EIP: 'there' } } });
+      made.machine.state.set(field, 0x60_0000n);
+      const before = made.machine.snapshot();
+      expect(faultOf(made, { selector: TASK_B, by: 'jump' }).fault).toMatch(/^#PF/);
+      expect(made.machine.diff(before)).toEqual({ fields: [], memory: [] });
+    }
+  });
+});
