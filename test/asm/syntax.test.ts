@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { assemble, symbol } from '../../spec/src/asm/assemble.ts';
 import { asm32, asm64 } from '../../spec/src/asm/template.ts';
@@ -168,9 +169,40 @@ describe('numbers and expressions', () => {
     ['1 + 2 * 3', 7n], ['(1 + 2) * 3', 9n], ['1 << 4', 16n], ['0x100 >> 4', 16n], ['-1', -1n], ['--1', 1n],
     ['+1', 1n], ['-(2 + 3)', -5n],
     ["'A'", 0x41n], ["'AB'", 0x4241n], ["'a' + 1", 0x62n],
+    ['7 / 2', 3n], ['-7 / 2', -3n], ['7 % 4', 3n], ['-7 % 4', -3n], ['~5', -6n], ['~0 & 0xff', 0xffn], ['5 | 2 ^ 3 & 6', 5n],
+    ['1 + 2 << 3', 24n], ['1 << 2 + 3', 32n], ['0xf0 & 0x3c | 1', 0x31n], ['100 / 10 / 2', 5n], ['-~0', 1n],
   ] as const)('%s', ([text, expected]) => {
     expect(value(text)).toBe(expected);
   });
+});
+
+test('expressions mean what they mean in JavaScript, whose operators group alike', () => {
+  const { operator, number, sign } = choices(12345);
+  const values = Array.from({ length: 400 }, () => {
+    const text = Array.from({ length: 6 }, (_, n) => `${sign()}${number()}${n < 5 ? ` ${operator()} ` : ''}`).join('');
+    const theirs = BigInt.asIntN(64, runInNewContext(text.replaceAll(/\d+/g, '$&n')) as bigint);
+    return { text, ours: BigInt.asIntN(64, symbol(assemble(`x equ ${text}`, { mode: 64 }), 'x')), theirs };
+  });
+  expect(values.filter(({ ours, theirs }) => ours !== theirs)).toEqual([]);
+});
+
+/** Operators, numbers from 1 and signs, in an order that `seed` decides. Shifts are left out: their counts have to fit. */
+function choices(seed: number) {
+  let state = seed;
+  const next = (below: number): number => (state = (state * 1103515245 + 12345) % 2 ** 31) % below;
+  const one = (list: readonly string[]) => (): string => list[(next(2 ** 20) >> 4) % list.length]!;
+  return { operator: one(['|', '^', '&', '+', '-', '*']), number: () => String(1 + next(1000)), sign: one(['', '', '-', '~']) };
+}
+
+describe('what goes without saying', () => {
+  encodes(32, [
+    ['aam', 'd40a'], ['aad', 'd50a'], ['aam 16', 'd410'], ['imul eax, 5', '6bc005'], ['imul ecx, 0x1234', '69c934120000'], ['imul ax, 5', '666bc005'],
+    ['salc', 'd6'], ['icebp', 'f1'], ['int1', 'f1'], ['pushfw', '669c'], ['popfw', '669d'],
+  ]);
+  encodes(64, [
+    ['imul r9, 5', '4d6bc905'], ['insb', '6c'], ['insd', '6d'], ['rep outsw', 'f3666f'], ['fs outsb', '646e'], ['addr32 rep insb', 'f3676c'],
+    ['sysret', '0f07'], ['sysretq', '480f07'], ['sysexitq', '480f35'], ['wbnoinvd', 'f30f09'],
+  ]);
 });
 
 describe('data', () => {

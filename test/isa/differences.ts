@@ -51,12 +51,22 @@ export const DIFFERENCES: readonly Difference[] = [
     example: [0x48, 0xd9, 0x20],
   },
   {
-    name: 'IN and OUT have an operand size of 64 with REX.W',
+    name: 'IN, OUT, INS and OUTS have an operand size of 64 with REX.W',
     right: 'both',
     why: 'There is no access of 64 bits: REX.W leaves it at 32 (vol. 2A, IN). The decoded size is kept, iced gives the access.',
-    ours: (line) => line.replace(/o64 (E[57DF]:)/, 'o32 $1'),
+    ours: (line) => line.replace(/o64 ((?:E[57DF]|6[DF]):)/, 'o32 $1'),
     theirs: same,
     example: [0x48, 0xed],
+  },
+  {
+    name: 'what is left of 0F 18 is a no-operation with one operand',
+    right: 'both',
+    why: 'ModRM.reg is part of the opcode there (vol. 2D, table A-6, group 16); iced names a register for it. PREFETCHIT0 and '
+      + 'PREFETCHIT1 (CPUID 7.1 EDX[14]) are hints of processors that no profile is of.',
+    ours: (line) => line.replace(/hintnop\d(?: o\d\d)? 0F 18 \/\d: (.*?)(?:(\/\d\d) \d+)?$/, 'hint $1$2'),
+    theirs: (line) => line.replace(/(?:reserved)?nop o\d\d 0F 18: (.*?)(?:(\/\d\d) \d+)?, \w+$/, 'hint $1$2')
+      .replace(/prefetchit[01] 0F 18 \/[67]: (.*\/\d\d) 8$/, 'hint $1'),
+    example: [0x0f, 0x18, 0x30],
   },
   {
     name: 'F3 before XCHG R8, rAX',

@@ -118,7 +118,7 @@ export function theirs(bytes: Uint8Array, mode: Mode): string | undefined {
 function theirLine(i: Theirs, mode: Mode): string {
   const { mnemonic, family, operandSize, addressSize, operandKinds } = factsOf(i.code);
   const operands = operandKinds.map((_, n) => theirOperand(i, n, mode));
-  const string = /^(movs|stos|lods|scas|cmps)[bwdq]$/.test(mnemonic) && !family.startsWith('F');
+  const string = /^(movs|stos|lods|scas|cmps|ins|outs)[bwdq]$/.test(mnemonic) && !family.startsWith('F');
   const repeat = string ? (i.hasRepePrefix ? 'rep ' : i.hasRepnePrefix ? 'repne ' : '') : '';
   return `${i.length} ${i.hasLockPrefix ? 'lock ' : ''}${repeat}${mnemonic.replace('reservednop', 'nop')}${operandSize ? ` o${operandSize}` : ''}`
     + `${addressSize ? ` a${addressSize}` : ''} ${family}: ${operands.join(', ')}`;
@@ -198,7 +198,9 @@ function stringOperands(i: Instruction): string[] {
   const source = `[${segment}:${pointer(6)}]`;
   const { mnemonic } = i.definition;
   const accumulator = gprName(0, mnemonic.endsWith('B') ? 8 : i.size);
+  if (mnemonic.startsWith('INS')) return [destination, 'dx'];
   switch (mnemonic.slice(0, 4)) {
+    case 'OUTS': return ['dx', source];
     case 'STOS': return [destination, accumulator];
     case 'LODS': return [accumulator, source];
     case 'SCAS': return [accumulator, destination];

@@ -32,7 +32,7 @@ const withoutImplied = (text: string): string => text
   .replace(/^(f(?:add|mul|subr?|divr?)p)$/, '$1 st(1), st(0)').replace(/^fxch$/, 'fxch st(0), st(1)')
   .replace(/^([ls][gi]dt) [ft]\w+ ptr /, '$1 ').replace(/^((?:data\d+ )?(?:jmp|call)) far (\w+), (\w+)$/, '$1 $3:$2')
   .replace(/\bret far\b/, 'retf').replace(/^clzero \w+/, 'clzero').replace(/^xlat .*/, 'xlatb').replace(/^imul (\w+), (?=0x)/, 'imul $1, $1, ')
-  .replace(/^((?:repn?e? )?(?:movs|stos|lods|scas|cmps)[bwdq]) .*/, '$1');
+  .replace(/^((?:repn?e? )?(?:movs|stos|lods|scas|cmps|ins|outs)[bwdq]) .*/, '$1');
 
 /** LEA uses no segment: a prefix is printed here because it is there, and left out by them. */
 const leaWithSegment = (text: string): string => text.replace(/^(lea .*)[c-gs]s:/, '$1').replace(/^(lea .*)es:/, '$1');
@@ -60,6 +60,8 @@ test.for(MODES)('text in %s-bit mode reads as in other disassemblers', { timeout
     decoder.decodeOut(i);
     decoder.free();
     const theirs = format.format(i);
+    // Theirs has a register in place of the digit: differences.ts.
+    if (ours.definition.mnemonic.startsWith('HINTNOP')) continue;
     const same = leaWithSegment(withoutMarks(text)) === withoutImplied(theirs);
     if (!same) different.add(`${ours.definition.mnemonic}: ${text} | ${theirs}`);
   }

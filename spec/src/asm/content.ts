@@ -8,6 +8,7 @@ import type { Cursor, Lookup } from './expression.ts';
 import { type Parsed, parseOperand } from './operands.ts';
 import { takePrefixes } from './prefixes.ts';
 import { select } from './select.ts';
+import { inFull } from './shorthands.ts';
 import { TokenError } from './tokens.ts';
 
 export interface Place {
@@ -93,7 +94,7 @@ function instruction(cursor: Cursor, { mode, address, lookup, atLeast }: Place):
     operands.push(parseOperand(cursor, mode, lookup, prefixes.addressSize));
   }
   cursor.expectEnd();
-  return { kind: 'instruction', bytes: select({ mnemonic, operands, prefixes, column }, mode, address, atLeast) };
+  return { kind: 'instruction', bytes: select({ mnemonic, operands: inFull(mnemonic, operands), prefixes, column }, mode, address, atLeast) };
 }
 
 function noInstruction(cursor: Cursor): string {

@@ -58,13 +58,53 @@ export class Cursor {
 
 const constantSum = (constant: bigint, symbolic = false): Sum => ({ constant, registers: [], symbolic });
 
-/** sum := product (('+' | '-') product)* */
-export function parseSum(cursor: Cursor, lookup: Lookup): Sum {
-  let sum = parseProduct(cursor, lookup);
+/** Binary operators, the weakest first, as in NASM and C. All group from the left. */
+const LEVELS = [['|'], ['^'], ['&'], ['<<', '>>'], ['+', '-'], ['*', '/', '%']] as const;
+type Operator = (typeof LEVELS)[number][number];
+
+/** An expression; registers may take part in sums, with factors. */
+export function parseSum(cursor: Cursor, lookup: Lookup, level = 0): Sum {
+  const operators: readonly Operator[] | undefined = LEVELS[level];
+  if (!operators) return parseUnary(cursor, lookup);
+  let left = parseSum(cursor, lookup, level + 1);
   for (;;) {
-    if (cursor.take('+')) sum = add(sum, parseProduct(cursor, lookup), 1n);
-    else if (cursor.take('-')) sum = add(sum, parseProduct(cursor, lookup), -1n);
-    else return sum;
+    const column = cursor.column;
+    const operator = operators.find((text) => cursor.take(text));
+    if (!operator) return left;
+    left = combine(operator, left, parseSum(cursor, lookup, level + 1), column);
+  }
+}
+
+function combine(operator: Operator, left: Sum, right: Sum, column: number): Sum {
+  switch (operator) {
+    case '+': return add(left, right, 1n);
+    case '-': return add(left, right, -1n);
+    case '*': return multiply(left, right, column);
+    default: {
+      requireConstants(operator, [left, right], column);
+      const constant = limited(ofConstants(operator, left.constant, right.constant, column), column);
+      return constantSum(constant, left.symbolic || right.symbolic);
+    }
+  }
+}
+
+function requireConstants(operator: string, sums: readonly Sum[], column: number): void {
+  if (sums.every(({ registers }) => registers.length === 0)) return;
+  throw new TokenError(`a register cannot be used with ${operator}: addresses are sums with factors`, column);
+}
+
+/** Division is towards zero, and a remainder has the sign of what is divided. */
+function ofConstants(operator: Exclude<Operator, '+' | '-' | '*'>, left: bigint, right: bigint, column: number): bigint {
+  switch (operator) {
+    case '|': return left | right;
+    case '^': return left ^ right;
+    case '&': return left & right;
+    case '/': case '%':
+      if (right === 0n) throw new TokenError('division by zero', column);
+      return operator === '/' ? left / right : left % right;
+    case '<<': case '>>':
+      if (right < 0n || right > 64n) throw new TokenError(`a shift by ${right} is out of range: 0 to 64 are possible`, column);
+      return operator === '<<' ? left << right : left >> right;
   }
 }
 
@@ -76,18 +116,6 @@ function add(a: Sum, b: Sum, sign: bigint): Sum {
   };
 }
 
-/** product := unary (('*' | '<<' | '>>') unary)* */
-function parseProduct(cursor: Cursor, lookup: Lookup): Sum {
-  let left = parseUnary(cursor, lookup);
-  for (;;) {
-    const column = cursor.column;
-    const operator = ['*', '<<', '>>'].find((text) => cursor.take(text));
-    if (!operator) return left;
-    const right = parseUnary(cursor, lookup);
-    left = operator === '*' ? multiply(left, right, column) : shift(left, right, operator, column);
-  }
-}
-
 function multiply(left: Sum, right: Sum, column: number): Sum {
   if (left.registers.length && right.registers.length) throw new TokenError('registers cannot be multiplied', column);
   const [sum, factor] = right.registers.length ? [right, left.constant] : [left, right.constant];
@@ -96,17 +124,6 @@ function multiply(left: Sum, right: Sum, column: number): Sum {
     registers: sum.registers.map((term) => ({ ...term, factor: limited(term.factor * factor, column), scaled: true })),
     symbolic: left.symbolic || right.symbolic,
   };
-}
-
-function shift(left: Sum, right: Sum, operator: string, column: number): Sum {
-  if (left.registers.length || right.registers.length) {
-    throw new TokenError(`a register cannot be used with ${operator}: addresses are sums with factors`, column);
-  }
-  if (right.constant < 0n || right.constant > 64n) {
-    throw new TokenError(`a shift by ${right.constant} is out of range: 0 to 64 are possible`, column);
-  }
-  const shifted = operator === '<<' ? left.constant << right.constant : left.constant >> right.constant;
-  return { ...left, constant: limited(shifted, column) };
 }
 
 /** No operand has more than 80 bits; unlimited products would only take time. */
@@ -131,6 +148,7 @@ function parseUnary(cursor: Cursor, lookup: Lookup): Sum {
 function parseTerm(cursor: Cursor, lookup: Lookup): Sum {
   if (cursor.take('-')) return add(constantSum(0n), parseUnary(cursor, lookup), -1n);
   if (cursor.take('+')) return parseUnary(cursor, lookup);
+  if (cursor.is('~')) return complement(cursor, lookup);
   if (cursor.take('(')) {
     const inner = parseSum(cursor, lookup);
     cursor.expect(')');
@@ -157,6 +175,14 @@ function parseTerm(cursor: Cursor, lookup: Lookup): Sum {
     return constantSum(value, true);
   }
   throw new TokenError(`unexpected ${JSON.stringify(token.text)}`, token.column);
+}
+
+function complement(cursor: Cursor, lookup: Lookup): Sum {
+  const { column } = cursor;
+  cursor.expect('~');
+  const inner = parseUnary(cursor, lookup);
+  requireConstants('~', [inner], column);
+  return constantSum(~inner.constant, inner.symbolic);
 }
 
 /** `'AB'` is the number whose little-endian bytes these are, as in other assemblers. */

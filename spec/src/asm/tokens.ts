@@ -21,7 +21,7 @@ const PATTERNS: readonly [Token['kind'], RegExp][] = [
   ['number', /^(?:0[xX][0-9a-fA-F][0-9a-fA-F_]*|0[bB][01][01_]*|\d[0-9a-fA-F]*[hH]|[01]+[bB]|\d[\d_]*)(?![\w.])/],
   ['word', /^[A-Za-z_.?@$][\w.?@$]*/],
   ['string', /^'[^']*'|^"[^"]*"/],
-  ['punctuation', /^(?:<<|>>|[,:[\]()+\-*])/],
+  ['punctuation', /^(?:<<|>>|[,:[\]()+\-*/%&|^~])/],
 ];
 
 /** Splits a line; a comment starts at `;`. */

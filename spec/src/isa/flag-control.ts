@@ -1,7 +1,7 @@
 /** Carry, and RFLAGS as a whole. SDM vol. 1, 5.1.11 and 3.4.3. */
 
 import { u } from '../numbers/bits.ts';
-import { sdm } from '../state/citation.ts';
+import { laterSdm, sdm } from '../state/citation.ts';
 import {
   loadVirtualFlags, requireIopl3, requireVirtualFlags, usesVirtualFlag, virtualImage,
 } from './events/virtual-8086.ts';
@@ -106,6 +106,7 @@ const SIZES = [['', '| s16 d64'], ['D', '| s32 i64'], ['Q', '| o64 f64']] as con
 
 const PUSHF = SIZES.map(([suffix, flags]) => instruction({
   mnemonic: `PUSHF${suffix}`,
+  ...(suffix === '' ? { aliases: ['PUSHFW'] } : {}),
   title: 'Push flags register onto the stack',
   forms: [`9C | ${flags}`],
   operation: pushFlags,
@@ -114,10 +115,23 @@ const PUSHF = SIZES.map(([suffix, flags]) => instruction({
 
 const POPF = SIZES.map(([suffix, flags]) => instruction({
   mnemonic: `POPF${suffix}`,
+  ...(suffix === '' ? { aliases: ['POPFW'] } : {}),
   title: 'Pop stack into flags register',
   forms: [`9D | ${flags}`],
   operation: popFlags,
   source: sdm('2B', '4.3, POPF/POPFD/POPFQ'),
 }));
 
-export const FLAG_CONTROL: readonly InstructionDefinition[] = [CLC, STC, CMC, LAHF, SAHF, ...PUSHF, ...POPF];
+/** Later manuals print it; in the edition read D6 is a blank of table A-2, and processors execute it. */
+const SALC = instruction({
+  mnemonic: 'SALC',
+  aliases: ['SETALC'],
+  title: 'Set AL if carry',
+  forms: ['D6 | | i64'],
+  operation(x) {
+    x.write({ kind: 'register', file: 'gpr', index: 0, size: 8, high: false }, x.readFlags(CF) & CF ? 0xffn : 0n);
+  },
+  source: laterSdm('2D', 'A.3, table A-2'),
+});
+
+export const FLAG_CONTROL: readonly InstructionDefinition[] = [SALC, CLC, STC, CMC, LAHF, SAHF, ...PUSHF, ...POPF];

@@ -11,7 +11,7 @@ import { ioMapBase } from './tasks/task-state-segment.ts';
  * In protected mode with CPL above IOPL, and always in virtual-8086 mode, each byte's port needs a 0 in the I/O
  * permission bit map of the task state segment; a bit beyond the segment's limit counts as 1.
  */
-function requireAccess(x: Execution, port: number, bytes: number): void {
+export function requireAccess(x: Execution, port: number, bytes: number): void {
   const checked = x.addressing === 'virtual-8086' || (x.addressing === 'protected' && x.cpl > x.iopl);
   if (checked && !permitted(x, port, bytes)) x.fault('#GP', `port ${hex(port)} is not open to CPL ${x.cpl}`, 0);
 }

@@ -10,7 +10,7 @@ import { type Instruction, type InstructionDefinition, instruction } from './ins
 const RAX = 0, RSI = 6, RDI = 7;
 
 /** Moves an index register by one element, forward or backward by DF. */
-function advance(x: Execution, index: number, addressSize: number, bytes: number): void {
+export function advance(x: Execution, index: number, addressSize: number, bytes: number): void {
   const step = BigInt(x.flags & DF ? -bytes : bytes);
   const moved = u(addressSize, u(addressSize, x.state.gpr[index]!) + step);
   x.write({ kind: 'register', file: 'gpr', index, size: addressSize, high: false }, moved);

@@ -14,6 +14,7 @@ import { EVENTS } from './events/index.ts';
 import { EXCHANGE } from './exchange.ts';
 import { FLAG_CONTROL } from './flag-control.ts';
 import { IO } from './io.ts';
+import { IO_STRINGS } from './io-strings.ts';
 import { LOGIC } from './logic.ts';
 import { MULTIPLY_DIVIDE } from './multiply-divide.ts';
 import { SEGMENTATION } from './segmentation/index.ts';
@@ -31,7 +32,7 @@ import type { InstructionDefinition } from './instruction.ts';
 export const INSTRUCTIONS: readonly InstructionDefinition[] = [
   ...DATA_TRANSFER, ...CONVERSION, ...EXCHANGE, ...STACK_FRAMES, ...ARITHMETIC, ...MULTIPLY_DIVIDE, ...DECIMAL,
   ...LOGIC, ...SHIFTS, ...DOUBLE_SHIFTS, ...BIT_TESTS, ...BIT_COUNTS, ...BMI, ...CONTROL_TRANSFER, ...TRAPS, ...STRINGS,
-  ...FLAG_CONTROL, ...CACHE_CONTROL, ...SEGMENTATION, ...EVENTS, ...IO, ...SYSTEM,
+  ...FLAG_CONTROL, ...CACHE_CONTROL, ...SEGMENTATION, ...EVENTS, ...IO, ...IO_STRINGS, ...SYSTEM,
   ...X87, ...SSE, ...XSAVE,
 ];
 

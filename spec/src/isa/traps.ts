@@ -2,6 +2,7 @@
 
 import { s } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
+import { Fault } from '../state/outcomes.ts';
 import { OF } from './flags.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
 import type { MemoryOperand } from './operand.ts';
@@ -38,6 +39,18 @@ const INT3 = instruction({
   source: sdm('2A', '3.2, INT n/INTO/INT 3'),
 });
 
+/** Written for in-circuit emulators. A trap that is #DB and leaves DR6 alone; its gate's DPL is not looked at. SDM vol. 3A, 6.12.1.1. */
+const INT1 = instruction({
+  mnemonic: 'INT1',
+  aliases: ['ICEBP'],
+  title: 'Debug trap',
+  forms: ['F1'],
+  operation() {
+    throw new Fault('#DB', 'INT1 was executed', undefined, undefined, 'ICEBP');
+  },
+  source: sdm('2D', 'A.3, table A-2'),
+});
+
 const UD2 = instruction({
   mnemonic: 'UD2',
   title: 'Undefined instruction',
@@ -60,4 +73,4 @@ const undefinedInstruction = (mnemonic: string, opcode: string): InstructionDefi
 });
 
 export const TRAPS: readonly InstructionDefinition[] =
-  [BOUND, INT3, INTO, UD2, undefinedInstruction('UD0', 'FF'), undefinedInstruction('UD1', 'B9')];
+  [BOUND, INT3, INT1, INTO, UD2, undefinedInstruction('UD0', 'FF'), undefinedInstruction('UD1', 'B9')];

@@ -19,6 +19,15 @@ const NOP = instruction({
   source: sdm('2B', '4.3, NOP'),
 });
 
+/** What is left of the prefetches' opcode: hints that no processor here knows, and that do nothing. The digit is ModRM.reg. */
+const HINT_NOPS = [0, 1, 2, 3, 4, 5, 6, 7].map((digit) => instruction({
+  mnemonic: `HINTNOP${digit}`,
+  title: 'Reserved no operation',
+  forms: [`0F 18 /${digit} | ${digit < 4 ? 'rmv' : 'r/mv'}`],
+  operation() {},
+  source: sdm('2D', 'A.4, table A-6, group 16'),
+}));
+
 const PAUSE = instruction({
   mnemonic: 'PAUSE',
   title: 'Spin loop hint',
@@ -60,4 +69,4 @@ const CPUID = instruction({
   source: sdm('2A', '3.2, CPUID'),
 });
 
-export const PROCESSOR: readonly InstructionDefinition[] = [NOP, PAUSE, HLT, CPUID];
+export const PROCESSOR: readonly InstructionDefinition[] = [NOP, ...HINT_NOPS, PAUSE, HLT, CPUID];

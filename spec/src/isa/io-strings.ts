@@ -1,0 +1,53 @@
+/** INS and OUTS, with REP as one iteration a step. SDM vol. 1, 18.3 and 18.5; vol. 2A, INS; vol. 2B, OUTS. */
+
+import { u } from '../numbers/bits.ts';
+import { sdm } from '../state/citation.ts';
+import { ES } from '../state/fields.ts';
+import { type InstructionDefinition, instruction } from './instruction.ts';
+import { requireAccess } from './io.ts';
+import { advance } from './strings.ts';
+
+const RDX = 2, RSI = 6, RDI = 7;
+
+/** The widest access is of 32 bits: REX.W changes nothing. */
+const SIZES = [['B', 1, (byte: string) => [`${byte} | | asz`]],
+  ['W', 2, (_: string, other: string) => [`${other} | | s16 asz`]],
+  ['D', 4, (_: string, other: string) => [`${other} | | s32 asz`, `REX.W + ${other} | | asz`]]] as const;
+
+const INS = SIZES.map(([suffix, bytes, forms]) => instruction({
+  mnemonic: `INS${suffix}`,
+  title: 'Input from port to string',
+  forms: forms('6C', '6D'),
+  repeat: 'REP',
+  operation(x, i) {
+    x.repeat(i, () => {
+      const port = Number(u(16, x.state.gpr[RDX]!));
+      requireAccess(x, port, bytes);
+      const to = x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), bytes, true);
+      // What a device gives away cannot be taken back: memory is looked at first.
+      x.memory.requireWritable(to, bytes);
+      x.memory.write(to, bytes, x.ports.read(port, bytes));
+      advance(x, RDI, i.addressSize, bytes);
+    });
+  },
+  source: sdm('2A', '3.2, INS/INSB/INSW/INSD'),
+}));
+
+const OUTS = SIZES.map(([suffix, bytes, forms]) => instruction({
+  mnemonic: `OUTS${suffix}`,
+  title: 'Output string to port',
+  forms: forms('6E', '6F'),
+  repeat: 'REP',
+  operation(x, i) {
+    x.repeat(i, () => {
+      const port = Number(u(16, x.state.gpr[RDX]!));
+      requireAccess(x, port, bytes);
+      const from = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), bytes, false);
+      x.ports.write(port, bytes, x.memory.read(from, bytes));
+      advance(x, RSI, i.addressSize, bytes);
+    });
+  },
+  source: sdm('2B', '4.3, OUTS/OUTSB/OUTSW/OUTSD'),
+}));
+
+export const IO_STRINGS: readonly InstructionDefinition[] = [...INS, ...OUTS];
