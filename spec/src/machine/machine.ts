@@ -203,7 +203,7 @@ export class Machine {
       execution.begin(i);
       i.operation(execution, i);
     } catch (error) {
-      throw error instanceof Fault ? this.#located(error, i) : error;
+      throw error instanceof Fault ? this.#located(error, i ?? 'instruction fetch') : error;
     }
     execution.finish();
     return i;
@@ -222,7 +222,7 @@ export class Machine {
     try {
       beforeInstruction(execution, this.interrupts);
     } catch (error) {
-      throw error instanceof Fault ? this.#located(error) : error;
+      throw error instanceof Fault ? this.#located(error, 'before the instruction') : error;
     }
     const { rip, rflags } = state;
     const pending = state.quad(OFFSET.pendingDebug);
@@ -249,9 +249,9 @@ export class Machine {
   }
 
   /** Completes a fault that is about to leave the step: CR2, and where it was raised. */
-  #located(fault: Fault, i?: Instruction, ip = this.state.rip): Fault {
+  #located(fault: Fault, where: Instruction | string, ip = this.state.rip): Fault {
     if (fault.linearAddress !== undefined) this.state.setQuad(OFFSET.cr2, fault.linearAddress);
-    return fault.at(ip, i ? print(i, ip) : 'instruction fetch');
+    return fault.at(ip, typeof where === 'string' ? where : print(where, ip));
   }
 
   /** One instruction, or the delivery of the fault that it raises. A fault that cannot be delivered ends in shutdown. */
