@@ -1,6 +1,6 @@
 import { apm, inferred, measured, xenCommit } from '../state/citation.ts';
 import { BASE_FEATURES, type Feature } from './features.table.ts';
-import { type CpuProfile, type FastCalls, cpuProfile } from './profile.ts';
+import { type AccessOrder, type CpuProfile, type FastCalls, cpuProfile } from './profile.ts';
 
 const onZen4 = (what: string) => measured('an EPYC of the Zen 4 generation (family 19h, model 11h)', '2026-11', what);
 
@@ -8,7 +8,11 @@ const fastCalls: FastCalls = {
   syscall: 'any mode', sysenter: 'outside IA-32e mode', sysretNotCanonical: 'faults at the target', sysretStack: 'loads the selector', sysenterBits: 32,
 };
 
+const accesses: AccessOrder = { selectorPush: 'zero-extended', compares: 'destination first', call: 'stack first', return: 'flags first' };
+
 const sources = {
+  accesses: onZen4('PUSH ES in 32-bit code writes zeros above the selector; CMPSD reports the address in EDI, REPE CMPSB that in ESI; CALL beyond '
+    + 'the limit of CS with a stack pointer beyond that of SS is #SS; IRET whose words are absent reports RFLAGS, then CS, RIP, SS, RSP'),
   fastCalls: inferred('AMD APM vol. 3, SYSCALL, SYSRET, SYSENTER and SYSEXIT, from memory; AMD publication 21086: bits 1:0 of SS become 3; '
     + 'for the fault of SYSRET Xen 6b091fa445 (CVE-2012-0217), for SS the comment on X86_BUG_SYSRET_SS_ATTRS in Linux 5.10'),
   sysenter: onZen4('SYSENTER is #UD in compatibility mode'),
@@ -29,7 +33,7 @@ export const amdK10: CpuProfile = cpuProfile({
   features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'PDPE1GB', 'MISALIGNSSE'], xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
   x87: { fopUpdate: 'every instruction', saveWithoutException: 'leave memory', restoreWithoutException: 'leave register', canonicalFdp: true },
   xinuse: 'by value', nullSelector: 'keeps base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  ...transfers, fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, accesses, fastCalls, tscAuxHigh: 'dropped',
   sources: {
     ...sources,
     nullSelector: inferred('AMD APM vol. 3, CPUID Fn8000_0021 EAX[6] (NullSelectorClearsBase), which came later; from memory'),
@@ -39,6 +43,7 @@ export const amdK10: CpuProfile = cpuProfile({
     canonicalFdp: inferred('Zen 4'),
     wordDoubleShift: inferred('Zen 4'),
     longFarPointer: inferred('Zen 4'), nearBranch66: inferred('Zen 4'), larInLongMode: transferSources.larInLongMode,
+    accesses: inferred('Zen 4'),
     mxcsrMask: inferred('Zen 4; the misaligned exception mask came with this generation'),
   },
 });
@@ -73,7 +78,7 @@ const zenSources = {
 export const zen3: CpuProfile = cpuProfile({
   id: 'zen3', name: 'AMD Zen 3', vendor: 'AuthenticAMD', year: 2020, signature: 0x00a2_0f10,
   features: [...zenFeatures, 'PKU'], xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  ...transfers, fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, accesses, fastCalls, tscAuxHigh: 'dropped',
   sources: { ...zenSources, generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory') },
 });
 
@@ -84,6 +89,6 @@ export const zen3: CpuProfile = cpuProfile({
 export const zen4: CpuProfile = cpuProfile({
   id: 'zen4', name: 'AMD Zen 4', vendor: 'AuthenticAMD', year: 2022, signature: 0x00a1_0f11,
   features: [...zenFeatures, 'LA57'], xcr0: 0xe7n, linearAddressBits: 57, physicalAddressBits: 52, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  ...transfers, fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, accesses, fastCalls, tscAuxHigh: 'dropped',
   sources: zenSources,
 });

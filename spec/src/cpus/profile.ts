@@ -29,6 +29,18 @@ export interface FastCalls {
   sysenterBits: 32 | 64;
 }
 
+/** What an instruction of several accesses does first, where more than one would fault; and how wide one of them is. */
+export interface AccessOrder {
+  /** PUSH of a segment register into a slot of 32 bits, outside 64-bit mode. SDM vol. 2B, PUSH: two bytes, or all four on earlier processors. */
+  readonly selectorPush: 'two bytes' | 'zero-extended';
+  /** The operand that CMPS reads first; REPE CMPSB reads the source first in any case. */
+  readonly compares: 'source first' | 'destination first';
+  /** Whether a near CALL checks its target or the stack that it pushes on first. */
+  readonly call: 'target first' | 'stack first';
+  /** The word that IRET in protected mode reads first: in the order of the pops, or RFLAGS. */
+  readonly return: 'in order' | 'flags first';
+}
+
 export interface CpuProfile {
   readonly id: string;
   readonly name: string;
@@ -61,6 +73,7 @@ export interface CpuProfile {
   readonly nearBranch66: '64 bits' | '16 bits';
   /** Which system descriptors LAR accepts in IA-32e mode: those of an LDT, or only task state segments and call gates. */
   readonly larInLongMode: 'LDT too' | 'no LDT';
+  readonly accesses: AccessOrder;
   readonly fastCalls: FastCalls;
   /** IA32_TSC_AUX[63:32]: reserved, so that writing them is #GP(0), or dropped. */
   readonly tscAuxHigh: 'reserved' | 'dropped';

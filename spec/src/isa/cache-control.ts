@@ -5,14 +5,15 @@ import { type Citation, sdm } from '../state/citation.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
 import type { MemoryOperand } from './operand.ts';
 
-/** Checked as a load of a byte. */
+/** Checked as a load of a byte, but allowed in an execute-only segment too. SDM vol. 2A, CLFLUSH. */
 const flush = (mnemonic: string, title: string, form: string, cpuid: Feature): InstructionDefinition => instruction({
   mnemonic,
   title,
   forms: [`${form} | m8`],
   cpuid,
   operation(x, i) {
-    x.load(i.operands[0] as MemoryOperand, 1);
+    const operand = i.operands[0] as MemoryOperand;
+    x.memory.read(x.linear(operand.segment, x.offset(operand), 1, false, true), 1);
   },
   source: sdm('2A', `3.2, ${mnemonic}`),
 });

@@ -25,6 +25,7 @@ const JCC = CONDITIONS.map((condition, code) => instruction({
   title: 'Jump if condition is met',
   forms: [`7${hexDigit(code)} cb | rel8 | f64`, `0F 8${hexDigit(code)} cz | relz | f64`],
   operation(x, i) {
+    // Where it is not taken the instruction pointer is not cut to the operand size either.
     if (condition.holds(x.readFlags(condition.reads))) x.branch(relative(x, i), i.size);
   },
   source: sdm('2A', '3.2, Jcc'),
@@ -37,6 +38,7 @@ const CALL = instruction({
   operation(x, i) {
     const target = i.operands[0]!.kind === 'relative' ? relative(x, i) : x.read(i.operands[0]!);
     const back = x.next;
+    if (x.cpu.accesses.call === 'stack first') x.requirePushable(1, i.size / 8);
     x.branch(target, i.size);
     x.push(i.size, u(i.size, back));
   },

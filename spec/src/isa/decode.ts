@@ -42,6 +42,7 @@ export function decode(fetch: (offset: number) => number, mode: Mode, { wordBran
   const memory = inMemory && memoryOperand(context, sizeOf(inMemory.size, size));
   const immediate = reader.littleEndian(immediateBytes(form, size, addressSize));
   const operands = form.operands.map((operand) => operandValue(operand, context, memory, immediate));
+  if (vex && !vex.alone) throw new Fault('#UD', 'LOCK, 66, F2, F3 and REX cannot stand before a VEX prefix');
   requireValid(form, operands, prefixes.lock);
   return {
     form, definition: form.definition, operation: form.definition.operation,
@@ -130,6 +131,8 @@ interface Vex {
   readonly l: 0 | 1;
   readonly w: 0 | 1;
   readonly vvvv: number;
+  /** No LOCK, 66, F2, F3 or REX stands before it; else #UD, once the whole instruction is fetched. */
+  readonly alone: boolean;
 }
 
 const VEX_MAPS: Readonly<Record<number, OpcodeMap>> = { 1: '0F', 2: '0F38', 3: '0F3A' };
@@ -143,9 +146,7 @@ function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes):
     reader.back();
     return undefined;
   }
-  if (prefixes.lock || prefixes.operandSize || prefixes.repeat || prefixes.rex) {
-    throw new Fault('#UD', 'LOCK, 66, F2, F3 and REX cannot stand before a VEX prefix');
-  }
+  const alone = !prefixes.lock && !prefixes.operandSize && !prefixes.repeat && !prefixes.rex;
   const map = first === 0xc5 ? '0F' : VEX_MAPS[second & 0x1f];
   // The two-byte form has the third byte's content, with R in place of W.
   const last = first === 0xc5 ? second & 0x7f : reader.next();
@@ -155,7 +156,7 @@ function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes):
   prefixes.operandSize = (last & 3) === 1;
   prefixes.repeat = (last & 3) === 2 ? 0xf3 : (last & 3) === 3 ? 0xf2 : 0;
   const vvvv = (~last >> 3) & 15;
-  return { map, l: last & 4 ? 1 : 0, w: last & 0x80 ? 1 : 0, vvvv };
+  return { map, l: last & 4 ? 1 : 0, w: last & 0x80 ? 1 : 0, vvvv, alone };
 }
 
 /**

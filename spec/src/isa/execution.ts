@@ -289,7 +289,7 @@ export class Execution {
   }
 
   /** Linear address of `bytes` bytes at `offset` of a segment, with the segment's checks. SDM vol. 3A, 5.3 and 5.5; vol. 1, 3.3.7.1. */
-  linear(segment: number, offset: bigint, bytes: number, write: boolean): bigint {
+  linear(segment: number, offset: bigint, bytes: number, write: boolean, executeOnlyToo = false): bigint {
     const fault: FaultMnemonic = segment === SS ? '#SS' : '#GP';
     if (this.mode === 64) {
       const linear = segment >= FS ? u(64, offset + this.state.base(segment)) : offset;
@@ -298,11 +298,11 @@ export class Execution {
       }
       return linear;
     }
-    this.checkSegment(segment, offset, bytes, write, fault);
+    this.checkSegment(segment, offset, bytes, write, executeOnlyToo, fault);
     return u(32, this.state.base(segment) + offset);
   }
 
-  private checkSegment(segment: number, offset: bigint, bytes: number, write: boolean, fault: FaultMnemonic): void {
+  private checkSegment(segment: number, offset: bigint, bytes: number, write: boolean, executeOnlyToo: boolean, fault: FaultMnemonic): void {
     const attributes = this.state.attributes(segment);
     const name = SEGMENT_NAMES[segment]!;
     const typed = this.addressing === 'protected';
@@ -310,7 +310,8 @@ export class Execution {
     const code = (attributes & ATTRIBUTE.code) !== 0;
     // Real-address mode writes through CS, whatever type protected mode left there, but not to read-only data: SDM vol. 3A, 9.9.2.
     if (write && (code ? typed : !(attributes & ATTRIBUTE.writableOrReadable))) this.fault(fault, `${name} is not writable`, 0);
-    if (typed && !write && code && !(attributes & ATTRIBUTE.writableOrReadable)) this.fault(fault, `${name} is execute-only`, 0);
+    const unreadable = code && !(attributes & ATTRIBUTE.writableOrReadable) && !executeOnlyToo;
+    if (typed && !write && unreadable) this.fault(fault, `${name} is execute-only`, 0);
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
     if (outsideLimit(attributes, limit, first, last)) this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
   }
@@ -325,18 +326,27 @@ export class Execution {
     this.setStackPointer(pointer);
   }
 
+  /** Faults where one of `count` pushes of `bytes` bytes would. */
+  requirePushable(count: number, bytes: number): void {
+    const width = this.stackAddressSize;
+    for (let n = 1; n <= count; n++) {
+      const slot = u(width, u(width, this.state.gpr[4]!) - BigInt(n * bytes));
+      this.memory.requireWritable(this.linear(SS, slot, bytes, true), bytes);
+    }
+  }
+
   /** Reads what POP would, at `depth` bytes above the top, without moving the stack pointer. */
   peek(size: number, depth = 0): bigint {
     const width = this.stackAddressSize;
     return this.memory.read(this.linear(SS, u(width, this.state.gpr[4]! + BigInt(depth)), size / 8, false), size / 8);
   }
 
-  /** Pushes a selector: two bytes, into a slot of the operand size whose upper bytes stay as they are. SDM vol. 2B, PUSH. */
+  /** Pushes a selector into a slot of the operand size; the profile says what becomes of its upper bytes. SDM vol. 2B, PUSH. */
   pushSelector(size: number, selector: number): void {
     const width = this.stackAddressSize;
     const pointer = u(width, u(width, this.state.gpr[4]!) - BigInt(size / 8));
     // In 64-bit mode the selector is zero-extended to the slot.
-    const bytes = this.mode === 64 ? size / 8 : 2;
+    const bytes = this.mode === 64 || this.cpu.accesses.selectorPush === 'zero-extended' ? size / 8 : 2;
     this.memory.write(this.linear(SS, pointer, bytes, true), bytes, BigInt(selector));
     this.setStackPointer(pointer);
   }

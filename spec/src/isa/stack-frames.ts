@@ -15,12 +15,6 @@ const register = (index: number, size: number) =>
 const below = (x: Execution, pointer: bigint, depth: number): bigint =>
   u(x.stackAddressSize, u(x.stackAddressSize, pointer) - BigInt(depth));
 
-/** Faults where one of `count` pushes of `bytes` bytes would. */
-function requirePushable(x: Execution, count: number, bytes: number): void {
-  Array.from({ length: count }, (_, n) =>
-    x.memory.requireWritable(x.linear(SS, below(x, x.state.gpr[RSP]!, (n + 1) * bytes), bytes, true), bytes));
-}
-
 const loadStack = (x: Execution, offset: bigint, bytes: number): bigint =>
   x.memory.read(x.linear(SS, offset, bytes, false), bytes);
 
@@ -34,17 +28,17 @@ const ENTER = instruction({
     const display = Array.from({ length: Math.max(level - 1, 0) }, (_, n) => below(x, x.state.gpr[RBP]!, (n + 1) * bytes));
     const frame = below(x, x.state.gpr[RSP]!, bytes);
     const top = below(x, frame, level * bytes + Number(x.read(i.operands[0]!)));
-    requirePushable(x, level + 1, bytes);
+    x.requirePushable(level + 1, bytes);
     for (const slot of [...display]) loadStack(x, slot, bytes);
     // What a write at the final stack pointer would raise, ENTER raises. A processor has pushed by then; the stack
     // pointer is as before, so nobody may look at what is below it.
     x.memory.requireWritable(x.linear(SS, top, bytes, true), bytes);
     x.push(i.size, u(i.size, x.state.gpr[RBP]!));
     display.forEach((slot) => x.push(i.size, loadStack(x, slot, bytes)));
-    if (level > 0) x.push(i.size, u(i.size, frame));
-    // By operand size, as an AMD processor does, yet no more than the stack pointer has.
-    const width = Math.min(i.size, x.stackAddressSize);
-    x.write(register(RBP, width), u(width, frame));
+    // By operand size, as an AMD processor does: above a 16-bit stack pointer that is what ESP has there.
+    const pointer = u(i.size, x.stackAddressSize === 16 ? (x.state.gpr[RSP]! & ~0xffffn) | frame : frame);
+    if (level > 0) x.push(i.size, pointer);
+    x.write(register(RBP, i.size), pointer);
     x.write(register(RSP, x.stackAddressSize), top);
   },
   source: sdm('2A', '3.2, ENTER'),
@@ -71,7 +65,7 @@ const PUSHA = SIZES.map(([suffix, size]) => instruction({
   title: 'Push all general-purpose registers',
   forms: [`60 | | s${size} i64`],
   operation(x) {
-    requirePushable(x, 8, size / 8);
+    x.requirePushable(8, size / 8);
     // RSP is pushed as it was before.
     const values = Array.from({ length: 8 }, (_, n) => u(size, x.state.gpr[n]!));
     values.forEach((value) => x.push(size, value));

@@ -32,8 +32,8 @@ const MOVS = SIZES.map(([suffix, size, form]) => instruction({
   operation(x, i) {
     x.repeat(i, () => {
       const from = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), size / 8, false);
-      const to = x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, true);
-      x.memory.write(to, size / 8, x.memory.read(from, size / 8));
+      const value = x.memory.read(from, size / 8);
+      x.memory.write(x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, true), size / 8, value);
       advance(x, RSI, i.addressSize, size / 8);
       advance(x, RDI, i.addressSize, size / 8);
     });
@@ -103,9 +103,12 @@ const CMPS = SIZES.map(([suffix, size, form]) => instruction({
   repeat: 'REPE',
   operation(x, i) {
     compareRepeatedly(x, i, () => {
-      const first = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), size / 8, false);
-      const a = x.memory.read(first, size / 8);
-      const b = x.memory.read(x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, false), size / 8);
+      const read = (segment: number, index: number): bigint =>
+        x.memory.read(x.linear(segment, u(i.addressSize, x.state.gpr[index]!), size / 8, false), size / 8);
+      // Zen 4 has a path of its own for REPE CMPSB.
+      const early = x.cpu.accesses.compares === 'destination first' && !(i.repeat === 0xf3 && size === 8) ? read(ES, RDI) : undefined;
+      const a = read(x.sourceSegment(i), RSI);
+      const b = early ?? read(ES, RDI);
       x.setFlags(STATUS, subtractionFlags(size, a, b, 0, u(size, a - b)));
       advance(x, RSI, i.addressSize, size / 8);
       advance(x, RDI, i.addressSize, size / 8);

@@ -1,6 +1,6 @@
 /** Instructions made to raise an exception. SDM vol. 1, 6.4.6 and 7.3.8.4. */
 
-import { s } from '../numbers/bits.ts';
+import { s, u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
 import { Fault } from '../state/outcomes.ts';
 import { OF } from './flags.ts';
@@ -12,8 +12,11 @@ const BOUND = instruction({
   title: 'Check array index against bounds',
   forms: ['62 /r | rv, mv&v | i64'],
   operation(x, i) {
-    const bounds = x.load(i.operands[1] as MemoryOperand, i.size / 4);
-    const [index, lower, upper] = [x.read(i.operands[0]!), bounds, bounds >> BigInt(i.size)].map((value) => s(i.size, value));
+    const bounds = i.operands[1] as MemoryOperand;
+    const bytes = i.size / 8;
+    // Two accesses: the upper bound may be on another page, at address 0, or beyond the limit when the lower one is not.
+    const upperBound = { ...bounds, displacement: u(bounds.addressSize, bounds.displacement + BigInt(bytes)) };
+    const [index, lower, upper] = [x.read(i.operands[0]!), x.load(bounds, bytes), x.load(upperBound, bytes)].map((value) => s(i.size, value));
     if (index! < lower! || index! > upper!) x.fault('#BR', `the index ${index} is outside ${lower} to ${upper}`);
   },
   source: sdm('2A', '3.2, BOUND'),

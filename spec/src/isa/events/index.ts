@@ -62,8 +62,17 @@ function returnToTask(x: Execution): void {
   switchTask(x, { selector: Number(readTaskState(x, 0, 2, 0)), by: 'return' });
 }
 
+/** The order in which a Zen 4 reads the words of the image: RFLAGS, CS, RIP; where it pops a stack, SS and RSP. */
+function readFlagsFirst(x: Execution, size: number): void {
+  const word = (n: number): bigint => x.peek(size, n * (size / 8));
+  word(2);
+  const outer = x.mode === 64 || (Number(word(1)) & 3) !== x.cpl;
+  for (const n of outer ? [0, 4, 3] : [0]) word(n);
+}
+
 /** What RFLAGS in the image says: into virtual-8086 mode, which only CPL 0 can enter, or to protected mode. */
 function returnProtected(x: Execution, size: number): void {
+  if (x.cpu.accesses.return === 'flags first') readFlagsFirst(x, size);
   const flags = Number(u(32, popped(x, size, 3)[2]!));
   if (flags & VM && x.cpl === 0 && !x.longMode) returnToVirtual8086(x);
   else returnToSegment(x, size, flags);

@@ -2,7 +2,7 @@
 
 import { u } from '../../numbers/bits.ts';
 import { type Citation, apm, laterSdm, sdm } from '../../state/citation.ts';
-import { DS } from '../../state/fields.ts';
+import { DS, FS } from '../../state/fields.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 
 const whole = (mnemonic: string, title: string, form: string, source: Citation): InstructionDefinition => instruction({
@@ -31,9 +31,12 @@ const CLZERO = instruction({
   forms: ['NP 0F 01 FC | | asz'],
   cpuid: 'CLZERO',
   operation(x, i) {
-    const line = u(i.addressSize, x.state.gpr[0]!) & ~0x3fn;
-    const linear = x.linear(i.segment >= 0 ? i.segment : DS, line, 64, true);
-    x.memory.writeBytes(linear, new Uint8Array(64));
+    const segment = i.segment >= 0 ? i.segment : DS;
+    const offset = u(i.addressSize, x.state.gpr[0]!);
+    // The line is aligned by linear address, and all of it has to be within the segment.
+    const base = x.mode === 64 && segment < FS ? 0n : x.state.base(segment);
+    const start = u(x.mode === 64 ? 64 : 32, offset - (u(64, base + offset) & 0x3fn));
+    x.memory.writeBytes(x.linear(segment, start, 64, true), new Uint8Array(64));
   },
   source: apm('3', 'CLZERO'),
 });
