@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isNewEnough, runUnderNewerNode } from './needed-node.mjs';
 
-const commands = ['start', 'test', 'build', 'preview', 'test-browser', 'bench'];
+const commands = ['start', 'test', 'build', 'preview', 'test-browser', 'bench', 'conformance'];
 const [command = '', ...rest] = process.argv.slice(2);
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 

@@ -1,7 +1,7 @@
 /** The stored capture: what the processor did, as text for people and for `git diff`. */
 
 import { fromHex, toHex } from './hex.ts';
-import type { CpuidLeaf, RunRecord, RunResult } from './records.ts';
+import type { CpuidLeaf, RunRecord, RunResult } from '../silicon/records.ts';
 
 /** Numbers are hexadecimal text; what is zero, or as it was, is left out. */
 export interface CapturedExperiment {
@@ -59,6 +59,8 @@ export function fromCaptured(captured: CapturedExperiment): RunResult {
     votes: captured.votes, vector: captured.vector, errorCode: number(captured.errorCode), cr2: BigInt(`0x${captured.cr2 ?? '0'}`),
     rip: BigInt(`0x${captured.rip}`), rflags: number(captured.rflags), fcw: number(captured.fcw), fsw: number(captured.fsw),
     ftw: number(captured.ftw), mxcsr: number(captured.mxcsr),
+    // Integer experiments look at these; this file does not have them.
+    segments: [], bases: [0n, 0n],
     gpr: dense(captured.gpr, 16), st: dense(captured.st, 8), xmm: dense(captured.xmm, 16),
     written: Object.entries(captured.written ?? {}).map(([offset, bytes]) => ({ offset: number(offset), bytes: fromHex(bytes) })),
   };

@@ -2,7 +2,8 @@
 
 import { assemble } from '../../spec/src/asm/assemble.ts';
 import { toBytes } from '../../spec/src/numbers/bits.ts';
-import { PLACES, type Piece, type Place, type RunRecord } from './records.ts';
+import { PLACES, type Place } from '../silicon/environment.ts';
+import type { Piece, RunRecord } from '../silicon/records.ts';
 
 export interface Experiment {
   readonly name: string;

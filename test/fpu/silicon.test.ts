@@ -5,12 +5,12 @@ import { gunzipSync } from 'node:zlib';
 import { cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { randomFrom } from '../integer/random.ts';
+import { disagreements } from '../silicon/compare.ts';
+import { Model } from '../silicon/model.ts';
 import { type Capture, fromCaptured } from './captured.ts';
-import { disagreements } from './compare.ts';
 import { IMAGE, recordOf } from './experiments.ts';
 import { EXPERIMENTS } from './experiments.table.ts';
 import { toHex } from './hex.ts';
-import { Model } from './model.ts';
 import { STORED, randomSequences } from './sequences.ts';
 
 const capture = JSON.parse(readFileSync(new URL('silicon-zen4.json', import.meta.url), 'utf8')) as Capture;
@@ -31,7 +31,7 @@ describe(`captured on ${capture.processor}`, () => {
     expect(capture.experiments.filter(({ votes }) => votes * 3 < capture.repeats * 2)).toEqual([]);
   });
 
-  const model = new Model(cpus.zen4, IMAGE);
+  const model = new Model(cpus.zen4, { data: IMAGE });
   test.each(EXPERIMENTS.map((experiment, n) => [experiment.name, n] as const))('%s', (name, n) => {
     expect(disagreements(fromCaptured(stored.get(name)!), model.run(RECORDS[n]!))).toEqual([]);
   });
@@ -47,7 +47,7 @@ describe('random sequences, captured on the same processor', () => {
   });
 
   test(`${STORED.count} sequences leave the same`, () => {
-    const model = new Model(cpus.zen4, IMAGE);
+    const model = new Model(cpus.zen4, { data: IMAGE });
     const wrong = experiments.flatMap((experiment, n) => {
       const found = disagreements(fromCaptured(experiment), model.run(records[n]!));
       return found.length ? [{ name: experiment.name, found }] : [];

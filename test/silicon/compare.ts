@@ -1,0 +1,79 @@
+/** Says where two results differ, field by field, and what kind of difference it is. */
+
+import { u } from '../../spec/src/numbers/bits.ts';
+import { SELECTOR } from './environment.ts';
+import type { Piece, RunResult } from './records.ts';
+
+const hex = (value: number | bigint): string => `${value.toString(16)}h`;
+
+const RF = 1 << 16;
+
+/** What differs, as the table of the conformance run counts it. */
+export type Cause = 'event' | 'error code' | 'CR2' | 'RIP' | 'RF' | 'flags' | 'registers' | 'segments' | 'memory' | 'x87 and SSE' | 'not modelled';
+export interface Disagreement { readonly cause: Cause; readonly text: string }
+
+export interface CompareOptions {
+  /** Bits of RFLAGS to pass over: those that the instruction leaves undefined. */
+  readonly undefinedFlags?: number;
+  /** The record began in 16 or 32-bit code, in which bits 63:32 of RSP are undefined. SDM vol. 1, 3.4.1.1. */
+  readonly narrow?: boolean;
+  /** Neither the x87 and SSE registers: integer instructions do not touch them. */
+  readonly integerOnly?: boolean;
+}
+
+/**
+ * On its way back to user code the kernel's IRET turns null selectors of RPL 1 to 3 into 0, now or at the next
+ * interrupt: which of the four it was is not compared. SDM vol. 3A, 5.8.6.
+ */
+const visible = (selector: number): number => (selector < 4 ? 0 : selector);
+
+/**
+ * Instructions of several accesses leave some of them done when a later one faults: what they wrote below the stack
+ * pointer, or the registers that POPA loaded. It is restarted all the same. The engine's rule is that a fault comes
+ * before the first write; what a processor did before it is not compared.
+ */
+const PARTIAL: Readonly<Record<string, readonly Cause[]>> = { PUSHA: ['memory'], PUSHAD: ['memory'], POPA: ['registers'], POPAD: ['registers'], ENTER: ['memory'] };
+export const leftOpen = (mnemonic: string, { cause }: Disagreement, processor: RunResult, ip: bigint): boolean =>
+  processor.rip === ip && (PARTIAL[mnemonic] ?? []).includes(cause);
+
+/** One entry for each difference; empty when the model did what the processor did. */
+export function disagreements(processor: RunResult, model: RunResult, { undefinedFlags = 0, narrow = false, integerOnly = false }: CompareOptions = {}): Disagreement[] {
+  const found: Disagreement[] = [];
+  const compare = (cause: Cause, name: string, a: number | bigint, b: number | bigint): void => {
+    if (a !== b) found.push({ cause, text: `${name}: processor ${hex(a)}, model ${hex(b)}` });
+  };
+  const both = (cause: Cause, name: 'gpr' | 'st' | 'xmm' | 'bases' | 'segments', read: (value: number | bigint) => number | bigint = (value) => value): void =>
+    processor[name].forEach((value, n) => compare(cause, `${name}[${n}]`, read(value), read(model[name][n]!)));
+  compare('event', 'vector', processor.vector, model.vector);
+  // Of its own half of the addresses Linux says to user code that all of it is present.
+  const hidden = processor.vector === 14 && processor.cr2 >> 47n ? 1 : 0;
+  compare('error code', 'error code', processor.errorCode & ~hidden, model.errorCode & ~hidden);
+  compare('CR2', 'CR2', processor.cr2, model.cr2);
+  compare('RIP', 'RIP', processor.rip, model.rip);
+  compare('RF', 'RF', processor.rflags & RF, model.rflags & RF);
+  compare('flags', 'RFLAGS', processor.rflags & ~(RF | undefinedFlags), model.rflags & ~(RF | undefinedFlags));
+  // Code with a 16-bit stack keeps bits of RSP above ESP, or loses them: no such code can look at them.
+  const cut = narrow || (processor.segments.length > 0 && processor.segments[1] !== SELECTOR.code64);
+  const seen = (n: number, value: bigint): bigint => (cut && n === 4 ? u(32, value) : value);
+  processor.gpr.forEach((value, n) => compare('registers', `gpr[${n}]`, seen(n, value), seen(n, model.gpr[n]!)));
+  if (processor.segments.length > 0) both('segments', 'segments', (selector) => visible(Number(selector)));
+  if (processor.segments.length > 0) both('segments', 'bases');
+  if (!integerOnly) {
+    for (const name of ['fcw', 'fsw', 'ftw', 'mxcsr'] as const) compare('x87 and SSE', name, processor[name], model[name]);
+    both('x87 and SSE', 'st');
+    both('x87 and SSE', 'xmm');
+  }
+  const [a, b] = [cells(processor.written), cells(model.written)];
+  for (const offset of [...new Set([...a.keys(), ...b.keys()])].sort((x, y) => x - y)) {
+    if (a.get(offset) !== b.get(offset)) found.push({ cause: 'memory', text: `byte ${hex(offset)}: processor ${byte(a, offset)}, model ${byte(b, offset)}` });
+  }
+  return found;
+}
+
+const byte = (cells: Map<number, number>, offset: number): string => (cells.has(offset) ? hex(cells.get(offset)!) : 'unchanged');
+
+function cells(pieces: readonly Piece[]): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const { offset, bytes } of pieces) bytes.forEach((value, n) => found.set(offset + n, value));
+  return found;
+}

@@ -1,0 +1,130 @@
+/** `npm run conformance`: the engine against this processor, or against vectors that were stored. */
+
+import type { CpuProfile } from 'hidden-state';
+import type { Form } from '../../spec/src/isa/form.ts';
+import { randomFrom } from '../integer/random.ts';
+import { Sentence } from '../../tools/sentence.ts';
+import type { Mode } from './generate/draft.ts';
+import { generatedForms } from './generate/forms.ts';
+import { MODES, available, image, instanceOf } from './generate/index.ts';
+import { Model } from './model.ts';
+import { type Options, parseOptions } from './options.ts';
+import { hasFeature, processorName, profileFor } from './profile.ts';
+import { type Runner, canRun, openRunner } from './runner.ts';
+import { type Captured, STORED_SET, readStored, writeStored } from './stored.ts';
+import { Tally, type Verdict, judge } from './tally.ts';
+import { type Header, recordOf } from './vectors.ts';
+
+const BATCH = 20_000;
+const EXAMPLES = 12;
+
+class Report {
+  readonly tally = new Tally();
+  readonly #examples: string[] = [];
+  readonly #started = performance.now();
+
+  add({ vector }: Pick<Captured, 'vector'>, verdict: Verdict): void {
+    this.tally.add(verdict);
+    if (verdict.found.length === 0 || this.#examples.length >= EXAMPLES) return;
+    const what = verdict.found.slice(0, 3).map(({ text }) => text).join('; ');
+    this.#examples.push(`${verdict.mnemonic}: ${Buffer.from(vector.code).toString('hex')} (${vector.mode}-bit): ${what}`);
+  }
+
+  /** What is left after the table: examples, and the line that says it all. */
+  print(): void {
+    const { tally } = this;
+    console.log(`\n${tally.table()}\n`);
+    if (this.#examples.length > 0) console.log(`The first differences:\n  ${this.#examples.join('\n  ')}\n`);
+    const { vectors, undefinedFlags, agreeing, open } = tally.total;
+    if (undefinedFlags) console.log(`Flags that the manual leaves undefined: the profile has ${agreeing} of ${undefinedFlags} as the processor.`);
+    if (open) console.log(`Left open by a fault within an instruction of several accesses: ${open} vectors.`);
+    console.log(`${((performance.now() - this.#started) / 1000).toFixed(1)} s`);
+    console.log(`defined results bit-exact: ${tally.percent} % of ${vectors}`);
+  }
+}
+
+function announce(cpuid: Header['cpuid'], where: string): CpuProfile {
+  const { cpu, exact } = profileFor(cpuid);
+  console.log(`${where}: ${processorName(cpuid)}`);
+  console.log(exact ? `profile: ${cpu.name}` : `profile: ${cpu.name}, the nearest; there is none of this processor, so differences may be the processor's`);
+  return cpu;
+}
+
+/** Pairs of form and mode that can be compared: a feature that only one of the two has would be all that is seen. */
+function pairsFor(options: Options, cpu: CpuProfile, { cpuid, fences }: Runner): { form: Form; mode: Mode }[] {
+  const both = (form: Form): boolean => {
+    const { cpuid: feature, mnemonic } = form.definition;
+    if (/^RDTSCP?$/.test(mnemonic) && !fences.rdtscOff) return false;
+    return !feature || (hasFeature(cpuid, feature) ?? true) === cpu.features.has(feature);
+  };
+  const wanted = generatedForms.filter(({ definition }) => !options.only || options.only.has(definition.mnemonic));
+  const missing = new Set(wanted.filter((form) => !both(form)).map(({ definition }) => definition.mnemonic));
+  if (missing.size > 0) console.log(`left out, as only one of the two has them: ${[...missing].join(', ')}`);
+  const modes = options.mode ? [options.mode] : MODES;
+  return modes.flatMap((mode) => wanted.filter((form) => both(form) && available(form, mode)).map((form) => ({ form, mode })));
+}
+
+function live(options: Options): void {
+  const { seed, count } = options;
+  const start = image(seed);
+  const runner = openRunner(start);
+  try {
+    const cpu = announce(runner.cpuid, 'this processor');
+    const pairs = pairsFor(options, cpu, runner);
+    if (pairs.length === 0) throw new Sentence('No instruction is left to run: see npm run conformance -- --help for --only and --mode.');
+    const model = new Model(cpu, start, runner.fences);
+    const random = randomFrom(seed);
+    const report = new Report(), kept: Captured[] = [];
+    for (let done = 0; done < count; done += BATCH) {
+      const batch = Array.from({ length: Math.min(BATCH, count - done) }, (_, n) => {
+        const { form, mode } = pairs[(done + n) % pairs.length]!;
+        const vector = instanceOf(form, mode, random, runner.fences.fsgsbase);
+        return { vector, record: recordOf(vector, seed, done + n) };
+      });
+      const results = runner.run(batch.map(({ record }) => record));
+      for (const [n, { vector, record }] of batch.entries()) {
+        const captured = { vector, record, result: results[n]! };
+        report.add(captured, judge(vector, record, captured.result, model));
+        if (options.store !== undefined) kept.push(captured);
+      }
+      if (process.stderr.isTTY) process.stderr.write(`\r${Math.min(done + BATCH, count)} of ${count} vectors`);
+    }
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+    report.print();
+    if (options.store !== undefined) console.error(`${options.store}: ${kept.length} vectors, ${writeStored(options.store, runner, seed, kept)} bytes`);
+  } finally {
+    runner.close();
+  }
+}
+
+function replay(options: Options, file: string | URL): void {
+  const { header, vectors } = readStored(file);
+  const cpu = announce(header.cpuid, `stored on ${header.date} on`);
+  const model = new Model(cpu, image(header.seed), header.fences);
+  const report = new Report();
+  let left = options.countGiven ? options.count : Infinity;
+  for (const { vector, record, result } of vectors()) {
+    if (left-- <= 0) break;
+    if (options.mode && vector.mode !== options.mode) continue;
+    const verdict = judge(vector, record, result, model);
+    if (!options.only || options.only.has(verdict.mnemonic)) report.add({ vector }, verdict);
+  }
+  report.print();
+}
+
+function run(options: Options | string): void {
+  if (typeof options === 'string') console.log(options);
+  else if (options.replay !== undefined) replay(options, options.replay);
+  else if (canRun) live(options);
+  else {
+    console.log(`Nothing can be captured here: that takes an x86-64 processor under Linux, this is ${process.arch} under ${process.platform}. The stored set is replayed.`);
+    replay(options, STORED_SET);
+  }
+}
+
+try {
+  run(parseOptions(process.argv.slice(2)));
+} catch (error) {
+  console.error(error instanceof Sentence || error instanceof RangeError ? error.message : error);
+  process.exitCode = 1;
+}

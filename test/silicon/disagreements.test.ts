@@ -1,0 +1,117 @@
+/** What the processor did otherwise than the engine, each by name, now that they agree. The profile is the one it was seen on. */
+
+import { type CpuProfile, assemble, cpus } from 'hidden-state';
+import { describe, expect, test } from 'vitest';
+import { PLACES, local } from './environment.ts';
+import { Model } from './model.ts';
+import type { RunRecord, RunResult } from './records.ts';
+
+const IMAGE = { data: new Uint8Array(0x1000).fill(0x11) };
+const { data, code } = PLACES.low;
+const FLAT_32 = [0x2b, 0x23, 0x2b, 0x2b, 0, 0];
+/** By number: 0 is RAX, 4 RSP, 5 RBP, 6 RSI, 7 RDI. */
+type Registers = Readonly<Record<number, bigint>>;
+
+interface Case { mode?: 16 | 32 | 64; segments?: readonly number[]; registers?: Registers; rflags?: number; pieces?: RunRecord['pieces']; cpu?: CpuProfile }
+
+function run(text: string, { mode = 32, segments = mode === 64 ? undefined : FLAT_32, registers = {}, rflags = 0x202, pieces = [], cpu = cpus.zen4 }: Case = {}): RunResult {
+  const gpr = Array.from({ length: 16 }, (_, n) => registers[n] ?? (n === 4 ? data + 0x800n : 0n));
+  const inLdt = segments && segments[1]! & 4;
+  const record: RunRecord = {
+    mode, place: 'low', code: assemble(text, { mode }).bytes, gpr, rflags, pieces, ...(segments ? { segments } : {}), ...(inLdt ? { ip: 0x800n } : {}),
+  };
+  return new Model(cpu, IMAGE).run(record);
+}
+/** Offset of the data where no 32-bit code has anything mapped. */
+const absent = 0x400n;
+const DATA_16 = local(9), STACK_16 = local(18), CODE_16 = local(1);
+const IN_16 = [DATA_16, CODE_16, STACK_16, DATA_16, 0, 0];
+
+describe('branches', () => {
+  test.each(['data16 jc $ + 0x10', 'data16 jecxz $ + 0x10', 'data16 loop $ + 0x10', 'data16 loope $ + 0x10'])('%s, not taken, does not cut EIP to 16 bits', (text) => {
+    const { bytes } = assemble(text, { mode: 32, origin: 0n });
+    const result = run(`db ${[...bytes].join(', ')}`, { registers: { 1: 1n } });
+    expect(result).toMatchObject({ vector: 13, rip: code + BigInt(bytes.length) });
+  });
+
+  test('a CALL beyond the limit with a bad stack is #SS on AMD, #GP on Intel', () => {
+    const wrong: Case = { mode: 16, segments: [DATA_16, CODE_16, DATA_16, DATA_16, 0, 0], registers: { 4: 0x1001n } };
+    const far = 'db 0x66, 0xe8, 0, 0, 1, 0';
+    expect(run(far, wrong).vector).toBe(12);
+    expect(run(far, { ...wrong, cpu: cpus.haswell }).vector).toBe(13);
+  });
+});
+
+describe('the stack', () => {
+  test('PUSH of a selector in a slot of 32 bits: AMD zero-extends it, Intel writes two bytes', () => {
+    expect(run('push es').written).toEqual([{ offset: 0x7fc, bytes: Uint8Array.of(0x2b, 0, 0, 0) }]);
+    expect(run('push es', { cpu: cpus.haswell }).written).toEqual([{ offset: 0x7fc, bytes: Uint8Array.of(0x2b, 0) }]);
+  });
+
+  test('ENTER with a 16-bit stack and a 32-bit operand gives EBP what ESP has above SP', () => {
+    const result = run('data32 enter 0, 1', { mode: 16, segments: IN_16, registers: { 4: 0x1234_0800n } });
+    expect(result.gpr[5]).toBe(0x1234_07fcn);
+    expect(result.gpr[4]).toBe(0x1234_07f8n);
+  });
+
+  test('IRETQ to a 16-bit stack leaves bits 31:16 of ESP as they were', () => {
+    const frame = [0x805n, BigInt(CODE_16), 0x202n, 0x0456n, BigInt(STACK_16)];
+    const bytes = new Uint8Array(new BigUint64Array(frame).buffer);
+    const result = run('iretq', { mode: 64, registers: { 4: data + 0x800n }, pieces: [{ offset: 0x800, bytes }] });
+    expect(result).toMatchObject({ vector: 13, rip: 0x805n });
+    expect(BigInt.asUintN(32, result.gpr[4]!)).toBe(0x1010_0456n);
+  });
+
+  test('IRETQ checks all 64 bits of RIP against the limit of 32-bit code', () => {
+    const frame = [0x2_0000_0000n, 0x23n, 0x202n, 0n, 0x45n];
+    const bytes = new Uint8Array(new BigUint64Array(frame).buffer);
+    expect(run('iretq', { mode: 64, pieces: [{ offset: 0x800, bytes }] })).toMatchObject({ vector: 13, errorCode: 0 });
+  });
+
+  test('IRET reads RFLAGS first on Zen 4', () => {
+    const at = { registers: { 4: data + 0x1000n } };
+    expect(run('iretd', at).cr2).toBe(data + 0x1008n);
+    expect(run('iretd', { ...at, cpu: cpus.haswell }).cr2).toBe(data + 0x1000n);
+  });
+});
+
+describe('order of accesses', () => {
+  test('CMPS reads the destination first on Zen 4, but REPE CMPSB the source', () => {
+    const registers = { 1: 2n, 6: absent, 7: absent + 0x20n };
+    expect(run('cmpsd', { registers }).cr2).toBe(absent + 0x20n);
+    expect(run('repne cmpsb', { registers }).cr2).toBe(absent + 0x20n);
+    expect(run('repe cmpsb', { registers }).cr2).toBe(absent);
+    expect(run('cmpsd', { registers, cpu: cpus.haswell }).cr2).toBe(absent);
+  });
+
+  test('MOVS reads its source before it looks at the segment of the destination', () => {
+    const segments = [local(11), 0x23, 0x2b, 0x2b, 0, 0];
+    expect(run('movsd', { segments, registers: { 6: absent } })).toMatchObject({ vector: 14, cr2: absent });
+    expect(run('movsd', { segments, registers: { 6: data } })).toMatchObject({ vector: 13, errorCode: 0 });
+  });
+
+  test('BOUND reads two bounds: the lower one may be absent where both together would be beyond the limit', () => {
+    expect(run('bound ecx, [eax]', { registers: { 0: 0xffff_fff9n } })).toMatchObject({ vector: 14, cr2: 0xffff_fff9n });
+  });
+});
+
+describe('segments and prefixes', () => {
+  test.each(['clflush', 'clflushopt'])('%s is allowed in an execute-only segment, a load is not', (name) => {
+    const executeOnly: Case = { mode: 16, segments: [DATA_16, local(2), STACK_16, DATA_16, 0, 0], registers: { 4: 0x800n } };
+    expect(run(`${name} [cs:bx]`, executeOnly)).toMatchObject({ vector: 13, rip: name === 'clflush' ? 0x804n : 0x805n });
+    expect(run('mov al, [cs:bx]', executeOnly)).toMatchObject({ vector: 13, rip: 0x800n });
+  });
+
+  test('CLZERO aligns the linear address, and the whole line has to be within the segment', () => {
+    const odd: Case = { mode: 16, segments: [DATA_16, CODE_16, STACK_16, local(16), 0, 0] };
+    expect(run('clzero', { ...odd, registers: { 0: 0x4dn } }).written).toEqual([{ offset: 0x440, bytes: new Uint8Array(64) }]);
+    expect(run('clzero', odd)).toMatchObject({ vector: 13, rip: 0x800n });
+  });
+
+  test('LOCK before VEX is #UD only once the whole instruction is fetched', () => {
+    const short = [0x2b, local(6), 0x2b, 0x2b, 0, 0];
+    const shlx = 'db 0xf0, 0xc4, 0xe2, 0x69, 0xf7';
+    expect(run(`${shlx}, 0xc0`).vector).toBe(6);
+    expect(run(`${shlx}, 0x9a, 0x63, 0x10, 0x8e, 0x00`, { segments: short })).toMatchObject({ vector: 13, errorCode: 0 });
+  });
+});

@@ -1,0 +1,28 @@
+/** Which forms of the table are run on the processor, and why the others are not. */
+
+import type { Form } from '../../../spec/src/isa/form.ts';
+import { FORMS } from '../../../spec/src/isa/table.ts';
+import { SSE } from '../../../spec/src/isa/sse/index.ts';
+import { X87 } from '../../../spec/src/isa/x87/index.ts';
+import { XSAVE } from '../../../spec/src/isa/xsave/index.ts';
+
+interface Exclusion { readonly forms: (form: Form) => boolean; readonly why: string }
+
+const named = (names: RegExp): Exclusion['forms'] => ({ definition }) => names.test(definition.mnemonic);
+const STATE_CHAPTERS = new Set([...X87, ...SSE, ...XSAVE]);
+
+/** Everything that is not here is generated, what the table gains included. */
+export const EXCLUSIONS: readonly Exclusion[] = [
+  { forms: ({ definition }) => STATE_CHAPTERS.has(definition), why: 'x87, SSE and XSAVE state has experiments of its own, in test/fpu' },
+  { forms: named(/^CPUID$/), why: 'what it says is the profile and, under a hypervisor, not the processor' },
+  { forms: named(/^(SYSCALL|SYSENTER)$/), why: 'enters the kernel, which answers in its own way' },
+  { forms: named(/^(SGDT|SIDT|SLDT|STR|SMSW)$/), why: 'under UMIP Linux emulates it with values of its own' },
+  { forms: named(/^(RDRAND|RDSEED)$/), why: 'its result is random' },
+  { forms: named(/^RDPID$/), why: 'its result is the number of the CPU that the task happens to run on' },
+  { forms: named(/^RDPMC$/), why: 'whether user code may is the kernel’s choice, and its result is a count' },
+  { forms: named(/^(RDPKRU|WRPKRU)$/), why: 'the rights that it changes hold for the kernel’s handler too, before the result is read' },
+  { forms: named(/^(VMCALL|VMMCALL)$/), why: 'the hypervisor answers it' },
+];
+
+export const exclusionOf = (form: Form): Exclusion | undefined => EXCLUSIONS.find(({ forms }) => forms(form));
+export const generatedForms: readonly Form[] = FORMS.filter((form) => !exclusionOf(form));

@@ -1,0 +1,67 @@
+/** The options of `npm run conformance`. */
+
+import { INSTRUCTIONS } from '../../spec/src/isa/table.ts';
+import { Sentence } from '../../tools/sentence.ts';
+import type { Mode } from './generate/draft.ts';
+
+export interface Options {
+  readonly count: number;
+  readonly countGiven: boolean;
+  readonly seed: number;
+  readonly only: ReadonlySet<string> | undefined;
+  readonly mode: Mode | undefined;
+  readonly store: string | undefined;
+  readonly replay: string | undefined;
+}
+
+const DEFAULT_COUNT = 200_000, DEFAULT_SEED = 20_261_121;
+
+const HELP = `npm run conformance -- [options]
+
+Runs random instances of every instruction that user code can run on this processor, runs them on the engine, and
+prints where the two differ. Where that is not possible it replays the stored set.
+
+  --count 200000      how many
+  --seed ${DEFAULT_SEED}     another seed gives other instances
+  --only ADD,LOOP     only these instructions
+  --mode 16|32|64     only this kind of code
+  --store file.gz     keep what the processor did, with its CPUID
+  --replay file.gz    compare with what was kept, in place of this processor`;
+
+function whole(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Sentence(`${name} wants a whole number, not ${JSON.stringify(text)}`);
+  return value;
+}
+
+function mnemonics(text: string): Set<string> {
+  const known = new Set(INSTRUCTIONS.map(({ mnemonic }) => mnemonic));
+  const wanted = text.split(',').map((name) => name.trim().toUpperCase());
+  const unknown = wanted.find((name) => !known.has(name));
+  if (unknown !== undefined) throw new Sentence(`--only wants mnemonics as in the table, separated by commas; there is no ${JSON.stringify(unknown)}`);
+  return new Set(wanted);
+}
+
+/** The options, or the text of the help. Throws a `Sentence` about the one that is wrong. */
+export function parseOptions(args: readonly string[]): Options | string {
+  const given = new Map<string, string>();
+  for (let n = 0; n < args.length; n++) {
+    const [, name = '', inline] = /^(--[a-z]+)(?:=(.*))?$/.exec(args[n]!) ?? [];
+    if (name === '--help') return HELP;
+    if (!['--count', '--seed', '--only', '--mode', '--store', '--replay'].includes(name)) {
+      throw new Sentence(`There is no option ${JSON.stringify(args[n])}. The options are: --count, --seed, --only, --mode, --store, --replay, --help.`);
+    }
+    const value = inline ?? args[++n];
+    if (value === undefined) throw new Sentence(`${name} wants a value behind it`);
+    given.set(name, value);
+  }
+  const [count, seed, only, mode] = ['--count', '--seed', '--only', '--mode'].map((name) => given.get(name));
+  if (mode !== undefined && !['16', '32', '64'].includes(mode)) throw new Sentence(`--mode wants 16, 32 or 64, not ${JSON.stringify(mode)}`);
+  if (given.has('--store') && given.has('--replay')) throw new Sentence('--store keeps what this processor did, --replay does not run it: give one of them');
+  return {
+    count: count === undefined ? DEFAULT_COUNT : whole('--count', count), countGiven: count !== undefined,
+    seed: seed === undefined ? DEFAULT_SEED : whole('--seed', seed),
+    only: only === undefined ? undefined : mnemonics(only), mode: mode === undefined ? undefined : (Number(mode) as Mode),
+    store: given.get('--store'), replay: given.get('--replay'),
+  };
+}

@@ -1,0 +1,161 @@
+/**
+ * A record is a piece of machine code with everything that it starts from; a result is what it left. The same records
+ * go to runner.ts, which runs them on the processor, and to model.ts, which runs them on the engine.
+ */
+
+import { fromBytes } from '../../spec/src/numbers/bits.ts';
+import { PLACES, type Place, SELECTOR } from './environment.ts';
+
+export interface Piece { readonly offset: number; readonly bytes: Uint8Array }
+
+export interface RunRecord {
+  readonly mode: 16 | 32 | 64;
+  readonly place: Place;
+  readonly code: Uint8Array;
+  /** Linear address of the code; `PLACES[place].code` where nothing is said. */
+  readonly at?: bigint;
+  /** By encoding; RSP is index 4. */
+  readonly gpr: readonly bigint[];
+  readonly rflags: number;
+  /** What differs in the data region from the image that all records share. */
+  readonly pieces: readonly Piece[];
+  /** Selectors of ES, CS, SS, DS, FS and GS; Linux's flat ones where nothing is said. */
+  readonly segments?: readonly number[];
+  /** FS and GS base, where they do not come from the descriptors. */
+  readonly bases?: readonly [fs: bigint, gs: bigint];
+  /** RIP at the start, where CS has a base. */
+  readonly ip?: bigint;
+}
+
+export interface RunResult {
+  /** How many of the repetitions gave this result. */
+  readonly votes: number;
+  readonly vector: number;
+  readonly errorCode: number;
+  readonly cr2: bigint;
+  readonly rip: bigint;
+  /** As the fault saved them, RF included. */
+  readonly rflags: number;
+  readonly gpr: readonly bigint[];
+  /** Selectors of ES, CS, SS, DS, FS and GS. */
+  readonly segments: readonly number[];
+  /** FS and GS base. */
+  readonly bases: readonly [fs: bigint, gs: bigint];
+  readonly fcw: number;
+  readonly fsw: number;
+  /** Abridged. */
+  readonly ftw: number;
+  readonly mxcsr: number;
+  /** ST(0) to ST(7), XMM0 to XMM15. */
+  readonly st: readonly bigint[];
+  readonly xmm: readonly bigint[];
+  /** Bytes of the data region that changed. */
+  readonly written: readonly Piece[];
+}
+
+export interface CpuidLeaf { leaf: number; subleaf: number; eax: number; ebx: number; ecx: number; edx: number }
+
+/** In place of a vector: the record took longer than it may, made a system call, ended the process. */
+export const TIMEOUT = 255, SYSTEM_CALL = 254, DIED = 253;
+
+export const flatSegments = (mode: 16 | 32 | 64): readonly number[] =>
+  mode === 64 ? [0, SELECTOR.code64, SELECTOR.data, 0, 0, 0] : [SELECTOR.data, SELECTOR.code32, SELECTOR.data, SELECTOR.data, 0, 0];
+
+/** Byte offsets in a record, as the runner's program reads it. */
+export const RECORD = { place: 0, withBases: 1, pieces: 2, length: 4, es: 8, ds: 10, fs: 12, gs: 14, at: 16, fsBase: 24, gsBase: 32, gpr: 40, frame: 168, code: 208 } as const;
+
+/** The bytes of one record. */
+export function writeRecord(record: RunRecord): Uint8Array {
+  const [es, cs, ss, ds, fs, gs] = record.segments ?? flatSegments(record.mode);
+  const { code } = PLACES[record.place];
+  const total = RECORD.code + record.code.length + record.pieces.reduce((sum, { bytes }) => sum + 4 + bytes.length, 0);
+  const out = new Uint8Array(total);
+  const view = new DataView(out.buffer);
+  out[RECORD.place] = record.place === 'high' ? 0 : 1;
+  out[RECORD.withBases] = record.bases ? 1 : 0;
+  view.setUint16(RECORD.pieces, record.pieces.length, true);
+  view.setUint16(RECORD.length, record.code.length, true);
+  for (const [at, selector] of [[RECORD.es, es], [RECORD.ds, ds], [RECORD.fs, fs], [RECORD.gs, gs]] as const) view.setUint16(at, selector!, true);
+  const at = record.at ?? code;
+  view.setBigUint64(RECORD.at, at, true);
+  record.bases?.forEach((base, n) => view.setBigUint64(RECORD.fsBase + 8 * n, base, true));
+  record.gpr.forEach((value, n) => view.setBigUint64(RECORD.gpr + 8 * n, value, true));
+  [record.ip ?? at, BigInt(cs!), BigInt(record.rflags), record.gpr[4]!, BigInt(ss!)].forEach((value, n) => view.setBigUint64(RECORD.frame + 8 * n, value, true));
+  out.set(record.code, RECORD.code);
+  let end = RECORD.code + record.code.length;
+  for (const { offset, bytes } of record.pieces) {
+    view.setUint16(end, offset, true);
+    view.setUint16(end + 2, bytes.length, true);
+    out.set(bytes, end + 4);
+    end += 4 + bytes.length;
+  }
+  return out;
+}
+
+/** Byte offsets in a result: signal, selectors, Linux's signal context, segment bases, FXSAVE image, changed quadwords. */
+export const RESULT = { signal: 0, changedBytes: 4, es: 8, ds: 10, fs: 12, gs: 14, context: 16, fsBase: 208, gsBase: 216, fx: 224, changed: 736 } as const;
+
+/** Quadwords of the signal context: general-purpose registers by encoding, then the rest. Linux, struct sigcontext_64. */
+const GPR_IN_CONTEXT = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
+const RIP = 16, FLAGS = 17, SELECTORS = 18, ERROR = 19, TRAP = 20, CR2 = 22;
+const SIGVTALRM = 26, SIGSYS = 31;
+
+/** Reads one result at `at`; `start` is the data region as the record began with it. */
+export function readResult(file: Uint8Array, at: number, start: Uint8Array): { result: RunResult; end: number } {
+  const view = new DataView(file.buffer, file.byteOffset + at);
+  const context = (n: number): bigint => view.getBigUint64(RESULT.context + 8 * n, true);
+  const signal = view.getUint32(RESULT.signal, true), changedBytes = view.getUint32(RESULT.changedBytes, true);
+  const vector = signal === SIGVTALRM ? TIMEOUT : signal === SIGSYS ? SYSTEM_CALL : Number(context(TRAP));
+  const selectors = context(SELECTORS);
+  const fx = file.subarray(at + RESULT.fx, at + RESULT.changed);
+  const word = (offset: number, length: number): number => Number(fromBytes(fx, offset, length));
+  const selector = (offset: number): number => view.getUint16(offset, true);
+  const written: Piece[] = [];
+  for (let n = RESULT.changed; n < RESULT.changed + changedBytes; n += 10) {
+    const offset = view.getUint16(n, true);
+    written.push(...changedRuns(start, offset, file.subarray(at + n + 2, at + n + 10)));
+  }
+  const result: RunResult = {
+    votes: 1, vector, errorCode: Number(context(ERROR)), cr2: vector === 14 ? context(CR2) : 0n, rip: context(RIP), rflags: Number(context(FLAGS)),
+    gpr: GPR_IN_CONTEXT.map(context),
+    segments: [selector(RESULT.es), Number(selectors & 0xffffn), Number(selectors >> 48n), selector(RESULT.ds), selector(RESULT.fs), selector(RESULT.gs)],
+    bases: [view.getBigUint64(RESULT.fsBase, true), view.getBigUint64(RESULT.gsBase, true)],
+    fcw: word(0, 2), fsw: word(2, 2), ftw: word(4, 1), mxcsr: word(24, 4),
+    st: Array.from({ length: 8 }, (_, n) => fromBytes(fx, 32 + 16 * n, 10)),
+    xmm: Array.from({ length: 16 }, (_, n) => fromBytes(fx, 160 + 16 * n, 16)),
+    written: joined(written),
+  };
+  return { result, end: at + RESULT.changed + changedBytes };
+}
+
+
+/** The bytes of `now` at `offset` that are not those of `start`, as runs. */
+export function changedRuns(start: Uint8Array, offset: number, now: Uint8Array): Piece[] {
+  const found: Piece[] = [];
+  for (let n = 0; n < now.length; n++) {
+    if (now[n] === start[offset + n]) continue;
+    let end = n;
+    while (end < now.length && now[end] !== start[offset + end]) end++;
+    found.push({ offset: offset + n, bytes: Uint8Array.from(now.subarray(n, end)) });
+    n = end;
+  }
+  return found;
+}
+
+/** Runs that touch become one. */
+function joined(pieces: readonly Piece[]): Piece[] {
+  const found: Piece[] = [];
+  for (const piece of pieces) {
+    const last = found.at(-1);
+    if (last && last.offset + last.bytes.length === piece.offset) found[found.length - 1] = { offset: last.offset, bytes: Uint8Array.of(...last.bytes, ...piece.bytes) };
+    else found.push(piece);
+  }
+  return found;
+}
+
+/** The data region as `record` starts with it. */
+export function dataBefore(record: RunRecord, image: Uint8Array): Uint8Array {
+  const start = image.slice();
+  for (const { offset, bytes } of record.pieces) start.set(bytes, offset);
+  return start;
+}

@@ -1,0 +1,54 @@
+/** Every stored vector is computed bit for bit; only what the engine calls undefined is passed over. */
+
+import { statSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { AF, CF, OF, PF, SF, STATUS, ZF } from '../../spec/src/isa/flags.ts';
+import { image } from './generate/index.ts';
+import { Model } from './model.ts';
+import { profileFor } from './profile.ts';
+import { STORED_SET, readStored } from './stored.ts';
+import { judge } from './tally.ts';
+import { mnemonicOf } from './vectors.ts';
+
+const { header, vectors } = readStored(STORED_SET);
+const stored = [...vectors()];
+const byMnemonic = Map.groupBy(stored, ({ vector }) => mnemonicOf(vector));
+
+/** What the manual leaves undefined, by mnemonic. SDM vol. 2. */
+const UNDEFINED: Readonly<Record<string, number>> = {
+  AND: AF, OR: AF, XOR: AF, TEST: AF, SHL: AF | OF | CF, SHR: AF | OF | CF, SAR: AF | OF, ROL: OF, ROR: OF, RCL: OF, RCR: OF,
+  SHLD: STATUS, SHRD: STATUS, MUL: SF | ZF | AF | PF, IMUL: SF | ZF | AF | PF, DIV: STATUS, IDIV: STATUS,
+  BT: OF | SF | AF | PF, BTS: OF | SF | AF | PF, BTR: OF | SF | AF | PF, BTC: OF | SF | AF | PF,
+  BSF: CF | OF | SF | AF | PF, BSR: CF | OF | SF | AF | PF, LZCNT: OF | SF | AF | PF, TZCNT: OF | SF | AF | PF,
+  AAA: OF | SF | ZF | PF, AAS: OF | SF | ZF | PF, AAM: OF | AF | CF, AAD: OF | AF | CF, DAA: OF, DAS: OF,
+  ANDN: AF | PF, BLSI: AF | PF, BLSMSK: AF | PF, BLSR: AF | PF, BZHI: AF | PF, BEXTR: AF | SF | PF,
+};
+
+describe(`vectors stored on ${header.processor}`, () => {
+  test('the file is small, and says which processor it is from', () => {
+    expect(statSync(STORED_SET).size).toBeLessThan(6 << 20);
+    expect(header.cpuid.find(({ leaf }) => leaf === 1)!.eax).not.toBe(0);
+    expect(profileFor(header.cpuid)).toMatchObject({ exact: true, cpu: { id: 'zen4' } });
+  });
+
+  test('there is code of all three kinds, in the LDT too, and faults of every vector that user code can raise', () => {
+    for (const mode of [16, 32, 64]) expect(stored.filter(({ vector }) => vector.mode === mode).length).toBeGreaterThan(20_000);
+    expect(stored.filter(({ vector }) => vector.segments[1]! & 4).length).toBeGreaterThan(30_000);
+    const events = new Set(stored.map(({ result }) => result.vector));
+    expect([0, 3, 4, 5, 6, 11, 12, 13, 14].filter((vector) => !events.has(vector))).toEqual([]);
+  });
+
+  const model = new Model(profileFor(header.cpuid).cpu, image(header.seed), header.fences);
+  test.each([...byMnemonic].sort(([a], [b]) => (a < b ? -1 : 1)))('%s', (mnemonic, entries) => {
+    const wrong: string[] = [];
+    let undefinedFlags = 0;
+    for (const { vector, record, result } of entries) {
+      const verdict = judge(vector, record, result, model);
+      undefinedFlags |= verdict.undefinedFlags;
+      const code = `${Buffer.from(vector.code).toString('hex')} (${vector.mode}-bit)`;
+      if (verdict.found.length > 0) wrong.push(`${code}: ${verdict.found.map(({ text }) => text).join('; ')}`);
+    }
+    expect(wrong).toEqual([]);
+    expect(undefinedFlags, 'flags called undefined').toBe(UNDEFINED[mnemonic] ?? 0);
+  });
+});
