@@ -9,6 +9,8 @@ export { type DisassembledLine, disassemble } from './asm/disassemble.ts';
 export { type Clock, type Loadable, Machine, type MachineDifference, type MachineOptions, type Snapshot, type Stop } from './machine/machine.ts';
 export { type InterruptController, InterruptQueue, type Interrupts } from './machine/interrupts.ts';
 export { RESET_TABLE, type ResetRow, type ResetValue, STARTUP_TABLE } from './machine/reset.table.ts';
+export { Pc, type PcOptions, type PcSnapshot, type PcStop } from './machine/pc.ts';
+export type { Schedule, Turn } from './machine/schedule.ts';
 export { DebugPort, type PortDevice, type Ports } from './machine/ports.ts';
 export { Fault, Undefined, Unmodelled } from './state/outcomes.ts';
 export { type Citation, printCitation } from './state/citation.ts';

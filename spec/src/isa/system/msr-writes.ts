@@ -38,6 +38,7 @@ export function writeApicBase(x: Execution, value: bigint): void {
   if (after === EXTENDED) x.fault('#GP', 'x2APIC mode needs the local APIC enabled', 0);
   if (before === 0n && after === (APIC_ENABLED | EXTENDED)) x.fault('#GP', 'x2APIC mode is entered from xAPIC mode, not from a disabled local APIC', 0);
   if (before === (APIC_ENABLED | EXTENDED) && after === APIC_ENABLED) x.fault('#GP', 'x2APIC mode is left by disabling the local APIC, not to xAPIC mode', 0);
+  if (x.apic && (value ^ x.state.quad(OFFSET.apicBase)) & address) x.unmodelled('moving the registers of the local APIC to another address');
   x.state.setQuad(OFFSET.apicBase, value);
 }
 
