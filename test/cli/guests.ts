@@ -108,3 +108,30 @@ bits 64
 long:   mov  rax, 0x123456789abcdef0
         mov  rbx, [0x400000]
 `;
+
+/** A kernel that starts the second processor at 8000h and waits for it. */
+export const TWO_PROCESSORS_SOURCE = `
+${multibootHeader(0)}
+        mov  esi, second
+        mov  edi, 0x8000
+        mov  ecx, ended - second
+        rep movsb
+        mov  dword ptr [0xfee00310], 0x01000000
+        mov  dword ptr [0xfee00300], 0x4500       ; INIT
+        mov  dword ptr [0xfee00300], 0x4608       ; start-up IPI, vector 8
+        mov  ecx, 1000
+wait:   cmp  byte ptr [0x7000], 1
+        je   there
+        dec  ecx
+        jnz  wait
+there:  mov  al, '1'
+        out  0xe9, al
+        out  0xf4, al
+bits 16
+second: mov  al, '2'
+        out  0xe9, al
+        inc  byte ptr [0x7000]
+        cli
+        hlt
+ended:
+`;

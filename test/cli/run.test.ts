@@ -1,9 +1,9 @@
 /** `hidden-state/run`: how runs end, what they report and trace. */
 
 import { DebugPort, cpus } from 'hidden-state';
-import { type RunOptions, TERMINAL, load, run } from 'hidden-state/run';
+import { Run, type RunOptions, TERMINAL, load, run } from 'hidden-state/run';
 import { describe, expect, test } from 'vitest';
-import { LONG_MODE_SOURCE, assembled, bootSector, kernel, multibootHeader, romImage } from './guests.ts';
+import { LONG_MODE_SOURCE, TWO_PROCESSORS_SOURCE, assembled, bootSector, kernel, multibootHeader, romImage } from './guests.ts';
 
 const real = { flat: { origin: 0x7c00, mode: 16 as const }, memory: 0x20_0000 };
 const running = (source: string, options: RunOptions = {}): ReturnType<typeof run> => run(assembled(source, 16, 0x7c00n), { ...real, ...options });
@@ -40,9 +40,73 @@ describe('how a run ends', () => {
     expect(outcome).toMatchObject({ reason: 'unmodelled', exitCode: 8, executed: 1 });
     expect(outcome.register('RIP')).toBe(0x7c01n);
   });
+  test('the machine is powered off through ACPI, or reset through the keyboard controller', () => {
+    expect(running('mov dx, 0x604\nmov ax, 0x3400\nout dx, ax\nagain: jmp again')).toMatchObject({ reason: 'power off', exitCode: 0, message: 'powered off by the guest after 3 instructions' });
+    expect(running('mov al, 0xfe\nout 0x64, al\nagain: jmp again')).toMatchObject({ reason: 'reset', exitCode: 10, message: 'stopped where the guest reset the machine, after 2 instructions' });
+  });
+  test('an interrupt that no device is going to raise is waited for in vain', () => {
+    const rom = romImage();
+    rom.set(assembled('sti\nhlt', 16));
+    expect(run(rom, { rom: true, memory: 0x20_0000 })).toMatchObject({ reason: 'idle', exitCode: 12 });
+  });
   test('the same file gives the same run', () => {
     const [a, b] = [0, 1].map(() => run(bootSector(), { ...real, ports: { 0xe9: new DebugPort() } }).report());
     expect(a).toBe(b);
+  });
+});
+
+describe('the PC around it', () => {
+  test('sends through its serial port', () => {
+    const sent: number[] = [];
+    running("mov dx, 0x3f8\nmov al, 'h'\nout dx, al\nmov al, 'i'\nout dx, al\ncli\nhlt", { serial: (byte) => sent.push(byte) });
+    expect(String.fromCharCode(...sent)).toBe('hi');
+  });
+  test('tells a device at a port of its own what is written there', () => {
+    const codes: number[] = [];
+    const device = { write: (_port: number, bytes: number, value: number) => void codes.push(bytes, value) };
+    running('mov dx, 0x190\nmov al, 0x55\nout dx, al\nin al, dx\nout 0x30, al\ncli\nhlt', { ports: { 0x190: device, 0x30: device } });
+    expect(codes).toEqual([1, 0x55, 1, 0x55]);
+  });
+  test('interrupts a halted processor: its timer ticks', () => {
+    const outcome = running(`
+        mov  word ptr [4 * 8], tick
+        mov  word ptr [4 * 8 + 2], 0
+        mov  al, 0xfe
+        out  0x21, al
+        sti
+        hlt
+        hlt
+        out  0xf4, al
+tick:   mov  al, 0x20
+        out  0x20, al
+        iret`);
+    expect(outcome).toMatchObject({ reason: 'exit port', exitCode: 0x41 });
+    expect(outcome.executed).toBeGreaterThan(50_000_000);
+  });
+  test('starts its second processor, and both are traced and reported', () => {
+    const port = new DebugPort();
+    const lines: string[] = [];
+    const trace = { instructions: true, write: (line: string) => lines.push(line) };
+    const outcome = run(kernel(32, TWO_PROCESSORS_SOURCE), { cpus: 2, memory: 0x20_0000, ports: { 0xe9: port }, trace });
+    expect([outcome.reason, port.text]).toEqual(['exit port', '21']);
+    expect(lines.filter((line) => /^ +\d+ {2}cpu1 {2}0800:0000 {2}b0 32 {21}mov al, 0x32$/.test(line))).toHaveLength(1);
+    expect(lines.filter((line) => !/^ +\d+ {2}cpu[01] {2}/.test(line))).toEqual([]);
+    const report = outcome.report();
+    expect(report).toMatch(/\n\nprocessor 0\n\n {2}32-bit protected mode, [^]*\n\nprocessor 1, meanwhile\n\n {2}real-address mode, /);
+  });
+  test('a processor that was never started is said to wait', () => {
+    expect(run(kernel(), { cpus: 2, memory: 0x20_0000 }).report()).toMatch(/\n\nprocessor 1: waits for a start-up IPI$/);
+  });
+  test.each([1, 2])('with %i processors a run in pieces is the same run', (cpus) => {
+    const options = { cpus, memory: 0x20_0000, limit: 3000 };
+    const file = kernel(32, TWO_PROCESSORS_SOURCE.replace('out  0xf4, al', 'again: jmp again'));
+    const whole = run(file, options).report();
+    for (const piece of [1, 7, 1000]) {
+      const running = new Run(file, options);
+      let outcome;
+      while (!outcome) outcome = running.advance(piece);
+      expect(outcome.report()).toBe(whole);
+    }
   });
 });
 
@@ -75,8 +139,7 @@ describe('images', () => {
     expect(() => run(bytes, { ...real, rom: true })).toThrow('run: flat and rom exclude each other');
     expect(() => run(bytes, { ...real, limit: -1 })).toThrow('run: limit is -1; it is a number of instructions, 0 or more');
     expect(() => run(bytes, { ...real, cpus: 0 })).toThrow('run: cpus is 0; it is a whole number, 1 or more');
-    expect(() => run(bytes, { ...real, memory: 5 })).toThrow('memory is 5 bytes; expected 1 MiB to 3584 MiB, in pages of 4 KiB');
-    expect(() => run(bytes, { ...real, ports: { 0xf4: new DebugPort() } })).toThrow('port 0xf4 has a device already');
+    expect(() => run(bytes, { ...real, memory: 5 })).toThrow('memory is 5 bytes; expected 1 MiB to 3 GiB, in pages of 4 KiB');
     expect(() => run(bytes, { ...real, cpu: undefined, limits: 5 } as RunOptions)).toThrow(/^run: unknown option "limits"; there are flat, rom,/);
   });
 });

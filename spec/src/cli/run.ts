@@ -9,9 +9,9 @@ import type { MultibootModule } from '../machine/loaders/multiboot-information.t
 import type { PortDevice } from '../machine/ports.ts';
 import { printPlace } from '../run/dump.ts';
 import { type Outcome, grouped } from '../run/outcome.ts';
-import { EXIT_PORT, Run, type RunOptions } from '../run/run.ts';
+import { Run, type RunOptions } from '../run/run.ts';
+import { EXIT_PORT } from '../run/target.ts';
 import type { TraceOptions } from '../run/trace.ts';
-import { Unmodelled } from '../state/outcomes.ts';
 import { type Arguments, type OptionSpecs, oneFile, optionHelp, readArguments } from './arguments.ts';
 import { Sinks, readFile } from './files.ts';
 import { Terminal } from './terminal.ts';
@@ -43,10 +43,12 @@ ${optionHelp(OPTIONS)}
 
 Ends with code
   2v + 1   the guest wrote v to I/O port 0xf4
-  0        it halted with interrupts off
+  0        it halted with interrupts off, or powered the machine off
   4        it shut down by a triple fault
   6        it reached the limit
   8        it met something that is not modelled
+  10       it reset the machine
+  12       it waits for an interrupt that no device is going to raise
   2        an option or a file is not as expected
   130      Ctrl-C`;
 
@@ -60,7 +62,6 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   const sinks = new Sinks(terminal);
   try {
     const running = prepare(parsed, sinks, terminal);
-    if (typeof running === 'number') return running;
     const outcome = await toItsEnd(running, sinks, terminal);
     sinks.close();
     terminal.say(outcome.report({ style: terminal.style, width: terminal.width }));
@@ -71,18 +72,16 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The run that the options describe; or the exit code when it needs what is not modelled. */
-function prepare(parsed: Arguments, sinks: Sinks, terminal: Terminal): Run | number {
+/** The run that the options describe. */
+function prepare(parsed: Arguments, sinks: Sinks, terminal: Terminal): Run {
   const file = oneFile('run', parsed);
   const options = runOptions(parsed, file);
   const bytes = readFile(file);
   try {
-    return new Run(bytes, { ...options, ports: ports(parsed, sinks), trace: trace(parsed, sinks, terminal) });
+    return new Run(bytes, { ...options, serial: serial(parsed, sinks), ports: ports(parsed, sinks), trace: trace(parsed, sinks, terminal) });
   } catch (error) {
     if (error instanceof ImageError) throw new UsageError(`${file}: ${error.message}${hint(bytes, options)}`);
-    if (!(error instanceof Unmodelled)) throw error;
-    terminal.say(`hidden-state: ${error.message}`);
-    return 8;
+    throw error;
   }
 }
 
@@ -109,7 +108,7 @@ function runOptions(parsed: Arguments, file: string): RunOptions {
 }
 
 function memorySize(text: string): number {
-  const expected = 'a size from 1M to 3584M in whole pages of 4 KiB, such as 256M';
+  const expected = 'a size from 1M to 3G in whole pages of 4 KiB, such as 256M';
   const bytes = size('--memory', text, expected);
   if (bytes < 0x10_0000 || bytes > MAXIMUM_MEMORY || bytes % 4096 !== 0) throw new UsageError(`--memory ${text}: expected ${expected}`);
   return bytes;
@@ -122,8 +121,14 @@ function readModule(text: string): MultibootModule {
   return { bytes: readFile(path, '--module'), string: basename(path) + (space < 0 ? '' : text.slice(space)) };
 }
 
+function serial(parsed: Arguments, sinks: Sinks): ((byte: number) => void) | undefined {
+  const name = parsed.value('serial');
+  if (name === undefined) return undefined;
+  const sink = sinks.named('--serial', name);
+  return (byte) => sink.push(byte);
+}
+
 function ports(parsed: Arguments, sinks: Sinks): Record<number, PortDevice> {
-  if (parsed.has('serial')) throw new UsageError('--serial needs a serial port, and the machine has none yet; --port 0xe9=stdout is there');
   const attached: Record<number, PortDevice> = {};
   for (const text of parsed.values('port')) {
     const expected = 'N=stdout or N=FILE with a port from 0 to 0xffff';

@@ -17,6 +17,8 @@ export class Ports implements PortSpace {
   /** What a port without a device does: `Unmodelled`; or, as the bus of a PC does, it reads all ones and drops writes. */
   absent: 'unmodelled' | 'open bus' = 'unmodelled';
   readonly #devices = new Map<number, PortDevice>();
+  /** Who is told of writes besides the device. */
+  readonly #taps = new Map<number, (bytes: number, value: number) => void>();
 
   /** Gives `count` ports from `first` on to a device. A port that is taken is a `RangeError`. */
   attach(first: number, device: PortDevice, count = 1): void {
@@ -25,6 +27,16 @@ export class Ports implements PortSpace {
       if (this.#devices.has(port)) throw new RangeError(`port ${hex(port)} has a device already`);
     }
     for (let port = first; port < first + count; port++) this.#devices.set(port, device);
+  }
+
+  has(port: number): boolean {
+    return this.#devices.has(port);
+  }
+
+  /** Tells `listener` of every write to `port`, before the device that is there, if any. */
+  tap(port: number, listener: (bytes: number, value: number) => void): void {
+    const before = this.#taps.get(port);
+    this.#taps.set(port, before ? (bytes, value) => (before(bytes, value), listener(bytes, value)) : listener);
   }
 
   read(port: number, bytes: number): bigint {
@@ -41,6 +53,7 @@ export class Ports implements PortSpace {
       this.write(port, bytes / 2, BigInt.asUintN(4 * bytes, value));
       return this.write(port + bytes / 2, bytes / 2, value >> BigInt(4 * bytes));
     }
+    this.#taps.get(port)?.(bytes, Number(value));
     if (!device?.write && this.absent === 'open bus') return;
     if (!device?.write) throw new Unmodelled(`writing I/O port ${hex(port)}: no device is attached there that can be written`);
     device.write(port, bytes, Number(value));

@@ -9,10 +9,11 @@ import type { Image } from '../machine/loaders/image.ts';
 import { multiboot } from '../machine/loaders/multiboot.ts';
 import type { MultibootModule } from '../machine/loaders/multiboot-information.ts';
 import { rom } from '../machine/loaders/rom.ts';
+import type { PcStop } from '../machine/pc.ts';
 import type { PortDevice } from '../machine/ports.ts';
 import { Unmodelled } from '../state/outcomes.ts';
 import { EXIT_CODES, type EndReason, Outcome, grouped } from './outcome.ts';
-import { MachineTarget, type Target } from './target.ts';
+import { EXIT_PORT, Target } from './target.ts';
 import { type TraceOptions, Tracer } from './trace.ts';
 
 export interface RunOptions {
@@ -30,26 +31,16 @@ export interface RunOptions {
   cpus?: number;
   /** Instructions after which the run ends. Default: 100 million. */
   limit?: number;
-  /** What is attached to I/O ports, by number; F4h is taken. */
+  /** Takes what the guest sends through its first serial port, byte by byte. */
+  serial?: (byte: number) => void;
+  /** Devices by I/O port. One at a port that the PC itself has is told of what is written there. */
   ports?: Readonly<Record<number, PortDevice>>;
   trace?: TraceOptions;
 }
 
 export const DEFAULT_MEMORY = 0x800_0000;
 const DEFAULT_LIMIT = 100_000_000;
-/** Writing `value` to it ends the run with the code value * 2 + 1. */
-export const EXIT_PORT = 0xf4;
-
-const OPTIONS: readonly string[] = ['flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'limit', 'ports', 'trace'];
-
-/** The guest wrote the exit port: out of the middle of its instruction, which is as good as over. */
-class Exit extends Error {
-  readonly value: number;
-  constructor(value: number) {
-    super('the guest ended the run');
-    this.value = value;
-  }
-}
+const OPTIONS: readonly string[] = ['flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'limit', 'serial', 'ports', 'trace'];
 
 /** The file as the options say it is to be taken. Throws an `ImageError` when it is something else. */
 export function load(file: Uint8Array, options: RunOptions = {}): Image {
@@ -79,12 +70,10 @@ export class Run {
 
   constructor(file: Uint8Array, options: RunOptions = {}) {
     checkOptions(options);
-    const { cpu = ivyBridge, memory = DEFAULT_MEMORY, cpus = 1, limit = DEFAULT_LIMIT, ports = {}, trace } = options;
+    const { cpu = ivyBridge, memory = DEFAULT_MEMORY, cpus = 1, limit = DEFAULT_LIMIT, serial, ports = {}, trace } = options;
     this.limit = limit;
     this.image = load(file, options);
-    this.target = new MachineTarget(this.image, { cpu, memory, cpus });
-    this.target.attach(EXIT_PORT, { write: (_port, _bytes, value) => { throw new Exit(value); } });
-    for (const [port, device] of Object.entries(ports)) this.target.attach(Number(port), device);
+    this.target = new Target(this.image, { cpu, memory, cpus, serial, ports });
     const { processors } = this.target;
     this.#tracers = trace ? processors.map((processor, n) => new Tracer(trace, processor, () => this.target.time, processors.length > 1 ? `cpu${n}` : '')) : [];
     processors.forEach((processor, n) => { processor.execution.observer = this.#observer(this.#tracers[n]); });
@@ -112,21 +101,23 @@ export class Run {
   advance(count: number): Outcome | undefined {
     const most = Math.min(count, this.limit - this.target.time);
     try {
-      const stop = this.target.run(most);
-      if (stop.reason === 'shutdown') return this.#end('shutdown', 'shut down by a triple fault', this.#chain.map((fault) => `\n  ${fault}`).join(''));
-      if (stop.reason === 'halted') return this.#halted();
+      return this.#outcomeOf(this.target.run(most));
     } catch (error) {
-      if (error instanceof Exit) return this.#end('exit port', `ended by the guest, which wrote ${hex(error.value)} to port ${hex(EXIT_PORT)},`, '', exitCode(error.value));
       if (error instanceof Unmodelled) return this.#end('unmodelled', 'stopped', `: ${error.message}`, undefined, this.target.time - 1);
       throw error;
     }
-    return this.target.time >= this.limit ? this.#end('limit', 'stopped at the limit') : undefined;
   }
 
-  #halted(): Outcome {
-    const waiting = this.target.processors.some(({ state }) => state.rflags & 0x200);
-    if (waiting) return this.#end('unmodelled', 'stopped', ': not modelled yet: waiting at HLT with interrupts on, as no device raises any');
-    return this.#end('halted', 'halted with interrupts off');
+  #outcomeOf({ reason, code }: PcStop): Outcome | undefined {
+    switch (reason) {
+      case 'exit': return this.#end('exit port', `ended by the guest, which wrote ${hex(this.target.exit!.value)} to port ${hex(EXIT_PORT)},`, '', code! & 0xff);
+      case 'power off': return this.#end('power off', 'powered off by the guest');
+      case 'reset': return this.#end('reset', 'stopped where the guest reset the machine,');
+      case 'shutdown': return this.#end('shutdown', 'shut down by a triple fault', this.#chain.map((fault) => `\n  ${fault}`).join(''));
+      case 'halted': return this.#end('halted', 'halted with interrupts off');
+      case 'idle': return this.#end('idle', 'stopped', ': it waits for an interrupt, and no device is going to raise one');
+      case 'limit': return this.target.time >= this.limit ? this.#end('limit', 'stopped at the limit') : undefined;
+    }
   }
 
   /** Ends the run from outside; `what` says how. */
@@ -140,9 +131,6 @@ export class Run {
     return new Outcome({ reason, exitCode: code ?? EXIT_CODES[reason as keyof typeof EXIT_CODES], message, executed }, this.target);
   }
 }
-
-/** As the debug exit devices of emulators have it; a shell sees eight bits. */
-const exitCode = (value: number): number => (value * 2 + 1) & 0xff;
 
 function checkOptions(options: RunOptions): void {
   for (const key of Object.keys(options)) {

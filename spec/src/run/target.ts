@@ -1,52 +1,67 @@
-/** The machine as a run needs it, and the one that there is: processors, ports, memory to fill, instructions to execute. */
+/** A PC with an image in its memory, at the image's first instruction. */
 
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Image } from '../machine/loaders/image.ts';
-import { ramRanges } from '../machine/loaders/layout.ts';
-import { Machine, type Stop } from '../machine/machine.ts';
+import { Pc, type PcStop } from '../machine/pc.ts';
 import type { PortDevice } from '../machine/ports.ts';
-import { Unmodelled } from '../state/outcomes.ts';
+import { DEFAULT_QUANTUM } from '../machine/schedule.ts';
 import type { Processor } from './dump.ts';
 
-export interface Target {
-  readonly processors: readonly Processor[];
-  /** The processor that executes next, or that stopped. */
-  readonly current: number;
-  /** Instructions executed, those that faulted included. */
-  readonly time: number;
-  attach(port: number, device: PortDevice): void;
-  /** Executes up to `limit` instructions. Throws `Unmodelled` with RIP at the instruction. */
-  run(limit: number): Stop;
+export interface TargetOptions {
+  readonly cpu: CpuProfile;
+  readonly memory: number;
+  readonly cpus: number;
+  readonly serial: ((byte: number) => void) | undefined;
+  readonly ports: Readonly<Record<number, PortDevice>>;
 }
 
-/** One processor, RAM and ROM, and no device but those that are attached. */
-export class MachineTarget implements Target {
-  readonly #machine: Machine;
-  readonly processors: readonly Processor[];
-  readonly current = 0;
+/** Writing `value` to it ends the run with the code value * 2 + 1. */
+export const EXIT_PORT = 0xf4;
 
-  constructor(image: Image, { cpu, memory, cpus }: { cpu: CpuProfile; memory: number; cpus: number }) {
-    if (cpus > 1) throw new Unmodelled(`${cpus} processors: the machine that runs images has one`);
-    this.#machine = new Machine(undefined, { cpu, faults: 'deliver' });
-    this.processors = [this.#machine];
-    const { memory: physical } = this.#machine;
-    for (const { start, end } of ramRanges(memory)) physical.ram(BigInt(start), end - start);
+export class Target {
+  readonly pc: Pc;
+  /** The processor whose turn it is, or that ended the run. */
+  current = 0;
+  /** What was written to the exit port, and where the instruction is that wrote it. */
+  exit: { readonly value: number; readonly ip: bigint } | undefined;
+
+  constructor(image: Image, { cpu, memory, cpus, serial, ports }: TargetOptions) {
+    const startsInRom = image.parts.some(({ rom }) => rom);
+    this.pc = new Pc({
+      cpu, memory, cpus, serial, firmware: !startsInRom,
+      schedule: (turn) => ({ processor: (this.current = turn % cpus), instructions: DEFAULT_QUANTUM }),
+    });
     for (const { address, bytes, rom } of image.parts) {
-      if (rom) physical.rom(BigInt(address), bytes);
-      else physical.writeBytes(BigInt(address), bytes);
+      if (rom) this.pc.memory.rom(BigInt(address), bytes);
+      else this.pc.memory.writeBytes(BigInt(address), bytes);
     }
-    this.#machine.state.restore(image.state(cpu).snapshot());
+    const [first] = this.pc.processors;
+    first!.state.restore(image.state(cpu).snapshot());
+    first!.paging.changed();
+    this.pc.ports.tap(EXIT_PORT, (_bytes, value) => { this.exit = { value, ip: this.processors[this.current]!.state.rip }; });
+    for (const [port, device] of Object.entries(ports)) this.#attach(Number(port), device);
   }
 
+  /** A device at a port of its own; where the PC has one already, it is told of what is written. */
+  #attach(port: number, device: PortDevice): void {
+    const { ports } = this.pc;
+    if (ports.has(port)) ports.tap(port, (bytes, value) => device.write?.(port, bytes, value));
+    else ports.attach(port, device);
+  }
+
+  get processors(): readonly Processor[] {
+    return this.pc.processors;
+  }
+
+  /** Instructions of all processors, and those that passed while all were halted. */
   get time(): number {
-    return this.#machine.execution.time;
+    return this.pc.time;
   }
 
-  attach(port: number, device: PortDevice): void {
-    this.#machine.ports.attach(port, device);
-  }
-
-  run(limit: number): Stop {
-    return this.#machine.run({ limit });
+  /** Executes up to `limit` instructions. Throws `Unmodelled` with RIP at the instruction. */
+  run(limit: number): PcStop {
+    const stop = this.pc.run({ limit });
+    if (stop.processor !== undefined) this.current = stop.processor;
+    return stop;
   }
 }
