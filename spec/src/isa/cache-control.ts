@@ -55,7 +55,7 @@ const RESERVED = sdm('2D', 'A.3, table A-3, Reserved-NOP');
 const RESERVEDNOP = instruction({
   mnemonic: 'NOP',
   title: 'Reserved no operation',
-  forms: ['19', '1A', '1B', '1D', '1E'].map((opcode) => `NFx 0F ${opcode} /r | r/mv, rv`),
+  forms: ['19', '1A', '1B', '1D', '1E'].map((opcode) => `0F ${opcode} /r | r/mv, rv`),
   operation() {},
   source: RESERVED,
 });
@@ -65,6 +65,15 @@ const endbr = (mnemonic: string, modrm: string): InstructionDefinition => instru
   mnemonic,
   title: 'Terminate an indirect branch',
   forms: [`F3 0F 1E ${modrm}`],
+  operation() {},
+  source: RESERVED,
+});
+
+/** Shadow stacks are not enabled in any profile: reading their pointer then does nothing. Xen 4.17 asks this way whether they are. */
+const readShadowStackPointer = (mnemonic: string, form: string): InstructionDefinition => instruction({
+  mnemonic,
+  title: 'Read shadow stack pointer',
+  forms: [form],
   operation() {},
   source: RESERVED,
 });
@@ -82,4 +91,5 @@ export const CACHE_CONTROL: readonly InstructionDefinition[] = [
   fence('MFENCE', 'Memory fence', 0xf0, 'SSE2', sdm('2B', '4.3, MFENCE')),
   fence('SFENCE', 'Store fence', 0xf8, 'SSE', sdm('2B', '4.3, SFENCE')),
   MOVNTI, RESERVEDNOP, endbr('ENDBR64', 'FA'), endbr('ENDBR32', 'FB'),
+  readShadowStackPointer('RDSSPD', 'F3 0F 1E /1 | rm32'), readShadowStackPointer('RDSSPQ', 'F3 REX.W + 0F 1E /1 | rm64'),
 ];
