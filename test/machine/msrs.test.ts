@@ -214,7 +214,7 @@ describe('the local APIC', () => {
   });
   test('its registers reach the device in x2APIC mode, and do not exist in another', () => {
     const machine = at(READ, x2, 0x802);
-    machine.execution.apic = { readMsr: (msr) => BigInt(msr), writeMsr() {} };
+    machine.execution.apic = { readMsr: (msr) => BigInt(msr), writeMsr() {}, reset() {} };
     expect(outcome(() => step(machine))).toBe('#GP(0)');
     machine.state.setQuad(OFFSET.apicBase, BASE | ON | EXTENDED);
     expect(outcome(() => step(machine))).toBe(0x802n);

@@ -67,6 +67,8 @@ export interface LocalApic {
   /** An x2APIC register, MSRs 800h to 8FFh, or IA32_TSC_DEADLINE (6E0h). */
   readMsr(msr: number): bigint;
   writeMsr(msr: number, value: bigint): void;
+  /** IA32_APIC_BASE.EN was cleared: what is enabled later begins as after RESET. SDM vol. 3A, 10.12.5.1. */
+  reset(): void;
 }
 
 /** What a processor is told about the machine that it is in. */

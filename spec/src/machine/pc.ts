@@ -90,7 +90,7 @@ export class Pc {
     this.memory.unbacked = this.ports.absent = absent;
     const end = (ended: Omit<PcStop, 'time'>) => (): void => { this.#ended = ended; };
     const events = { exit: (code: number): void => end({ reason: 'exit', code })(), powerOff: end({ reason: 'power off' }), reset: end({ reason: 'reset' }) };
-    this.board = new Board(this.clock, this.memory, this.ports, cpus, events, options);
+    this.board = new Board(this.clock, this.memory, this.ports, cpus, events, { ...options, busFrequency: options.busFrequency ?? cpu.crystal });
     this.processors = Array.from({ length: cpus }, (_, processor) => {
       const machine = new Machine(undefined, { cpu, faults: 'deliver', tlb, memory: this.memory, ports: this.ports, processor });
       Object.assign(machine.execution.placement, { apicId: processor, processors: cpus, frequency: Number(this.clock.frequency) });
@@ -119,6 +119,11 @@ export class Pc {
   /** Instructions executed by all processors, and those that passed while all were halted. */
   get time(): number {
     return this.clock.now;
+  }
+
+  /** The processor whose turn it is. */
+  get current(): number {
+    return this.#turn.processor;
   }
 
   /** Runs until the guest ends the run, nothing can go on, or for `limit` instructions; time that passes in HLT counts. */

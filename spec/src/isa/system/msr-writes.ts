@@ -40,6 +40,7 @@ export function writeApicBase(x: Execution, value: bigint): void {
   if (before === (APIC_ENABLED | EXTENDED) && after === APIC_ENABLED) x.fault('#GP', 'x2APIC mode is left by disabling the local APIC, not to xAPIC mode', 0);
   if (x.apic && (value ^ x.state.quad(OFFSET.apicBase)) & address) x.unmodelled('moving the registers of the local APIC to another address');
   x.state.setQuad(OFFSET.apicBase, value);
+  if (before !== 0n && after === 0n) x.apic?.reset();
 }
 
 const LBR = 1n, BTF = 2n;

@@ -25,7 +25,7 @@ export interface BoardOptions {
   serialTiming?: 'immediate' | 'baud' | undefined;
   /** Date and time at the beginning, in seconds since 1970. Default: 2020-01-01 00:00:00. */
   startTime?: number | undefined;
-  /** Hertz of the local APIC timers before they are divided. Default: 100 MHz. */
+  /** Hertz of the local APIC timers before they are divided. Default: the crystal that CPUID tells of, else a bus of 100 MHz. SDM vol. 3A, 10.5.4. */
   busFrequency?: number | undefined;
   timerBits?: 24 | 32 | undefined;
   /** Takes codes written to ports 80h and 190h. */

@@ -101,7 +101,7 @@ export class LocalApic extends Device<LocalApicState> implements ApicReceiver {
     parts.bus.attach(this);
   }
 
-  /** RESET, and INIT but for the identifier, which does not change here. 10.4.7. */
+  /** RESET, INIT (but for the identifier, which does not change here), and the end of being enabled. 10.4.7 and 10.12.5.1. */
   reset(): void {
     const { lint } = this.state;
     this.state = { ...initial(), lint };
