@@ -5,6 +5,7 @@ import type { Memory } from '../memory/physical.ts';
 import { DebugPort, type PortDevice, type Ports } from '../ports.ts';
 import { acpiTables } from './acpi-tables.ts';
 import { ApicBus } from './apic-bus.ts';
+import { leaveBiosDataArea } from './bios-data-area.ts';
 import type { Clock } from './clock.ts';
 import { copy } from './device.ts';
 import { IO_APIC_ADDRESS, IoApic } from './io-apic.ts';
@@ -136,6 +137,7 @@ export class Board {
     for (const [port, value] of commands) this.pic.write(port, 1, value);
     for (const [port, value] of [[0x43, 0x36], [0x40, 0], [0x40, 0]] as const) this.pit.write(port, 1, value);
     this.localApics[0]?.enableVirtualWire();
+    leaveBiosDataArea(memory);
     const processors = this.localApics.map(({ id }) => id);
     memory.writeBytes(BigInt(ACPI_ADDRESS), acpiTables({ address: ACPI_ADDRESS, processors, ioApicId: processors.length, timerBits: this.power.timerBits }));
   }
