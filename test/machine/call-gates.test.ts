@@ -239,6 +239,27 @@ describe('64-bit call gates', () => {
   });
 });
 
+describe('the words that far RET reads', () => {
+  const fault = (cpu: typeof cpus.zen4, slots: readonly bigint[], pointer: bigint): string => {
+    const machine = machineIn({ mode: 32, cpl: 3, cpu }, 'retf');
+    machine.state.gpr[4] = pointer;
+    slots.forEach((value, n) => machine.memory.write(pointer + BigInt(4 * n), 4, value));
+    machine.state.setSegment(SS, { selector: DATA_3, base: 0n, limit: Number(STACK_3) - 1, attributes: 0xc0f3 });
+    return outcomeOf(machine, 1);
+  };
+  // Measured on an EPYC of the Zen 4 generation (family 19h, model 11h).
+  test('the stack of another level is read before a bad CS is #GP on AMD, after it elsewhere', () => {
+    const image = [INSIDE, BigInt(CODE_0)];
+    expect([fault(cpus.zen4, image, STACK_3 - 8n), fault(cpus.haswell, image, STACK_3 - 8n)]).toEqual(['#SS(0)', '#GP(0x8)']);
+    expect(fault(cpus.zen4, image, STACK_3 - 16n)).toBe('#GP(0x8)');
+  });
+  test('the slot of CS comes first', () => {
+    const machine = machineIn({ mode: 32 }, 'retf');
+    machine.state.gpr[4] = 0x3_7ffcn + 0x1000n;
+    expect(() => machine.step()).toThrow(expect.objectContaining({ linearAddress: 0x3_9000n }));
+  });
+});
+
 describe('far RET', () => {
   /** The image that RETF of `bits` finds: slots from the top, then the return. */
   function returning(bits: 16 | 32 | 64, slots: readonly bigint[], { world = {} as Partial<World>, instruction = 'retf' } = {}) {
@@ -329,6 +350,13 @@ describe('far RET', () => {
     test('IRETQ agrees about bits 63:32', () => {
       const image = [0x1_0000_0000n + INSIDE, BigInt(FIRST), 2n, STACK_3, BigInt(DATA_0)];
       expect(outcomeOf(returning(64, image, { world: entry(0x9b), instruction: 'iretq' }), 1)).toBe('#GP(0)');
+    });
+
+    // Measured on Zen 4, too.
+    test('IRETQ to the same level looks at its target before SS', () => {
+      const image = [0x8000_0000_0000n, BigInt(CODE_0), 2n, STACK_3, 0x80n];
+      expect(outcomeOf(returning(64, image, { instruction: 'iretq' }), 1)).toBe('#GP(0)');
+      expect(outcomeOf(returning(64, [INSIDE, ...image.slice(1)], { instruction: 'iretq' }), 1)).toBe('#GP(0x80)');
     });
 
     test('IRET with NT = 1 is #GP(0): there are no tasks to return to', () => {

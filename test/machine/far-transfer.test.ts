@@ -155,9 +155,9 @@ down:   dd narrow
   });
 
   // Measured on an EPYC of the Zen 4 generation (family 19h, model 11h), with memory at both addresses.
-  test('leaving 64-bit mode clears bits 63:32 of RSP, before a call pushes and after a return pops; those of RBX stay', () => {
-    const rsp = (text: string): bigint[] => {
-      const machine = machineIn(code(GRANULAR | BIG), `
+  test('leaving 64-bit mode clears bits 63:32 of RSP, on AMD before a call pushes, and after a return pops; those of RBX stay', () => {
+    const rsp = (text: string, cpu = cpus.zen4): bigint[] => {
+      const machine = machineIn({ ...code(GRANULAR | BIG), cpu }, `
         ${text}
         bits 32
 there:  jmp    8:up
@@ -175,7 +175,18 @@ pointer: dd there
     };
     expect(rsp('jmp far [pointer]')).toEqual([STACK_0, 0n]);
     expect(rsp('call far [pointer]')).toEqual([STACK_0 - 8n, BigInt(CODE_0)]);
+    expect(rsp('call far [pointer]', cpus.haswell)).toEqual([STACK_0 - 8n, 0n]);
     expect(rsp('retf\n nop')).toEqual([STACK_0 + 8n, 0n]);
+  });
+
+  test('on AMD a call from compatibility to 64-bit mode pushes without the base of SS, as its target sees the stack', () => {
+    const pushed = (cpu: typeof cpus.zen4): bigint[] => {
+      const machine = machineIn({ mode: 64, compatibility: true, cpu }, `call ${CODE_0}:there\nthere: hlt`);
+      machine.state.setSegment(SS, { selector: 0x10, base: 0x1000n, limit: 0xffff_ffff, attributes: 0xc093 });
+      expect(outcomeOf(machine)).toBe('ok');
+      return [STACK_0, STACK_0 + 0x1000n].map((top) => machine.memory.read(top - 4n, 4));
+    };
+    expect([pushed(cpus.zen4), pushed(cpus.haswell)]).toEqual([[BigInt(CODE_0), 0n], [0n, BigInt(CODE_0)]]);
   });
 
   test.each([

@@ -8,11 +8,11 @@ const fastCalls: FastCalls = {
   syscall: 'any mode', sysenter: 'outside IA-32e mode', sysretNotCanonical: 'faults at the target', sysretStack: 'loads the selector', sysenterBits: 32,
 };
 
-const accesses: AccessOrder = { selectorPush: 'zero-extended', compares: 'destination first', call: 'stack first', return: 'flags first' };
+const accesses: AccessOrder = { selectorPush: 'zero-extended', compares: 'destination first', call: 'stack first', return: 'flags first', farCall: 'stack of the target', farReturn: 'stack first' };
 
 const sources = {
   accesses: onZen4('PUSH ES in 32-bit code writes zeros above the selector; CMPSD reports the address in EDI, REPE CMPSB that in ESI; CALL beyond '
-    + 'the limit of CS with a stack pointer beyond that of SS is #SS; IRET whose words are absent reports RFLAGS, then CS, RIP, SS, RSP'),
+    + 'the limit of CS with a stack pointer beyond that of SS is #SS; IRET whose words are absent reports RFLAGS, then CS, RIP, SS, RSP; RETF to another level reads CS, RIP, SS and RSP before a bad CS is #GP; a far CALL from compatibility to 64-bit mode pushes at RSP without the base of SS, the other way at SS:ESP'),
   fastCalls: inferred('AMD APM vol. 3, SYSCALL, SYSRET, SYSENTER and SYSEXIT, from memory; AMD publication 21086: bits 1:0 of SS become 3; '
     + 'for the fault of SYSRET Xen 6b091fa445 (CVE-2012-0217), for SS the comment on X86_BUG_SYSRET_SS_ATTRS in Linux 5.10'),
   sysenter: onZen4('SYSENTER is #UD in compatibility mode'),

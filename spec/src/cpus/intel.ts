@@ -15,7 +15,7 @@ const fastCalls: FastCalls = {
   syscall: '64-bit mode', sysenter: 'any mode', sysretNotCanonical: 'faults at SYSRET', sysretStack: 'loads SS', sysenterBits: 64,
 };
 
-const accesses: AccessOrder = { selectorPush: 'two bytes', compares: 'source first', call: 'target first', return: 'in order' };
+const accesses: AccessOrder = { selectorPush: 'two bytes', compares: 'source first', call: 'target first', return: 'in order', farCall: 'stack of the caller', farReturn: 'checks first' };
 
 const sources = {
   accesses: inferred('SDM vol. 2, PUSH, CMPS, CALL and IRET: the order of their operation sections; not measured'),

@@ -39,6 +39,10 @@ export interface AccessOrder {
   readonly call: 'target first' | 'stack first';
   /** The word that IRET in protected mode reads first: in the order of the pops, or RFLAGS. */
   readonly return: 'in order' | 'flags first';
+  /** The stack that a far CALL between 64-bit and compatibility mode pushes on: of the code that calls, or as its target sees it. */
+  readonly farCall: 'stack of the caller' | 'stack of the target';
+  /** Whether far RET to another level reads that level's SS:rSP before or after the checks on CS. */
+  readonly farReturn: 'checks first' | 'stack first';
 }
 
 export interface CpuProfile {

@@ -11,7 +11,7 @@ import {
   requirePresent, requireVisible, selectorCode,
 } from './descriptor.ts';
 import { type Transfer, enter } from './enter.ts';
-import { type Stack, currentStack, innerStack, pushOn, requireRoom } from './stack.ts';
+import { type Stack, innerStack, pushOn, requireRoom, stackInMode } from './stack.ts';
 
 interface CallGate {
   readonly selector: number;
@@ -48,7 +48,7 @@ export function throughCallGate(x: Execution, kind: Transfer, descriptor: Descri
 }
 
 /** Behind a gate in IA-32e mode is 64-bit code, whose stack pointer has 64 bits already. */
-const sameStack = (x: Execution): Stack => (x.longMode ? { ...currentStack(x), width: 64 } : currentStack(x));
+const sameStack = (x: Execution): Stack => stackInMode(x, x.longMode);
 
 /** The code segment that the gate names. A jump does not change the level. */
 function gateTarget(x: Execution, kind: Transfer, { selector }: CallGate): Descriptor {

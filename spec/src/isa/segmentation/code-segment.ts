@@ -1,6 +1,7 @@
 /** What a code segment must be for control to reach it. SDM vol. 3A, 5.8; vol. 2A, CALL and JMP. */
 
 import { hex, u } from '../../numbers/bits.ts';
+import { SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type Descriptor, isConforming, requirePresent, selectorCode } from './descriptor.ts';
@@ -14,10 +15,12 @@ export const is64Bit = (x: Execution, attributes: number): boolean => x.longMode
 
 /**
  * The stack pointer that code of this kind finds. Leaving 64-bit mode, bits 63:32 are not preserved (SDM vol. 1,
- * 3.4.1.1): a Zen 4 clears them in RSP, before a far CALL pushes, and keeps those of the other registers.
+ * 3.4.1.1): a Zen 4 clears them in RSP for a 32-bit stack, and keeps those of the other registers.
  */
-export const stackPointerFor = (x: Execution, attributes: number): bigint =>
-  (x.mode === 64 && !is64Bit(x, attributes) ? u(32, x.state.gpr[4]!) : x.state.gpr[4]!);
+export function stackPointerFor(x: Execution, attributes: number): bigint {
+  const narrows = x.mode === 64 && !is64Bit(x, attributes) && (x.state.attributes(SS) & ATTRIBUTE.big) !== 0;
+  return narrows ? u(32, x.state.gpr[4]!) : x.state.gpr[4]!;
+}
 
 /** The checks of a JMP or CALL that names a code segment itself, in the manual's order. */
 export function requireReachable(x: Execution, descriptor: Descriptor): void {

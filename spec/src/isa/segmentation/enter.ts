@@ -3,7 +3,7 @@
 import { CS } from '../../state/fields.ts';
 import type { Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { requireWithin } from './code-segment.ts';
+import { requireWithin, stackPointerFor } from './code-segment.ts';
 import { type Descriptor, markAccessed, requireMarkable } from './descriptor.ts';
 import { type Stack, pushOn, requireRoom } from './stack.ts';
 
@@ -28,6 +28,7 @@ export function enter(x: Execution, { kind, size, stack, code, offset }: Entry):
   requireWithin(x, offset, code);
   if (described) requireMarkable(x, described);
   pushOn(x, stack, size, values);
+  x.state.gpr[4] = stackPointerFor(x, code.attributes);
   x.state.setSegment(CS, { ...(described ? markAccessed(x, described) : code), selector });
   x.next = offset;
 }

@@ -11,6 +11,9 @@ import type { MemoryOperand } from '../operand.ts';
  */
 export function readPointer(x: Execution, i: Instruction): { selector: number; offset: bigint } {
   const size = x.cpu.longFarPointer === 'm16:32' ? Math.min(i.size, 32) : i.size;
-  const pointer = x.load(i.operands.at(-1) as MemoryOperand, size / 8 + 2);
-  return { selector: Number(u(16, pointer >> BigInt(size))), offset: u(size, pointer) };
+  const memory = i.operands.at(-1) as MemoryOperand;
+  // Two accesses: where the selector is outside the segment, the page of the offset comes first, as on a Zen 4.
+  const offset = x.load(memory, size / 8);
+  const behind = { ...memory, displacement: u(memory.addressSize, memory.displacement + BigInt(size / 8)) };
+  return { selector: Number(x.load(behind, 2)), offset };
 }

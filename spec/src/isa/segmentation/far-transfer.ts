@@ -6,7 +6,7 @@ import { CS } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { throughCallGate } from './call-gate.ts';
-import { requireReachable, stackPointerFor } from './code-segment.ts';
+import { is64Bit, requireReachable } from './code-segment.ts';
 import {
   type Descriptor, isCode, isNull, readDescriptor, requirePresent, requireVisible, selectorCode,
 } from './descriptor.ts';
@@ -14,7 +14,7 @@ import { switchTask } from '../tasks/index.ts';
 import { type Entry, type Transfer, enter } from './enter.ts';
 import { readPointer } from './far-pointer.ts';
 import { realModeSegment, virtual8086Segment } from './load.ts';
-import { currentStack } from './stack.ts';
+import { currentStack, stackInMode } from './stack.ts';
 
 const transferring = (mnemonic: string, kind: Transfer, forms: string[]): InstructionDefinition => instruction({
   mnemonic,
@@ -71,7 +71,8 @@ function systemKind(x: Execution, attributes: number): 'call gate' | 'task gate'
 
 /** To a code segment at the same level. */
 function enterDirectly(x: Execution, entry: Omit<Entry, 'stack'>): void {
-  enter(x, { ...entry, stack: { ...currentStack(x), pointer: stackPointerFor(x, entry.code.attributes) } });
+  const target = x.cpu.accesses.farCall === 'stack of the target';
+  enter(x, { ...entry, stack: target ? stackInMode(x, is64Bit(x, entry.code.attributes)) : currentStack(x) });
 }
 
 /** SDM vol. 2A, JMP: TASK-GATE. The task state segment itself is checked by the switch. */

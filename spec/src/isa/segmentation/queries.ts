@@ -96,7 +96,8 @@ const ARPL = instruction({
   forms: ['63 /r | r/m16, r16 | i64'],
   operation(x, i) {
     requireProtected(x, 'ARPL');
-    const selector = Number(x.readToModify(i.operands[0]!));
+    // A destination that stays as it is need not be writable, as on a Zen 4.
+    const selector = Number(x.read(i.operands[0]!));
     const rpl = Number(x.read(i.operands[1]!)) & 3;
     const raised = (selector & 3) < rpl;
     if (raised) x.write(i.operands[0]!, BigInt((selector & 0xfffc) | rpl));

@@ -40,11 +40,14 @@ export interface Return {
 export function checkReturn(x: Execution, { size, ip, selector, below, always }: ReturnImage): Return {
   const code = returnSegment(x, selector);
   const level = selector & 3;
-  const withStack = always || level > x.cpl;
+  const outer = level > x.cpl;
+  const withStack = always || outer;
+  // To an outer level SS comes before the target, to the same one the target before SS.
+  if (!outer) requireWithin(x, ip, code);
   const stack = withStack ? {
     pointer: x.peek(size, below), segment: returnStack(x, Number(u(16, x.peek(size, below + size / 8))), level, code),
   } : undefined;
-  requireWithin(x, ip, code);
+  if (outer) requireWithin(x, ip, code);
   requireMarkable(x, code);
   if (stack && 'raw' in stack.segment) requireMarkable(x, stack.segment);
   return { code, ip, level, below, stack };

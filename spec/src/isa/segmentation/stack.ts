@@ -29,6 +29,10 @@ export const currentStack = (x: Execution, errorCode = 0): Stack => ({
   segment: x.state.segment(SS), pointer: x.state.gpr[4]!, width: x.stackAddressSize, level: x.cpl, errorCode,
 });
 
+/** SS:rSP as 64-bit code sees it, which knows no base and no limit, or as other code does. */
+export const stackInMode = (x: Execution, wide: boolean): Stack =>
+  ({ ...currentStack(x), width: wide ? 64 : x.state.attributes(SS) & ATTRIBUTE.big ? 32 : 16 });
+
 /** The stack of the inner level `level`; `external` is the EXT bit of error codes. */
 export function innerStack(x: Execution, level: number, external = 0): Stack {
   if (!x.longMode) return legacyStack(x, level, external);
