@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type KernelOptions, CODE0, CODE3, DATA3, FREE, TASK_A, TASK_B, TASK_C, TR, type Kernel, descriptor, kernel, taskBase } from './kernel.ts';
+import { type KernelOptions, CODE0, CODE3, DATA3, FREE, GDT, TASK_A, TASK_B, TASK_C, TR, type Kernel, descriptor, kernel, taskBase } from './kernel.ts';
 
 const NT = 0x4000;
 const AVAILABLE = 0x89, USER_TASK = 0xe9;
@@ -65,5 +65,22 @@ last:   str    ecx
     });
     expect(made.run()).toBe('halted');
     expect([made.task(TASK_B, 'EAX'), made.register('RBX'), made.task(TASK_A, 'CS')]).toEqual([CODE0, CODE3, CODE3]);
+  });
+
+  test('TF of the old task is no trap of the new one', () => {
+    const made = kernel(`pushfd\n or dword ptr [esp], 0x100\n popfd\n jmp ${TASK_B}:0\nnew: inc eax\n hlt\ndebug: mov ebx, 1\n hlt`, {
+      idt: { 1: { to: 'debug' } }, tasks: { [TASK_B]: { EIP: 'new' } },
+    });
+    expect([made.run(), made.register('RAX'), made.register('RBX')]).toEqual(['halted', 1, 0]);
+  });
+
+  test('the descriptor of the old task has to be writable before anything is written', () => {
+    const made = kernel(`jmp ${TASK_B}:0\nnew: hlt`, { tasks: { [TASK_B]: { EIP: 'new' } }, faults: 'throw' });
+    made.machine.state.set('TR', 0xfff8);
+    made.machine.state.set('GDTR.base', 0x3_8000n);
+    made.machine.memory.writeBytes(0x3_8000n, made.machine.memory.readBytes(GDT, 0x100));
+    const before = made.machine.snapshot();
+    expect(made.run()).toMatch(/^#PF/);
+    expect(made.machine.diff(before).memory).toEqual([]);
   });
 });

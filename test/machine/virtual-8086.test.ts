@@ -421,3 +421,43 @@ test('CR4.VME and CR4.PVI can be set, and CPUID says so on every profile', () =>
     expect([made.run(), made.register('CR4') & 3, made.register('RDX') & 2]).toEqual(['halted', 3, 2]);
   }
 });
+
+describe('corners', () => {
+  test('IRETD at IOPL 3 to an EIP above FFFFh is #GP(0) of IRETD itself: nothing is popped', () => {
+    const made = virtual(`push dword 0\n push dword 0\n push dword 0x10000\nprobe: iretd`, { flags: IOPL | 2 });
+    expect(made.run()).toBe('halted');
+    expect([pushed(made, 0), pushed(made, 4), pushed(made, 16)]).toEqual([0, made.label('probe') - Number(CODE), STACK_TOP - 12]);
+  });
+
+  test('STI on VIF casts no interrupt shadow', () => {
+    const shadow = (flags: number): number => {
+      const made = virtual('sti\nprobe: nop', { flags: flags | 2, cr4: CR4_VME });
+      while (made.machine.execution.addressing !== 'virtual-8086') made.machine.step();
+      made.machine.step();
+      return made.register('blocking by STI');
+    };
+    expect([shadow(0), shadow(IOPL)]).toEqual([0, 1]);
+  });
+
+  test('a 16-bit task state segment has neither a redirection bit map nor an I/O permission bit map', () => {
+    for (const text of ['int 0x50', 'in al, 0x40']) {
+      const made = virtual(text, { flags: IOPL | 2, cr4: CR4_VME, faults: 'throw' });
+      made.machine.state.set('TR.attributes', 0x83);
+      expect([text, made.run()]).toEqual([text, '#GP(0)']);
+    }
+  });
+
+  test('IRETD in real-address mode leaves VIF, VIP and VM', () => {
+    const machine = new Machine(assemble(`push dword ${VIF | VIP | VM | ID | CF}\n push dword 0\n push dword after\n iretd\nafter: hlt`, { mode: 16 }));
+    expect([outcome(machine), machine.state.rflags]).toEqual(['halted', ID | CF | 2]);
+  });
+
+  test('an interrupt from outside goes through its gate whatever IOPL and the bit map say, and leaves VIF alone', () => {
+    const made = virtual('db 0xeb, 0xfe', { flags: IF | VIF | 2, cr4: CR4_VME, idt: { 0x50: { to: 'monitor' } } });
+    while (made.machine.execution.addressing !== 'virtual-8086') made.machine.step();
+    let waiting = true;
+    made.machine.interrupts.controller = { pending: () => waiting, acknowledge: () => ((waiting = false), 0x50) };
+    expect(made.run()).toBe('halted');
+    expect([pushed(made, 8) & (VM | VIF | IF), made.machine.state.rflags & (VM | VIF | IF)]).toEqual([VM | VIF | IF, VIF]);
+  });
+});
