@@ -30,6 +30,11 @@ export interface TaskSwitch {
   readonly savedFlags?: number;
 }
 
+type Cause = TaskSwitch['by'];
+
+/** The old task stays busy, and the new one gets a link to it. */
+const nests = (by: Cause): boolean => by === 'call' || by === 'interrupt';
+
 const BUSY = 2;
 
 /** Leaves the current task and enters another: `x.next` is the new task's EIP. */
@@ -37,11 +42,10 @@ export function switchTask(x: Execution, request: TaskSwitch): void {
   const { by, external = 0 } = request;
   const task = newTask(x, request);
   const layout = layoutOf(task.attributes);
-  const nested = by === 'call' || by === 'interrupt';
-  const leaving = by === 'jump' || by === 'return';
+  const nested = nests(by);
   const old = x.state.segment(TR);
-  requireAccess(x, task, layout, nested, external);
-  if (leaving) setBusy(x, oldDescriptor(x), 0);
+  requireAccess(x, task, by, external);
+  if (!nested) setBusy(x, oldDescriptor(x), 0);
   saveTask(x, request.returnTo ?? x.next, (request.savedFlags ?? x.flags) & ~(by === 'return' ? NT : 0));
   if (nested) x.tables.write(task.base, 2, BigInt(old.selector));
   if (by !== 'return') setBusy(x, task.address, BUSY);
@@ -75,17 +79,17 @@ const savedBytes = ({ instructionPointer, selectors }: TaskStateLayout): number 
   selectors.at(-1)![1] + 2 - instructionPointer;
 
 /** All that will be read and written can be (step 5): a page fault must leave the old task as it was. */
-function requireAccess(x: Execution, task: Descriptor, needed: TaskStateLayout, nested: boolean, external: number): void {
+function requireAccess(x: Execution, task: Descriptor, by: Cause, external: number): void {
   const { selector, base, limit, attributes } = x.state.segment(TR);
   const old = layoutOf(attributes);
   if (old.instructionPointer + savedBytes(old) - 1 > limit) {
     x.fault('#TS', 'the current task state segment is too short to hold the task', selectorCode(selector) | external);
   }
-  x.tables.readBytes(task.base, needed.leastLimit + 1);
+  x.tables.readBytes(task.base, layoutOf(task.attributes).leastLimit + 1);
   x.tables.requireWritable(u(64, base + BigInt(old.instructionPointer)), savedBytes(old));
-  x.tables.requireWritable(u(64, task.address + 5n), 1);
-  x.tables.requireWritable(u(64, oldDescriptor(x) + 5n), 1);
-  if (nested) x.tables.requireWritable(task.base, 2);
+  if (by !== 'return') x.tables.requireWritable(u(64, task.address + 5n), 1);
+  if (nests(by)) x.tables.requireWritable(task.base, 2);
+  else x.tables.requireWritable(u(64, oldDescriptor(x) + 5n), 1);
 }
 
 function setBusy(x: Execution, descriptor: bigint, busy: number): void {
