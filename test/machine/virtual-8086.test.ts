@@ -178,6 +178,7 @@ describe('what needs IOPL 3 in virtual-8086 mode, or privilege, or is not there'
     };
     expect([through('int3', 3, 0xee), through('int3', 3, 0x8e)]).toEqual(['600d', '1a']);
     expect([through('mov al, 0x7f\n inc al\n into', 4, 0xee), through('mov al, 0x7f\n inc al\n into', 4, 0x8e)]).toEqual(['600d', '22']);
+    expect([through('db 0xf1', 1, 0xee), through('db 0xf1', 1, 0x8e)]).toEqual(['600d', '600d']);
   });
 
   test('INT n with IOPL 3 asks for a gate of DPL 3', () => {
