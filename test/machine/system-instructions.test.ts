@@ -299,6 +299,21 @@ describe('CPUID', () => {
     expect((crystal! * numerator!) / denominator!).toBe(1_000_000_000);
     expect(leaf(ivyBridge, 0)[0]).toBe(0xd);
   });
+  test('Intel has SYSCALL in 64-bit mode only, and says so', () => {
+    const syscall = (cpu: CpuProfile, mode: 32 | 64): number => {
+      const machine = machineOf('cpuid', cpu, 0, 0n, mode);
+      machine.state.gpr[0] = 0x8000_0001n;
+      machine.step();
+      return (Number(machine.state.gpr[2]!) >>> 11) & 1;
+    };
+    expect([syscall(haswell, 64), syscall(haswell, 32), syscall(zen4, 64), syscall(zen4, 32)]).toEqual([1, 0, 1, 1]);
+  });
+  test('leaf 0Dh gives the sizes of save areas, also of a compacted one', () => {
+    expect(leaf(ivyBridge, 0xd)).toEqual([7, 832, 832, 0]);
+    // Bits 3:0 of sub-leaf 1 are XSAVEOPT, XSAVEC, XGETBV with ECX = 1, XSAVES.
+    expect(leaf(zen4, 0xd, 1)).toEqual([0xf, 832, 0, 0]);
+    expect(leaf(zen4, 0xd, 2)).toEqual([256, 576, 0, 0]);
+  });
   test('faults above CPL 0 where MISC_FEATURES_ENABLES[0] is 1', () => {
     const at = (cpl: number): string => {
       const machine = machineOf('cpuid', haswell, cpl);

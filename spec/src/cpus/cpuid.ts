@@ -7,6 +7,8 @@ export type CpuidResult = Record<CpuidRegister, number>;
 
 /** What CPUID reflects beside the processor's kind. */
 export interface CpuidInputs {
+  /** In 64-bit mode: elsewhere Intel's processors have no SYSCALL, and say so. */
+  readonly in64BitMode: boolean;
   readonly xcr0: bigint;
   /** CR4.OSXSAVE and CR4.PKE. */
   readonly osxsave: boolean;
@@ -37,6 +39,16 @@ export function xsaveAreaSize(cpu: CpuProfile, mask: bigint): number {
   for (let component = 2; component < 63; component++) {
     const layout = (mask >> BigInt(component)) & 1n ? componentLayout(cpu, component) : undefined;
     if (layout) size = Math.max(size, layout[1] + layout[0]);
+  }
+  return size;
+}
+
+/** The same in compacted format, where one component follows the other. SDM vol. 1, 13.4.3. */
+export function compactedAreaSize(cpu: CpuProfile, mask: bigint): number {
+  let size = 576;
+  for (let component = 2; component < 63; component++) {
+    const layout = (mask >> BigInt(component)) & 1n ? componentLayout(cpu, component) : undefined;
+    size += layout?.[0] ?? 0;
   }
   return size;
 }
@@ -116,11 +128,11 @@ function topology(level: number, { apicId, processors }: CpuidInputs): CpuidResu
   return { eax: shift!, ebx: count!, ecx: (type! << 8) | (level & 0xff), edx: apicId };
 }
 
-function extendedLeaf(cpu: CpuProfile, leaf: number, { processors }: CpuidInputs, result: CpuidResult): CpuidResult {
+function extendedLeaf(cpu: CpuProfile, leaf: number, { processors, in64BitMode }: CpuidInputs, result: CpuidResult): CpuidResult {
   const amd = cpu.vendor === 'AuthenticAMD';
   switch (leaf) {
     case 0x8000_0000: return amd ? vendor(cpu, maximumExtended(cpu)) : { ...result, eax: maximumExtended(cpu) };
-    case 0x8000_0001: return amd ? amdIdentity(cpu, processors, result) : result;
+    case 0x8000_0001: return amd ? amdIdentity(cpu, processors, result) : { ...result, edx: result.edx & (in64BitMode ? -1 : ~SYSCALL) };
     case 0x8000_0002: case 0x8000_0003: case 0x8000_0004: return brandString(cpu.name, leaf - 0x8000_0002);
     case 0x8000_0008: return {
       ...result, eax: (cpu.linearAddressBits << 8) | cpu.physicalAddressBits,
@@ -129,6 +141,8 @@ function extendedLeaf(cpu: CpuProfile, leaf: number, { processors }: CpuidInputs
     default: return result;
   }
 }
+
+const SYSCALL = 1 << 11;
 
 /** Bits of leaf 1 EDX that AMD repeats in leaf 80000001h. */
 const REPEATED = 0x0183_f3ff;
@@ -144,7 +158,7 @@ function extendedState(cpu: CpuProfile, subleaf: number, xcr0: bigint, result: C
     const [size, offset] = componentLayout(cpu, subleaf) ?? [0, 0];
     return { ...result, eax: size, ebx: offset };
   }
-  if (subleaf === 1) return result;
+  if (subleaf === 1) return { ...result, ebx: cpu.features.has('XSAVEC') ? compactedAreaSize(cpu, xcr0) : 0 };
   return {
     eax: Number(cpu.xcr0 & 0xffff_ffffn), ebx: xsaveAreaSize(cpu, xcr0), ecx: xsaveAreaSize(cpu, cpu.xcr0), edx: Number(cpu.xcr0 >> 32n),
   };

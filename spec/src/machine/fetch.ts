@@ -1,10 +1,9 @@
 /** Instruction fetch: from CS:RIP to a decoded instruction, from the page's decoded ones where it can. */
 
-import { hex, isCanonical, u } from '../numbers/bits.ts';
+import { hex, u } from '../numbers/bits.ts';
 import { decode } from '../isa/decode.ts';
 import type { Execution } from '../isa/execution.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
-import { CR4 } from '../isa/system/control-bits.ts';
 import { CS, OFFSET, SEGMENT_STRIDE } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
 import { pageOffset } from './memory/address.ts';
@@ -52,9 +51,7 @@ export class InstructionFetch {
 
   /** An address that is not canonical is reached by running over the edge, and by SYSRET on AMD's processors. SDM vol. 1, 3.3.7.1. */
   #requireCanonical(address: bigint): void {
-    const { cpu, state } = this.#execution;
-    const width = cpu.features.has('LA57') && state.cr4 & CR4.LA57 ? 57 : 48;
-    if (!isCanonical(address, width)) this.#execution.fault('#GP', `an instruction fetch from ${hex(address)}, which is not canonical`, 0);
+    if (!this.#execution.canonical(address)) this.#execution.fault('#GP', `an instruction fetch from ${hex(address)}, which is not canonical`, 0);
   }
 
   /** Byte `n` of the instruction at `ip`. */

@@ -1,6 +1,6 @@
 /** The bases of FS and GS without descriptors: RDFSBASE and its kin, SWAPGS. SDM vol. 3A, 2.8.2 and 5.8.8. */
 
-import { hex, isCanonical } from '../../numbers/bits.ts';
+import { hex } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import { FS, GS, OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
@@ -33,8 +33,7 @@ const writing = (mnemonic: string, digit: number, segment: number): InstructionD
     requireEnabled(x, mnemonic);
     const value = x.read(i.operands[0]!);
     // By the current width of addresses, unlike WRMSR: measured on an AMD Zen 4, where CR4.LA57 is 0.
-    const width = x.cpu.features.has('LA57') && x.state.cr4 & CR4.LA57 ? 57 : 48;
-    if (!isCanonical(value, width)) x.fault('#GP', `${hex(value)}, written by ${mnemonic}, is not canonical`, 0);
+    if (!x.canonical(value)) x.fault('#GP', `${hex(value)}, written by ${mnemonic}, is not canonical`, 0);
     x.state.setBase(segment, value);
   },
   source: sdm('2C', '5.3, WRFSBASE/WRGSBASE'),

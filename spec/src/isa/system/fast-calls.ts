@@ -3,13 +3,13 @@
  * descriptor: the hidden parts get fixed values. Which modes have them, and what is left of SS, the profile says.
  */
 
-import { hex, isCanonical, u } from '../../numbers/bits.ts';
+import { hex, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import { CS, OFFSET, SS } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { IF, RF, VM } from '../flags.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
-import { CR4, EFER } from './control-bits.ts';
+import { EFER } from './control-bits.ts';
 
 const RCX = 1, RDX = 2, RSP = 4, R11 = 11;
 
@@ -36,8 +36,7 @@ const registersOf = (x: Execution, size: number): [rcx: bigint, rdx: bigint] => 
 
 /** RIP is loaded by its current width, whatever the processor could have. */
 function requireTarget(x: Execution, name: string, value: bigint): void {
-  const width = x.cpu.features.has('LA57') && x.state.cr4 & CR4.LA57 ? 57 : 48;
-  if (!isCanonical(value, width)) x.fault('#GP', `${hex(value)} in ${name} is not canonical`, 0);
+  if (!x.canonical(value)) x.fault('#GP', `${hex(value)} in ${name} is not canonical`, 0);
 }
 
 function requireSyscall(x: Execution, mnemonic: string): void {

@@ -58,7 +58,7 @@ const CPUID = instruction({
     if (state.quad(OFFSET.miscFeaturesEnables) & CPUID_FAULTING && x.cpl !== 0) x.fault('#GP', 'MISC_FEATURES_ENABLES[0] is 1: CPUID needs CPL 0', 0);
     const [leaf, subleaf] = [RAX, RCX].map((index) => Number(u(32, state.gpr[index]!)));
     const result = cpuid(x.cpu, leaf!, subleaf!, {
-      ...x.placement, xcr0: state.xcr0, monitor: monitorEnabled(x),
+      ...x.placement, in64BitMode: x.mode === 64, xcr0: state.xcr0, monitor: monitorEnabled(x),
       osxsave: (state.cr4 & CR4.OSXSAVE) !== 0n, ospke: (state.cr4 & CR4.PKE) !== 0n,
       apicEnabled: (state.quad(OFFSET.apicBase) & APIC_ENABLED) !== 0n, limited: (state.quad(OFFSET.miscEnable) & LIMIT_CPUID) !== 0n,
     });
