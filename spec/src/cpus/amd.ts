@@ -1,8 +1,10 @@
 import { apm, inferred, measured, xenCommit } from '../state/citation.ts';
 import { BASE_FEATURES, type Feature } from './features.table.ts';
-import { type AccessOrder, type CpuProfile, type FastCalls, cpuProfile } from './profile.ts';
+import { type AccessOrder, type CpuProfile, type DebugTraps, type FastCalls, cpuProfile } from './profile.ts';
 
 const onZen4 = (what: string) => measured('an EPYC of the Zen 4 generation (family 19h, model 11h)', '2026-11', what);
+
+const debugTraps: DebugTraps = { stackLoads: 'each shields', betweenIterations: 'RF = 0' };
 
 const fastCalls: FastCalls = {
   syscall: 'any mode', sysenter: 'outside IA-32e mode', sysretNotCanonical: 'faults at the target', sysretStack: 'loads the selector', sysenterBits: 32,
@@ -15,6 +17,8 @@ const sources = {
     + 'the limit of CS with a stack pointer beyond that of SS is #SS; IRET whose words are absent reports RFLAGS, then CS, RIP, SS, RSP; RETF to another level reads CS, RIP, SS and RSP before a bad CS is #GP; a far CALL from compatibility to 64-bit mode pushes at RSP without the base of SS, the other way at SS:ESP'),
   fastCalls: inferred('AMD APM vol. 3, SYSCALL, SYSRET, SYSENTER and SYSEXIT, from memory; AMD publication 21086: bits 1:0 of SS become 3; '
     + 'for the fault of SYSRET Xen 6b091fa445 (CVE-2012-0217), for SS the comment on X86_BUG_SYSRET_SS_ATTRS in Linux 5.10'),
+  stackLoads: onZen4('under TF, MOV SS, MOV SS, NOP are trapped once, behind the NOP'),
+  betweenIterations: onZen4('traps between iterations of REP MOVSB and REPNE SCASB, by TF and by a data breakpoint, save RF = 0'),
   sysenter: onZen4('SYSENTER is #UD in compatibility mode'),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
 };
@@ -33,7 +37,7 @@ export const amdK10: CpuProfile = cpuProfile({
   features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'PDPE1GB', 'MISALIGNSSE'], xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
   x87: { fopUpdate: 'every instruction', saveWithoutException: 'leave memory', restoreWithoutException: 'leave register', canonicalFdp: true },
   xinuse: 'by value', nullSelector: 'keeps base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  ...transfers, accesses, fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'dropped',
   sources: {
     ...sources,
     nullSelector: inferred('AMD APM vol. 3, CPUID Fn8000_0021 EAX[6] (NullSelectorClearsBase), which came later; from memory'),
@@ -78,7 +82,7 @@ const zenSources = {
 export const zen3: CpuProfile = cpuProfile({
   id: 'zen3', name: 'AMD Zen 3', vendor: 'AuthenticAMD', year: 2020, signature: 0x00a2_0f10,
   features: [...zenFeatures, 'PKU'], xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  ...transfers, accesses, fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'dropped',
   sources: { ...zenSources, generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory') },
 });
 
@@ -89,6 +93,6 @@ export const zen3: CpuProfile = cpuProfile({
 export const zen4: CpuProfile = cpuProfile({
   id: 'zen4', name: 'AMD Zen 4', vendor: 'AuthenticAMD', year: 2022, signature: 0x00a1_0f11,
   features: [...zenFeatures, 'LA57'], xcr0: 0xe7n, linearAddressBits: 57, physicalAddressBits: 52, x87: zenX87, xinuse: 'by value', nullSelector: 'clears base and limit', mxcsrMask: 0x2ffff, wordDoubleShift: 'second operand again',
-  ...transfers, accesses, fastCalls, tscAuxHigh: 'dropped',
+  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'dropped',
   sources: zenSources,
 });

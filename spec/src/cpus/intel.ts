@@ -1,6 +1,6 @@
 import { inferred, measured, sdm } from '../state/citation.ts';
 import { BASE_FEATURES, type Feature } from './features.table.ts';
-import { type AccessOrder, type CpuProfile, type FastCalls, type X87Behaviour, cpuProfile } from './profile.ts';
+import { type AccessOrder, type CpuProfile, type DebugTraps, type FastCalls, type X87Behaviour, cpuProfile } from './profile.ts';
 
 const x87: X87Behaviour = {
   fopUpdate: 'unmasked exception',
@@ -11,6 +11,8 @@ const x87: X87Behaviour = {
 
 const transfers = { longFarPointer: 'm16:64', nearBranch66: '64 bits', larInLongMode: 'no LDT' } as const;
 
+const debugTraps: DebugTraps = { stackLoads: 'the first shields', betweenIterations: 'RF = 1' };
+
 const fastCalls: FastCalls = {
   syscall: '64-bit mode', sysenter: 'any mode', sysretNotCanonical: 'faults at SYSRET', sysretStack: 'loads SS', sysenterBits: 64,
 };
@@ -19,6 +21,8 @@ const accesses: AccessOrder = { selectorPush: 'two bytes', compares: 'source fir
 
 const sources = {
   accesses: inferred('SDM vol. 2, PUSH, CMPS, CALL and IRET: the order of their operation sections; not measured'),
+  stackLoads: sdm('3A', '6.8.3'),
+  betweenIterations: sdm('3B', '17.3.1.1'),
   fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
   msrs: inferred('dumps of such processors, from memory'),
@@ -43,7 +47,7 @@ const ivyBridgeFeatures: readonly Feature[] = [
 export const ivyBridge: CpuProfile = cpuProfile({
   id: 'ivyBridge', name: 'Ivy Bridge', vendor: 'GenuineIntel', year: 2012, signature: 0x0003_06a9,
   features: ivyBridgeFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  ...transfers, accesses, fastCalls, tscAuxHigh: 'reserved',
+  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'reserved',
   sources: { ...sources, FPCSDS: inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and Haswell has it is from memory') },
 });
 
@@ -53,7 +57,7 @@ const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MO
 export const haswell: CpuProfile = cpuProfile({
   id: 'haswell', name: 'Haswell', vendor: 'GenuineIntel', year: 2013, signature: 0x0003_06c3,
   features: haswellFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  ...transfers, accesses, fastCalls, tscAuxHigh: 'reserved',
+  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'reserved',
   sources: { ...sources, FPCSDS: ivyBridge.sources.FPCSDS! },
 });
 
@@ -67,6 +71,6 @@ export const sapphireRapids: CpuProfile = cpuProfile({
   // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO.
   msrs: { IA32_ARCH_CAPABILITIES: 0x16bn }, crystal: 25_000_000,
   xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  ...transfers, accesses, fastCalls, tscAuxHigh: 'reserved',
+  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'reserved',
   sources: { ...sources, FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0'), crystal: inferred('Linux 5.10, native_calibrate_tsc: 25 MHz for server parts, from memory') },
 });

@@ -45,6 +45,14 @@ export interface AccessOrder {
   readonly farReturn: 'checks first' | 'stack first';
 }
 
+/** Debug traps where the vendors differ. */
+export interface DebugTraps {
+  /** Of several loads of SS in a row, the first alone shields the instruction behind it, or each does. */
+  stackLoads: 'the first shields' | 'each shields';
+  /** What a trap between two iterations of a string instruction saves as RF. */
+  betweenIterations: 'RF = 1' | 'RF = 0';
+}
+
 export interface CpuProfile {
   readonly id: string;
   readonly name: string;
@@ -79,6 +87,7 @@ export interface CpuProfile {
   readonly larInLongMode: 'LDT too' | 'no LDT';
   readonly accesses: AccessOrder;
   readonly fastCalls: FastCalls;
+  readonly debugTraps: DebugTraps;
   /** IA32_TSC_AUX[63:32]: reserved, so that writing them is #GP(0), or dropped. */
   readonly tscAuxHigh: 'reserved' | 'dropped';
   /** MSRs of this processor that are constants of the model, by name: see isa/system/msrs.table.ts. */

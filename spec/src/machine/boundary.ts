@@ -8,6 +8,7 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import { metByInstruction } from '../isa/debug/breakpoints.ts';
 import { ARMED, DR6, armed, raiseDebug } from '../isa/debug/status.ts';
 import type { Execution } from '../isa/execution.ts';
+import type { Instruction } from '../isa/instruction.ts';
 import { requireNoVirtualInterrupt } from '../isa/events/virtual-8086.ts';
 import { IF, RF, TF, VIP } from '../isa/flags.ts';
 import { CS, OFFSET } from '../state/fields.ts';
@@ -86,15 +87,30 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
   requireNoVirtualInterrupt(x);
 }
 
-/** After an instruction that has completed: `shadow` says that it began in the shadow of a load of SS or of STI. */
-export function afterInstruction(x: Execution, shadow: boolean): void {
-  const { state } = x;
+/** The shadow in which an instruction begins. */
+export interface Shadow { readonly movSs: number; readonly sti: number }
+
+/** Takes the shadow away, so that one the instruction casts itself can be told from it. */
+export function lifted(state: State): Shadow {
+  const shadow = { movSs: state.byte(OFFSET.movSsShadow), sti: state.byte(OFFSET.stiShadow) };
+  castAgain(state, { movSs: 0, sti: 0 });
+  return shadow;
+}
+
+export function castAgain(state: State, { movSs, sti }: Shadow): void {
+  state.setByte(OFFSET.movSsShadow, movSs);
+  state.setByte(OFFSET.stiShadow, sti);
+}
+
+/** After an instruction that has completed and that began in `shadow`. */
+export function afterInstruction(x: Execution, i: Instruction, shadow: Shadow): void {
+  const { state, cpu } = x;
   if (x.singleStep) state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | DR6.BS);
-  // One that loads SS again casts no new shadow. SDM vol. 3A, 6.8.3.
-  if (shadow) {
-    state.setByte(OFFSET.movSsShadow, 0);
-    state.setByte(OFFSET.stiShadow, 0);
-  }
+  // In a row of loads of SS only the first need shield the next instruction; STI casts nothing in another's shadow. SDM vol. 3A, 6.8.3.
+  if (shadow.movSs !== 0 && cpu.debugTraps.stackLoads === 'the first shields') state.setByte(OFFSET.movSsShadow, 0);
+  if (shadow.movSs !== 0 || shadow.sti !== 0) state.setByte(OFFSET.stiShadow, 0);
+  const between = i.repeat !== 0 && i.definition.repeat !== undefined && (state.rflags & RF) !== 0;
+  if (between && cpu.debugTraps.betweenIterations === 'RF = 0' && state.doubleword(OFFSET.pendingDebug) !== 0) state.rflags &= ~RF;
   reportTraps(x);
 }
 

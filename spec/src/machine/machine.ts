@@ -11,7 +11,7 @@ import { print } from '../isa/print.ts';
 import { OFFSET } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
 import { HLT, SHUTDOWN, WAIT_FOR_SIPI, type FieldDifference, type State, differences } from '../state/state.ts';
-import { afterInstruction, attention, beforeInstruction, takeInit, wakes } from './boundary.ts';
+import { afterInstruction, attention, beforeInstruction, castAgain, lifted, takeInit, wakes } from './boundary.ts';
 import { deliverFault } from './events.ts';
 import { InstructionFetch } from './fetch.ts';
 import { kernelState } from './initial.ts';
@@ -226,7 +226,7 @@ export class Machine {
     }
     const { rip, rflags } = state;
     const pending = state.quad(OFFSET.pendingDebug);
-    const shadow = state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;
+    const shadow = lifted(state);
     execution.singleStep = (rflags & TF) !== 0;
     execution.inNewTask = false;
     state.rflags = rflags & ~RF;
@@ -236,12 +236,13 @@ export class Machine {
     } catch (error) {
       if (!execution.inNewTask) {
         state.rflags = rflags;
+        castAgain(state, shadow);
         state.setQuad(OFFSET.pendingDebug, pending);
       }
       throw error;
     }
     try {
-      afterInstruction(execution, shadow);
+      afterInstruction(execution, i, shadow);
     } catch (error) {
       throw error instanceof Fault ? this.#located(error, i, rip) : error;
     }
