@@ -18,7 +18,7 @@ const sources = {
   fastCalls: inferred('AMD APM vol. 3, SYSCALL, SYSRET, SYSENTER and SYSEXIT, from memory; AMD publication 21086: bits 1:0 of SS become 3; '
     + 'for the fault of SYSRET Xen 6b091fa445 (CVE-2012-0217), for SS the comment on X86_BUG_SYSRET_SS_ATTRS in Linux 5.10'),
   stackLoads: onZen4('under TF, MOV SS, MOV SS, NOP are trapped once, behind the NOP'),
-  betweenIterations: onZen4('traps between iterations of REP MOVSB and REPNE SCASB, by TF and by a data breakpoint, save RF = 0'),
+  betweenIterations: onZen4('traps between iterations of REP MOVSB and REPNE SCASB, by TF and by a data breakpoint, save RF = 0; that interrupts do the same is inferred'),
   sysenter: onZen4('SYSENTER is #UD in compatibility mode'),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
 };

@@ -49,7 +49,7 @@ export interface AccessOrder {
 export interface DebugTraps {
   /** Of several loads of SS in a row, the first alone shields the instruction behind it, or each does. */
   stackLoads: 'the first shields' | 'each shields';
-  /** What a trap between two iterations of a string instruction saves as RF. */
+  /** What an event between two iterations of a string instruction saves as RF. */
   betweenIterations: 'RF = 1' | 'RF = 0';
 }
 

@@ -8,7 +8,7 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
-import { IOPL, RF, TF, VM } from './flags.ts';
+import { IOPL, TF, VM } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
 import { outsideLimit } from './segmentation/limit.ts';
@@ -373,6 +373,7 @@ export class Execution {
   enteredHandler(): void {
     this.state.setByte(OFFSET.movSsShadow, 0);
     this.state.setByte(OFFSET.stiShadow, 0);
+    this.state.setByte(OFFSET.repeating, 0);
     this.state.activity = 0;
     this.singleStep = false;
   }
@@ -399,7 +400,7 @@ export class Execution {
 
   /**
    * One iteration a step of a string instruction: interruptible between any two, resumed from the registers. SDM vol. 2B,
-   * REP. In between RF is 1: an event there saves it so, and no breakpoint on the instruction is met again. Vol. 3B, 17.3.1.1.
+   * REP. That it is in between is noted: for RF, and so that no breakpoint on the instruction is met again.
    */
   repeat(i: Instruction, body: () => void): void {
     const counted = i.repeat !== 0;
@@ -408,7 +409,7 @@ export class Execution {
     if (counted && count !== 0n) {
       this.writeRegister('gpr', 1, i.addressSize, false, u(i.addressSize, count - 1n));
       this.next = count === 1n ? this.next : this.ip;
-      this.setFlags(RF, count === 1n ? 0 : RF);
+      this.state.setByte(OFFSET.repeating, count === 1n ? 0 : 1);
     }
   }
 

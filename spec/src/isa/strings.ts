@@ -2,8 +2,8 @@
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
-import { ES } from '../state/fields.ts';
-import { DF, RF, STATUS, ZF, subtractionFlags } from './flags.ts';
+import { ES, OFFSET } from '../state/fields.ts';
+import { DF, STATUS, ZF, subtractionFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
 
@@ -77,7 +77,7 @@ function compareRepeatedly(x: Execution, i: Instruction, compare: () => void): v
   x.repeat(i, compare);
   const goesOn = (x.flags & ZF ? 0xf3 : 0xf2) === i.repeat;
   x.next = goesOn ? x.next : behind;
-  x.setFlags(RF, goesOn ? x.flags : 0);
+  x.state.setByte(OFFSET.repeating, goesOn ? x.state.byte(OFFSET.repeating) : 0);
 }
 
 const SCAS = SIZES.map(([suffix, size, form]) => instruction({

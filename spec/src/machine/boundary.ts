@@ -8,7 +8,6 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import { metByInstruction } from '../isa/debug/breakpoints.ts';
 import { ARMED, DR6, armed, raiseDebug } from '../isa/debug/status.ts';
 import type { Execution } from '../isa/execution.ts';
-import type { Instruction } from '../isa/instruction.ts';
 import { requireNoVirtualInterrupt } from '../isa/events/virtual-8086.ts';
 import { IF, RF, TF, VIP } from '../isa/flags.ts';
 import { CS, OFFSET } from '../state/fields.ts';
@@ -67,10 +66,12 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
   reportTraps(x);
   if (takesNmi(state)) {
     state.setByte(OFFSET.nmiPending, 0);
+    flagIteration(x);
     deliverEvent(x, { kind: 'external', vector: NMI_VECTOR, errorCode: undefined, returnTo: state.rip });
     state.setByte(OFFSET.nmiBlocking, 1);
     x.finish();
   } else if (takesInterrupt(state, interrupts)) {
+    flagIteration(x);
     deliverEvent(x, { kind: 'external', vector: interrupts.controller!.acknowledge(), errorCode: undefined, returnTo: state.rip });
     x.finish();
   }
@@ -79,7 +80,7 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
   if (state.rflags & TF && state.doubleword(OFFSET.debugctl) & BTF) {
     throw new Unmodelled('single-step traps on branches only (RFLAGS.TF = 1 and IA32_DEBUGCTL.BTF = 1)');
   }
-  if (armed(state) && !(state.rflags & RF) && state.byte(OFFSET.movSsShadow) === 0) {
+  if (armed(state) && !(state.rflags & RF) && state.byte(OFFSET.movSsShadow) === 0 && state.byte(OFFSET.repeating) === 0) {
     const linear = x.mode === 64 ? state.rip : u(32, state.rip + state.base(CS));
     const met = metByInstruction(state, linear);
     if (met) raiseDebug(x, met, 'instruction breakpoint', 'an instruction breakpoint');
@@ -87,31 +88,37 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
   requireNoVirtualInterrupt(x);
 }
 
-/** The shadow in which an instruction begins. */
-export interface Shadow { readonly movSs: number; readonly sti: number }
+/** The shadow in which an instruction begins, and whether it is the next iteration of a string instruction. */
+export interface Shadow { readonly movSs: number; readonly sti: number; readonly repeating: number }
 
-/** Takes the shadow away, so that one the instruction casts itself can be told from it. */
+/** Takes it away, so that what the instruction leaves itself can be told from it. */
 export function lifted(state: State): Shadow {
-  const shadow = { movSs: state.byte(OFFSET.movSsShadow), sti: state.byte(OFFSET.stiShadow) };
-  castAgain(state, { movSs: 0, sti: 0 });
+  const shadow = { movSs: state.byte(OFFSET.movSsShadow), sti: state.byte(OFFSET.stiShadow), repeating: state.byte(OFFSET.repeating) };
+  castAgain(state, NO_SHADOW);
   return shadow;
 }
 
-export function castAgain(state: State, { movSs, sti }: Shadow): void {
+const NO_SHADOW: Shadow = { movSs: 0, sti: 0, repeating: 0 };
+
+export function castAgain(state: State, { movSs, sti, repeating }: Shadow): void {
+  state.setByte(OFFSET.repeating, repeating);
   state.setByte(OFFSET.movSsShadow, movSs);
   state.setByte(OFFSET.stiShadow, sti);
 }
 
 /** After an instruction that has completed and that began in `shadow`. */
-export function afterInstruction(x: Execution, i: Instruction, shadow: Shadow): void {
+export function afterInstruction(x: Execution, shadow: Shadow): void {
   const { state, cpu } = x;
   if (x.singleStep) state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | DR6.BS);
   // In a row of loads of SS only the first need shield the next instruction; STI casts nothing in another's shadow. SDM vol. 3A, 6.8.3.
   if (shadow.movSs !== 0 && cpu.debugTraps.stackLoads === 'the first shields') state.setByte(OFFSET.movSsShadow, 0);
   if (shadow.movSs !== 0 || shadow.sti !== 0) state.setByte(OFFSET.stiShadow, 0);
-  const between = i.repeat !== 0 && i.definition.repeat !== undefined && (state.rflags & RF) !== 0;
-  if (between && cpu.debugTraps.betweenIterations === 'RF = 0' && state.doubleword(OFFSET.pendingDebug) !== 0) state.rflags &= ~RF;
   reportTraps(x);
+}
+
+/** An event between two iterations of a string instruction saves RF = 1, on Intel's processors. SDM vol. 3B, 17.3.1.1. */
+function flagIteration({ state, cpu }: Execution): void {
+  if (state.byte(OFFSET.repeating) !== 0 && cpu.debugTraps.betweenIterations === 'RF = 1') state.rflags |= RF;
 }
 
 /** Raises what is pending, unless a load of SS holds it back. */
@@ -121,5 +128,6 @@ function reportTraps(x: Execution): void {
   x.next = x.state.rip;
   if (pending === 0n || x.state.byte(OFFSET.movSsShadow) !== 0) return;
   x.state.setQuad(OFFSET.pendingDebug, 0n);
+  flagIteration(x);
   raiseDebug(x, pending, 'trap', pending & DR6.BS ? 'a single-step trap' : pending & DR6.BT ? 'a task-switch trap' : 'a data or I/O breakpoint');
 }

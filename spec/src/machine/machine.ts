@@ -242,7 +242,7 @@ export class Machine {
       throw error;
     }
     try {
-      afterInstruction(execution, i, shadow);
+      afterInstruction(execution, shadow);
     } catch (error) {
       throw error instanceof Fault ? this.#located(error, i, rip) : error;
     }

@@ -112,7 +112,10 @@ export const RESET_TABLE: readonly ResetRow[] = [
   { fields: ['IA32_XSS'], reset: 0n, initKeeps: 'all', source: sdm('1', '13.3') },
   { fields: ['IA32_DEBUGCTL'], reset: 0n, initKeeps: 'none', source: sdm('3B', '17.4.1') },
   {
-    fields: ['blocking by MOV SS', 'blocking by STI', 'blocking by NMI', 'pending NMI', 'pending debug exceptions', 'activity state'],
+    fields: [
+      'blocking by MOV SS', 'blocking by STI', 'blocking by NMI', 'pending NMI', 'pending debug exceptions',
+      'between iterations', 'activity state',
+    ],
     reset: 0n, initKeeps: 'none', note: 'Where BSP is 0, the activity state is then wait-for-SIPI.', source: sdm('3A', '8.4'),
   },
   {

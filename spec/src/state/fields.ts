@@ -114,6 +114,8 @@ export const OFFSET = {
   nmiBlocking: place('blocking by NMI', 8, 'hidden'),
   /** Debug exceptions that wait for the end of the instruction or of a shadow, as DR6 will have them. SDM vol. 3C, 24.4.2. */
   pendingDebug: place('pending debug exceptions', 64, 'hidden'),
+  /** 1 between two iterations of a repeated string instruction, RIP at it: an event there has to do with RF. SDM vol. 3B, 17.3.1.1. */
+  repeating: place('between iterations', 8, 'hidden'),
   /** 0 active, 1 HLT, 2 shutdown, 3 wait for SIPI. SDM vol. 3C, 24.4.2. */
   halted: place('activity state', 8),
   fcw: place('FCW', 16), fsw: place('FSW', 16),

@@ -4,6 +4,7 @@ import { u } from '../../numbers/bits.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import { CR4 } from '../system/control-bits.ts';
+import { armed } from './status.ts';
 
 /** What a breakpoint waits for: its R/W field. 2 is an I/O access where CR4.DE is 1, and undefined elsewhere. */
 export const EXECUTE = 0, WRITE = 1, IO = 2, READ_OR_WRITE = 3;
@@ -53,7 +54,7 @@ export const metByTransfer = (state: State, port: number, bytes: number): bigint
   (state.cr4 & CR4.DE ? met(state, TRANSFERRING, BigInt(port), bytes) : 0n);
 
 /** Some enabled breakpoint waits for an access to memory or to a port. */
-export const watchesAccesses = (state: State): boolean => ALL.some((n) => {
+export const watchesAccesses = (state: State): boolean => armed(state) && ALL.some((n) => {
   const { enabled, condition } = breakpoint(state, n);
   return enabled && condition !== EXECUTE;
 });
