@@ -205,12 +205,39 @@ describe('I/O breakpoints', () => {
 });
 
 describe('DR6', () => {
-  test('BS and BD stay until software clears them, B0 to B3 are those of the last exception', () => {
-    const machine = new Machine(assemble('nop\n hlt', { mode: 64 }), { cpu: cpus.ivyBridge });
-    machine.state.set('DR6', 0xffff_6fffn);
-    machine.state.rflags |= 0x100;
-    expect(() => machine.step()).toThrow(/#DB/);
-    expect(machine.state.get('DR6')).toBe(0xffff_6ff0n);
+  const after = (code: string, prepare: (machine: Machine) => void): Machine => {
+    const machine = new Machine(assemble(`${code}\n hlt`, { mode: 64 }), { cpu: cpus.ivyBridge });
+    machine.state.set('DR6', 0xffff_efff);
+    prepare(machine);
+    expect(() => machine.run()).toThrow(/#DB/);
+    return machine;
+  };
+  // As Bochs 2.7 has it, each case run there from a ROM.
+  test('BS and BD stay until software clears them, B0 to B3 and BT are those of the last exception', () => {
+    expect(after('nop', ({ state }) => { state.rflags |= 0x100; }).state.get('DR6')).toBe(0xffff_6ff0n);
+    const data = after('mov byte ptr [rbx], 1', (machine) => {
+      machine.state.gpr[3] = DATA;
+      machine.memory.map(DATA, 1);
+      machine.state.set('DR0', DATA);
+      machine.state.set('DR7', 0x400 | control(0, 1, 1));
+    });
+    expect(data.state.get('DR6')).toBe(0xffff_6ff1n);
+    expect(after('mov rax, dr0', ({ state }) => state.set('DR7', 0x2400)).state.get('DR6')).toBe(0xffff_6ff0n);
+  });
+  test('ICEBP leaves it alone', () => {
+    expect(after('db 0xf1', () => {}).state.get('DR6')).toBe(0xffff_efffn);
+  });
+  test('a task-switch trap that is pending says BT', () => {
+    expect(after('nop', ({ state }) => state.set('pending debug exceptions', 0x8000)).state.get('DR6')).toBe(0xffff_eff0n);
+  });
+});
+
+describe.each(SIZES)('ICEBP in %d-bit code', (size) => {
+  test('its handler returns behind it; no condition is noted, and under TF no trap follows it', () => {
+    const body = `${setTrapFlag(size)}\n db 0xf1\na: nop\nb: ${clearTrapFlag(size)}`;
+    const { machine, log } = debugged(size, body);
+    machine.run({ limit: 1000 });
+    expect(log().slice(0, 2).map(({ at, status }) => `${at}, ${status}`)).toEqual(['a, ', 'b, BS']);
   });
 });
 
