@@ -14,7 +14,7 @@ import { Memory } from './memory/physical.ts';
 import type { MemorySnapshot } from './memory/difference.ts';
 import type { TlbSnapshot } from './memory/tlb.ts';
 import { Ports } from './ports.ts';
-import { DEFAULT_QUANTUM, type Schedule, type Turn, turns } from './schedule.ts';
+import { type Schedule, type Turn, turns } from './schedule.ts';
 
 export interface PcOptions extends BoardOptions {
   /** The processor model. Default: `cpus.ivyBridge`. */
@@ -25,7 +25,7 @@ export interface PcOptions extends BoardOptions {
   memory?: number;
   /** Instructions per second: relates time to the crystals of devices. Default: 1,000,000,000. */
   frequency?: number;
-  /** How the processors share the time. Default: round robin. */
+  /** How the processors share the time. Default: in order, in turns of irregular length. */
   schedule?: Schedule;
   /** What no device answers, at ports and in memory: as on a PC, all ones are read and writes are lost. Default: `open bus`. */
   absent?: 'open bus' | 'unmodelled';
@@ -90,7 +90,7 @@ export class Pc {
     this.memory.unbacked = this.ports.absent = absent;
     const end = (ended: Omit<PcStop, 'time'>) => (): void => { this.#ended = ended; };
     const events = { exit: (code: number): void => end({ reason: 'exit', code })(), powerOff: end({ reason: 'power off' }), reset: end({ reason: 'reset' }) };
-    this.board = new Board(this.clock, this.memory, this.ports, cpus, events, { ...options, busFrequency: options.busFrequency ?? cpu.crystal });
+    this.board = new Board(this.clock, this.memory, this.ports, { processors: cpus, size: memory }, events, { ...options, busFrequency: options.busFrequency ?? cpu.crystal });
     this.processors = Array.from({ length: cpus }, (_, processor) => {
       const machine = new Machine(undefined, { cpu, faults: 'deliver', tlb, memory: this.memory, ports: this.ports, processor });
       Object.assign(machine.execution.placement, { apicId: processor, processors: cpus, frequency: Number(this.clock.frequency) });
@@ -101,7 +101,7 @@ export class Pc {
       return machine;
     });
     this.clock.follow(this.processors[0]!.execution);
-    this.#turns = turns(options.schedule ?? DEFAULT_QUANTUM, cpus);
+    this.#turns = turns(options.schedule, cpus);
     if (options.firmware ?? true) this.board.leaveFirmware(this.memory);
     if (options.program) this.start(options.program);
   }

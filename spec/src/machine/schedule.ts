@@ -12,12 +12,18 @@ export interface Turn {
  */
 export type Schedule = number | readonly Turn[] | { readonly seed: number; readonly most: number } | ((turn: number) => Turn);
 
-export const DEFAULT_QUANTUM = 500;
+/**
+ * Instructions of a turn by default, on average. Turns in order, but of irregular length: with a regular one a processor
+ * that takes and releases a lock in a loop can hold it at the end of each of its turns, for ever.
+ */
+const DEFAULT_QUANTUM = 500;
+const irregular = (processors: number) => (turn: number): Turn =>
+  ({ processor: turn % processors, instructions: 1 + (scattered(0, turn) % (2 * DEFAULT_QUANTUM)) });
 
 /** The schedule of `processors` processors as a function. */
-export function turns(schedule: Schedule, processors: number): (turn: number) => Turn {
+export function turns(schedule: Schedule | undefined, processors: number): (turn: number) => Turn {
   if (processors === 1) return () => ({ processor: 0, instructions: Infinity });
-  const choose = chooser(schedule, processors);
+  const choose = schedule === undefined ? irregular(processors) : chooser(schedule, processors);
   return (turn) => {
     const chosen = choose(turn);
     const { processor, instructions } = chosen;

@@ -171,6 +171,53 @@ describe('two processors', () => {
     }
   });
 
+  // SeaBIOS waits for its other processors like this: with turns of one length the first one never lets the second one in.
+  test('a lock that is released and taken again in a loop comes to the other processor', () => {
+    const pc = new Pc({ cpus: 2, program: assemble(`
+        bits   16
+        cli
+        lgdt   [table]
+        mov    eax, cr0
+        or     al, 1
+        mov    cr0, eax
+        jmp    0x8:flat
+        bits   32
+flat:   mov    ax, 0x10
+        mov    ds, ax
+        mov    es, ax
+        mov    esi, start
+        mov    edi, 0x8000
+        mov    ecx, 0x80
+        rep movsb
+        mov    byte ptr [0x9000], 1
+        mov    ebx, 0xfee00000
+        mov    dword ptr [ebx + 0x300], 0xc4500
+        mov    dword ptr [ebx + 0x300], 0xc4608
+again:  mov    dword ptr [0x9000], 0
+        pause
+take:   lock bts dword ptr [0x9000], 0
+        jc     take
+        cmp    byte ptr [0x9004], 1
+        jne    again
+        out    0xf4, al
+        hlt
+start:  bits   16
+        xor    ax, ax
+        mov    ds, ax
+wait:   pause
+        lock bts dword ptr [0x9000], 0
+        jc     wait
+        mov    byte ptr [0x9004], 1
+        mov    dword ptr [0x9000], 0
+        hlt
+        align  8
+gdt:    dq     0, 0x00cf9b000000ffff, 0x00cf93000000ffff
+table:  dw     23
+        dd     gdt
+`, { mode: 16, origin: 0x7c00n }) });
+    expect(pc.run({ limit: 200_000 }).reason).toBe('exit');
+  });
+
   test('a schedule that leaves out whoever could run is told', () => {
     const pc = new Pc({ cpus: 2, program: two(1), schedule: [{ processor: 1, instructions: 5 }] });
     expect(() => pc.run({ limit: 100 })).toThrow(/no turn to any processor that can run/);

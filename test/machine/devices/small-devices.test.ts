@@ -200,6 +200,18 @@ describe('PCI', () => {
   });
 });
 
+test('firmware finds the size of memory in CMOS, with a checksum', () => {
+  const pc = new Pc({ cpus: 2, memory: 0x800_0000 });
+  const cmos = (at: number): number => {
+    pc.ports.write(0x70, 1, BigInt(at));
+    return Number(pc.ports.read(0x71, 1));
+  };
+  const word = (at: number): number => cmos(at) | (cmos(at + 1) << 8);
+  expect([word(0x15), word(0x17), word(0x30), word(0x34), cmos(0x5f)]).toEqual([640, 0xfc00, 0xfc00, 0x700, 1]);
+  const sum = Array.from({ length: 0x1e }, (_, n) => cmos(0x10 + n)).reduce((all, byte) => all + byte, 0);
+  expect((cmos(0x2e) << 8) | cmos(0x2f)).toBe(sum);
+});
+
 test('the serial port of a PC: a program writes, reads, and is interrupted', () => {
   const pc = new Pc({ program: assemble(`
         mov    word ptr [0x0c * 4], received

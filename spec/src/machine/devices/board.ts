@@ -7,6 +7,7 @@ import { acpiTables } from './acpi-tables.ts';
 import { ApicBus } from './apic-bus.ts';
 import { leaveBiosDataArea } from './bios-data-area.ts';
 import type { Clock } from './clock.ts';
+import { cmosBytes } from './cmos.ts';
 import { copy } from './device.ts';
 import { IO_APIC_ADDRESS, IoApic } from './io-apic.ts';
 import { KeyboardController } from './keyboard-controller.ts';
@@ -66,8 +67,8 @@ export class Board {
   readonly #clock: Clock;
   readonly #busFrequency: bigint;
 
-  /** `processors` are their local APIC identifiers. */
-  constructor(clock: Clock, memory: Memory, ports: Ports, processors: number, events: BoardEvents, options: BoardOptions = {}) {
+  /** A board for so many processors, with `size` bytes of RAM. */
+  constructor(clock: Clock, memory: Memory, ports: Ports, { processors, size }: { processors: number; size: number }, events: BoardEvents, options: BoardOptions = {}) {
     this.#clock = clock;
     this.#busFrequency = BigInt(options.busFrequency ?? BUS_FREQUENCY);
     const line = (irq: number) => (level: boolean): void => this.setIrq(irq, level);
@@ -77,7 +78,7 @@ export class Board {
     this.pit = new Pit(clock, line(0));
     this.keyboard = new KeyboardController(line(1), events.reset);
     this.serial = [new Uart(clock, line(4), { timing, output: options.serial ?? collect }), new Uart(clock, line(3), { timing })];
-    this.rtc = new Rtc(clock, line(8), { startTime: options.startTime ?? START_TIME });
+    this.rtc = new Rtc(clock, line(8), { startTime: options.startTime ?? START_TIME, bytes: cmosBytes(size, processors) });
     this.power = new AcpiPower(clock, line(9), { powerOff: events.powerOff, ...(options.timerBits ? { timerBits: options.timerBits } : {}) });
     this.pci = new PciConfiguration(events.reset);
     this.post = PostPort.PORTS.map(() => new PostPort(options.post));
