@@ -50,12 +50,12 @@ function runBochs(definition: BochsCase, rom: Rom, model: string): { version: st
     writeFileSync(join(folder, 'rom'), rom.bytes);
     writeFileSync(join(folder, 'rc'), configuration(folder, model));
     writeFileSync(join(folder, 'commands'), `${Array.from({ length: MAXIMUM_POINTS }, () => dump.join('\n')).join('\ncontinue\n')}\nquit\n`);
-    const command = `timeout ${SECONDS} bochs -q -f ${join(folder, 'rc')} -rc ${join(folder, 'commands')}`;
-    const { stdout, error, status } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'latin1', maxBuffer: 1 << 28, input: '' });
+    const command = `timeout -s KILL ${SECONDS} bochs -q -f ${join(folder, 'rc')} -rc ${join(folder, 'commands')}`;
+    const { stdout, error, status } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'latin1', maxBuffer: 1 << 28, input: '', timeout: 1000 * (SECONDS + 5), killSignal: 'SIGKILL' });
     if (error) throw error;
     const text = stdout.replaceAll(ESCAPE, '').replaceAll('\r', '');
     const log = readFileSync(join(folder, 'log'), 'latin1');
-    if (status === 124) throw new Error(`Bochs did not reach the end in ${SECONDS} s:\n${worst(log)}`);
+    if (status === 137) throw new Error(`Bochs did not reach the end in ${SECONDS} s:\n${worst(log)}`);
     if (!log.includes('Shutdown port: shutdown requested')) throw new Error(`Bochs stopped early:\n${worst(log)}\n${text.slice(-500)}`);
     const version = /Bochs x86 Emulator (\S+)/.exec(text)?.[1] ?? 'unknown';
     const states = text.split(/^CPU0:$/m).slice(1);

@@ -67,8 +67,8 @@ function segment(line: string): [string, string][] {
   const raw = (high & 0xf_0000) | (low & 0xffff);
   const limit = high & 0x80_0000 ? raw * 4096 + 4095 : raw;
   const base = ((high & 0xff00_0000) | ((high & 0xff) << 16) | (low >>> 16)) >>> 0;
-  // What an unusable register holds is Bochs' own affair; LDTR keeps what it had.
-  if (valid === '0' && name === 'ldtr') return [[register, hex(selector)], [`${register}.attributes`, '0']];
+  // A null LDTR, or a register that a return to an outer level made unusable, still holds what it had: Bochs' own affair.
+  if (valid === '0' && high & 0x8000) return [[register, hex(selector)], [`${register}.attributes`, '0']];
   if (!(high & 0x8000)) return [[register, hex(selector)], [`${register}.attributes`, '0'], [`${register}.limit`, limit.toString(16)], [`${register}.base`, base.toString(16)]];
   return [
     [register, hex(selector)],

@@ -5,26 +5,24 @@ import { type BochsCase, IVY_BRIDGE } from './case.ts';
 import type { Dump } from './dump.ts';
 import { type Rom } from './rom.ts';
 
+const CONVENTIONAL_BYTES = 0xa_0000;
 const EXTENDED = 0x10_0000n, EXTENDED_BYTES = 0xf0_0000;
 const ROM_AT = [0xe_0000n, 0xf_0000n, 0xffff_0000n];
+/** Ports where a PC has nothing. */
+const NOBODY = [0x2e0, 0x3f0];
+/** Port 92h: bit 0 is INIT. */
+const SYSTEM_CONTROL = 0x92;
 const LIMIT = 3_000_000;
 const PRESENT = 0x80;
 
-/** Registers after RESET that a program does not start with. SDM vol. 3A, table 9-1. */
-const RESET: Readonly<Record<string, bigint>> = {
-  RSP: 0n, RIP: 0xfff0n, CS: 0xf000n, 'CS.base': 0xffff_0000n, 'CS.attributes': 0x93n,
-  LDTR: 0n, 'LDTR.attributes': 0x82n, 'LDTR.limit': 0xffffn, TR: 0n, 'TR.attributes': 0x8bn, 'TR.limit': 0xffffn,
-  CR0: 0x6000_0010n, DR6: 0xffff_0ff0n, DR7: 0x400n, FCW: 0x40n, FTW: 0xffn, RFLAGS: 2n, RAX: 0n,
-};
-
 export function romMachine(rom: Rom, { processor = IVY_BRIDGE }: BochsCase): Machine {
-  const program = { mode: 16, origin: 0x7c00n, bytes: Uint8Array.of(0xf4) } as const;
-  const machine = new Machine(program, { cpu: processor.profile, faults: 'deliver' });
-  machine.memory.writeBytes(program.origin, Uint8Array.of(0));
+  const machine = new Machine(undefined, { cpu: processor.profile, faults: 'deliver' });
+  machine.memory.ram(0n, CONVENTIONAL_BYTES);
   machine.memory.ram(EXTENDED, EXTENDED_BYTES);
   for (const at of ROM_AT) machine.memory.rom(at, rom.bytes);
-  for (const [name, value] of Object.entries(RESET)) machine.state.set(name, value);
-  machine.state.set('RDX', processor.profile.signature);
+  for (const first of NOBODY) machine.ports.attach(first, { read: () => 0xffff_ffff, write: () => {} }, 0x20);
+  machine.ports.attach(SYSTEM_CONTROL, { write: (_port, _bytes, value) => { if (value & 1) machine.interrupts.init(); } });
+  machine.reset();
   return machine;
 }
 

@@ -15,6 +15,9 @@ export function segment(base: number, limit: number, access: number, flags = 0):
 }
 
 export const FLAT_CODE = segment(0, 0xf_ffff, CODE, G | D), FLAT_DATA = segment(0, 0xf_ffff, DATA, G | D);
+export const FLAT_CODE3 = segment(0, 0xf_ffff, CODE3, G | D), FLAT_DATA3 = segment(0, 0xf_ffff, DATA3, G | D);
+/** What `PROTECTED`, `recorder` and `attempts` need, for both levels. */
+export const FLAT = { code32: FLAT_CODE, flat: FLAT_DATA, code3: FLAT_CODE3, flat3: FLAT_DATA3 };
 
 /** A system descriptor of a table in the text: base is a symbol below 64 KiB. */
 export const system = (base: string, limit: number | string, access: number): string => `dw ${limit}, ${base}\n db 0, ${access}, 0, 0`;
@@ -59,26 +62,29 @@ protected:
 /** Vectors that push an error code. */
 const WITH_CODE = new Set([8, 10, 11, 12, 13, 14, 17]);
 
-/** One record: vector, error code, EIP, CS, EFLAGS without AF, which logic instructions leave undefined. */
-export const RECORD_BYTES = 20;
+/** What code at CPL 3 calls to say that it is through. */
+const QUIET_3 = 0x30;
+
+/** One record: vector, error code, EIP, CS, EFLAGS without AF, which logic instructions leave undefined, and EBX. */
+export const RECORD_BYTES = 24;
 
 /**
  * An IDT of 32-bit interrupt gates whose handlers write a record and go on at [resume] with ESP = [saved_esp]. Entries of
  * `gates` replace or follow them.
  */
-export function recorder(records: number, gates: Readonly<Record<number, string>> = {}, dpl = 0): string {
-  const count = Math.max(32, ...Object.keys(gates).map((vector) => Number(vector) + 1));
+export function recorder(records: number, gates: Readonly<Record<number, string>> = {}): string {
+  const count = Math.max(QUIET_3 + 1, ...Object.keys(gates).map((vector) => Number(vector) + 1));
   const vectors = Array.from({ length: count }, (_, vector) => vector);
   return `
         align 8
 idt:
-${vectors.map((vector) => gates[vector] ?? gate('code32', `stub_${vector}`, 0x8e | (dpl << 5))).join('\n')}
+${vectors.map((vector) => gates[vector] ?? gate('code32', `stub_${vector}`, vector === QUIET_3 ? 0xee : 0x8e)).join('\n')}
 idt_end:
         dw 0
 idtr:   dw idt_end - idt - 1
         dd idt, 0
         bits 32
-${vectors.map((vector) => `stub_${vector}: ${WITH_CODE.has(vector) ? '' : 'push 0\n'} push ${vector}\n jmp record`).join('\n')}
+${vectors.map((vector) => `stub_${vector}: ${WITH_CODE.has(vector) ? '' : vector < 32 ? 'push 0\n' : 'push eax\n'} push ${vector}\n jmp record`).join('\n')}
 record:
         mov    eax, flat
         mov    ds, ax
@@ -90,16 +96,18 @@ record:
         pop    dword ptr [edi + 12]
         pop    dword ptr [edi + 16]
         and    dword ptr [edi + 16], 0xffffffef
+        mov    [edi + 20], ebx
         add    dword ptr [cursor], ${RECORD_BYTES}
         mov    ss, ax
         mov    esp, [saved_esp]
         jmp    dword ptr [resume]
-quiet:                                   ; no exception came: vector FFh, EAX, EBX, ECX, EFLAGS
+quiet:                                   ; no exception came: vector FFh, EAX, EDX, ECX, EFLAGS, EBX
         pushfd
         mov    edi, [cursor]
         mov    dword ptr [edi], 0xff
         mov    [edi + 4], eax
-        mov    [edi + 8], ebx
+        mov    [edi + 8], edx
+        mov    [edi + 20], ebx
         mov    [edi + 12], ecx
         pop    dword ptr [edi + 16]
         and    dword ptr [edi + 16], 0xffffffef
@@ -112,6 +120,63 @@ saved_esp: dd 0
 records: times ${records * RECORD_BYTES} db 0
 `;
 }
+
+/** The same at CPL 3: `user` segments `code3` and `flat3`, stack at 20000h; no exception is vector 30h with EAX. */
+export const attempt3 = (n: number, code: string, flags = 2): string => `
+        mov    dword ptr [resume], next_${n}
+        mov    [saved_esp], esp
+        mov    eax, flat3 + 3
+        mov    ds, ax
+        mov    es, ax
+        push   eax
+        push   0x20000
+        push   ${flags}
+        push   code3 + 3
+        push   user_${n}
+        mov    eax, 0
+        iretd
+user_${n}:
+        ${code}
+        int    ${QUIET_3}
+next_${n}:
+`;
+
+/** The same in virtual-8086 mode, CS to GS 0, SP 9000h; HLT ends it: #GP. */
+export const attemptV = (n: number, code: string, flags: number): string => `
+        mov    dword ptr [resume], next_${n}
+        mov    [saved_esp], esp
+        push   0
+        push   0
+        push   0
+        push   0
+        push   0
+        push   0x9000
+        push   ${flags | 0x2_0002}
+        push   0
+        push   user_${n}
+        mov    eax, 0
+        iretd
+        bits 16
+user_${n}:
+        ${code}
+        hlt
+        bits 32
+next_${n}:
+`;
+
+/** A 32-bit task state segment: stacks of level 0 at 30000h, no I/O permission bitmap; `fields` by offset replace zeros. */
+export function tss32(name: string, fields: Readonly<Record<number, string | number>> = {}): string {
+  const all: Record<number, string | number> = { 4: 0x3_0000, 8: 'flat', 100: 0x68_0000, ...fields };
+  return `align 8\n${name}:\n${Array.from({ length: 26 }, (_, n) => `dd ${all[4 * n] ?? 0}`).join('\n')}\n`;
+}
+/** The same with 16 bits; `fields` by offset. */
+export function tss16(name: string, fields: Readonly<Record<number, string | number>> = {}): string {
+  return `align 8\n${name}:\n${Array.from({ length: 22 }, (_, n) => `dw ${fields[2 * n] ?? 0}`).join('\n')}\n`;
+}
+/** The state of a 32-bit task at CPL 0 with the flat segments. */
+export const taskAt = (eip: string, esp: number): Record<number, string | number> =>
+  ({ 0x20: eip, 0x24: 2, 0x38: esp, 0x48: 'flat', 0x4c: 'code32', 0x50: 'flat', 0x54: 'flat', 0x58: 'flat', 0x5c: 'flat' });
+export const loadTask = (selector: string): string => `mov eax, ${selector}\n ${LTR_AX}`;
 
 /** Something that may raise an exception, in 32-bit code at CPL 0, and its record. */
 export const attempt = (n: number, code: string): string => `
@@ -162,9 +227,18 @@ next_${n}:`).join('');
 export const realRecordRange = (list: readonly Attempt[]) =>
   ({ at: 'records', bytes: REAL_RECORD_BYTES * list.length, records: { bytes: REAL_RECORD_BYTES, names: list.map(({ name }) => name) } });
 
-export interface Attempt { readonly name: string; readonly code: string }
+export interface Attempt {
+  readonly name: string;
+  readonly code: string;
+  /** At CPL 3, or in virtual-8086 mode, with these EFLAGS. */
+  readonly user?: true | 'virtual';
+  readonly flags?: number;
+  /** At CPL 0, outside the attempt. */
+  readonly before?: string;
+}
 
-export const attempts = (list: readonly Attempt[]): string => list.map(({ code }, n) => attempt(n, code)).join('');
+export const attempts = (list: readonly Attempt[]): string =>
+  list.map(({ code, user, flags, before = '' }, n) => `${before}\n${user === 'virtual' ? attemptV(n, code, flags ?? 0) : user ? attempt3(n, code, flags) : attempt(n, code)}`).join('');
 
 export const recordRange = (list: readonly Attempt[]) =>
   ({ at: 'records', bytes: RECORD_BYTES * list.length, records: { bytes: RECORD_BYTES, names: list.map(({ name }) => name) } });
