@@ -56,7 +56,7 @@ const zenFeatures: readonly Feature[] = [
   ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'MOVBE', 'XSAVE', 'AVX', 'XSAVEOPT', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES',
   'BMI1', 'BMI2', 'LZCNT', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'FSGSBASE', 'SMEP', 'SMAP', 'RDTSCP', 'PCID', 'INVPCID', 'PDPE1GB',
   'FFXSR', 'MISALIGNSSE', 'RstrFpErrPtrs',
-  'RDRAND', 'RDSEED', 'UMIP', 'RDPID', 'MONITORX', 'CLZERO', 'WBNOINVD', 'ARAT', 'IBPB', 'IBRS', 'STIBP', 'SSBD',
+  'RDRAND', 'RDSEED', 'UMIP', 'RDPID', 'MONITORX', 'CLZERO', 'WBNOINVD', 'ARAT', 'X2APIC', 'IBPB', 'IBRS', 'STIBP', 'SSBD',
   'LFenceAlwaysSerializing', 'NullSelectClearsBase',
 ];
 

@@ -2,9 +2,9 @@
 
 /**
  * Advertised though modelled in part only, because a kernel does not start without them or a processor of that kind
- * cannot lack them: MMX (data transfers are missing), SSE to SSE4_2, AVX (what the table of instructions has), MTRR and
- * PAT (memory types have no effect), MCE and MCA (no banks), MONITOR and MONITORX (the wait ends at once), IBRS_IBPB,
- * STIBP and SSBD (nothing here is speculative).
+ * cannot lack them: MMX (data transfers are missing), SSE to SSE4_2, AVX (what the table of instructions has), XSAVEC and
+ * XSAVES (not yet, and the compacted format neither), MTRR and PAT (memory types have no effect), MCE and MCA (no banks),
+ * MONITOR and MONITORX (the wait ends at once), IBRS_IBPB, STIBP and SSBD (nothing here is speculative).
  */
 export const FEATURES = {
   FPU: [1, 0, 'edx', 0], VME: [1, 0, 'edx', 1], DE: [1, 0, 'edx', 2], PSE: [1, 0, 'edx', 3], TSC: [1, 0, 'edx', 4],

@@ -40,7 +40,7 @@ const sources = {
 
 const ivyBridgeFeatures: readonly Feature[] = [
   ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'XSAVE', 'AVX', 'XSAVEOPT', 'FSGSBASE', 'SMEP', 'RDTSCP',
-  'PCID', 'RDRAND', 'ARAT',
+  'PCID', 'RDRAND', 'ARAT', 'X2APIC', 'TSC_DEADLINE',
 ];
 
 /** The last client generation that keeps FCS and FDS. */
