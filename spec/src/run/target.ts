@@ -4,7 +4,6 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import type { Image } from '../machine/loaders/image.ts';
 import { Pc, type PcStop } from '../machine/pc.ts';
 import type { PortDevice } from '../machine/ports.ts';
-import { DEFAULT_QUANTUM } from '../machine/schedule.ts';
 import type { Processor } from './dump.ts';
 
 export interface TargetOptions {
@@ -20,17 +19,14 @@ export const EXIT_PORT = 0xf4;
 
 export class Target {
   readonly pc: Pc;
-  /** The processor whose turn it is, or that ended the run. */
-  current = 0;
+  /** The processor that shut down. */
+  #ended: number | undefined;
   /** What was written to the exit port, and where the instruction is that wrote it. */
   exit: { readonly value: number; readonly ip: bigint } | undefined;
 
   constructor(image: Image, { cpu, memory, cpus, serial, ports }: TargetOptions) {
     const startsInRom = image.parts.some(({ rom }) => rom);
-    this.pc = new Pc({
-      cpu, memory, cpus, serial, firmware: !startsInRom,
-      schedule: (turn) => ({ processor: (this.current = turn % cpus), instructions: DEFAULT_QUANTUM }),
-    });
+    this.pc = new Pc({ cpu, memory, cpus, serial, firmware: !startsInRom });
     for (const { address, bytes, rom } of image.parts) {
       if (rom) this.pc.memory.rom(BigInt(address), bytes);
       else this.pc.memory.writeBytes(BigInt(address), bytes);
@@ -49,6 +45,11 @@ export class Target {
     else ports.attach(port, device);
   }
 
+  /** The processor whose turn it is, or that ended the run. */
+  get current(): number {
+    return this.#ended ?? this.pc.current;
+  }
+
   get processors(): readonly Processor[] {
     return this.pc.processors;
   }
@@ -61,7 +62,7 @@ export class Target {
   /** Executes up to `limit` instructions. Throws `Unmodelled` with RIP at the instruction. */
   run(limit: number): PcStop {
     const stop = this.pc.run({ limit });
-    if (stop.processor !== undefined) this.current = stop.processor;
+    this.#ended = stop.processor;
     return stop;
   }
 }
