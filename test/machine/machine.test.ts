@@ -221,7 +221,7 @@ describe('segment and address checks', () => {
 describe('what is not modelled says so', () => {
   test.each([
     ['single steps on branches', 'nop', (m: Machine) => { m.state.rflags |= 0x100; m.state.set('IA32_DEBUGCTL', 2); }, /BTF/],
-    ['an MSR', 'rdmsr', (m: Machine) => { m.state.gpr[1] = 0x198n; }, /IA32_PERF_STATUS \(MSR 0x198\)/],
+    ['an MSR', 'rdmsr', (m: Machine) => { m.state.gpr[1] = 0x1fcn; }, /MSR_POWER_CTL \(MSR 0x1fc\)/],
     ['an opcode', 'db 0Fh, 0Ch', () => {}, /0F 0C|opcode/],
   ] as const)('%s', (_, code, prepare, message) => {
     const machine = machineOf(asm64`${code}`);

@@ -223,8 +223,14 @@ describe('the local APIC', () => {
 test('what has no effect that is modelled says so when it is switched on', () => {
   for (const [cpu, msr, value] of [
     [haswell, 0x1d9, 1n], [haswell, 0x1d9, 0x80n], [haswell, 0x1a0, 0x4_0004_1801n], [zen4, 0xc001_0015, 0x2_0000n],
-    [zen4, 0xc001_0000, 0x40_0076n], [zen4, 0xc001_0058, 1n], [haswell, 0x79, 0n], [haswell, 0xc1, 0n],
+    [zen4, 0xc001_0000, 0x40_0076n], [zen4, 0xc001_0058, 1n], [haswell, 0x79, 0n], [haswell, 0x1fc, 0n],
   ] as const) expect([msr, written(cpu, msr, value)]).toEqual([msr, 'unmodelled']);
+});
+
+test('what comes with a bit of CPUID that no profile has is not there', () => {
+  // Performance counters, SpeedStep, thermal monitoring, debug store; P-states.
+  for (const msr of [0xc1, 0x186, 0x198, 0x19c, 0x309, 0x38f, 0x600]) expect([msr, read(haswell, msr)]).toEqual([msr, '#GP(0)']);
+  expect(read(zen4, 0xc001_0064)).toBe('#GP(0)');
 });
 
 test('VM_CR is locked, as firmware leaves it where virtualisation is off', () => {

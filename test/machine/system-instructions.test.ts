@@ -92,7 +92,7 @@ describe('RDPMC', () => {
     expect([outcome('rdpmc', zen4, 3), outcome('rdpmc', zen4, 3, PCE), outcome('rdpmc', zen4)]).toEqual(['#GP(0)', 'ok', 'ok']);
     const machine = machineOf('rdpmc', zen4);
     machine.state.gpr[1] = 4n;
-    expect(first(machine)).toBe('#GP(0)');
+    expect([first(machine), outcome('rdpmc', haswell)]).toEqual(['#GP(0)', '#GP(0)']);
   });
 });
 

@@ -89,13 +89,16 @@ function featureBits(cpu: CpuProfile, leaf: number, subleaf: number): CpuidResul
   return result;
 }
 
-/** Leaves 2 and 4 describe caches: no descriptor, no cache, as memory here has none. Leaf 0Ah: no performance counters. */
+/**
+ * Leaves 2 and 4 describe caches: no descriptor, no cache, as memory here has none. Leaf 5: MWAIT reaches no power-saving
+ * state, so kernels idle by HLT. Leaf 0Ah: no performance counters.
+ */
 function basicLeaf(cpu: CpuProfile, leaf: number, subleaf: number, inputs: CpuidInputs, result: CpuidResult): CpuidResult {
   switch (leaf) {
     case 0: return vendor(cpu, maximumBasic(cpu, inputs.limited));
     case 1: return identity(cpu, inputs, result);
     case 2: return { ...result, eax: 1 };
-    case 5: return cpu.features.has('MONITOR') ? { eax: LINE, ebx: LINE, ecx: 3, edx: cpu.vendor === 'GenuineIntel' ? 0x10 : 0 } : result;
+    case 5: return cpu.features.has('MONITOR') ? { eax: LINE, ebx: LINE, ecx: 3, edx: 0 } : result;
     case 7: return subleaf === 0 && inputs.ospke ? { ...result, ecx: result.ecx | 0x10 } : result;
     case 0xb: return cpu.features.has('XSAVE') || cpu.vendor === 'GenuineIntel' ? topology(subleaf, inputs) : result;
     case 0xd: return cpu.xcr0 === 0n ? result : extendedState(cpu, subleaf, inputs.xcr0, result);

@@ -55,7 +55,7 @@ const RDPID = instruction({
   source: sdm('2B', '4.3, RDPID'),
 });
 
-/** AMD has four counters; CPUID leaf 0Ah of the Intel profiles has none, the processors do. */
+/** AMD's processors have four; the Intel profiles none, which is what CPUID leaf 0Ah says. */
 const RDPMC = instruction({
   mnemonic: 'RDPMC',
   title: 'Read performance-monitoring counters',
@@ -63,10 +63,8 @@ const RDPMC = instruction({
   operation(x) {
     if (!(x.state.cr4 & CR4.PCE) && x.cpl !== 0) x.fault('#GP', `CR4.PCE is 0: RDPMC needs CPL 0, it is ${x.cpl}`, 0);
     const counter = Number(u(32, x.state.gpr[RCX]!));
-    const amd = x.cpu.vendor === 'AuthenticAMD';
-    const there = counter < (amd ? 4 : 8) || (!amd && counter >= 0x4000_0000 && counter < 0x4000_0003);
+    const there = x.cpu.vendor === 'AuthenticAMD' && counter < 4;
     if (!there) x.fault('#GP', `there is no performance counter ${hex(counter)}`, 0);
-    if (!amd) x.unmodelled(`performance counter ${hex(counter)}`);
     toRegisters(x, x.state.quad(OFFSET.perfCtr + 8 * counter));
   },
   source: sdm('2B', '4.3, RDPMC'),

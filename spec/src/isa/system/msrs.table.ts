@@ -1,6 +1,8 @@
 /**
  * The model-specific registers. SDM vol. 3C, chapter 35; AMD APM vol. 2, appendix A, and the guides to its families for
- * those of C001_0000h and above, from memory. A number that has no line here for a processor does not exist on it.
+ * those of C001_0000h and above, from memory. A number that has no line here for a processor does not exist on it. Nor
+ * do those that come with a bit of CPUID which no profile has: performance counters (leaf 0Ah), debug store, thermal
+ * monitoring, SpeedStep, AMD's P-states.
  */
 
 import { u } from '../../numbers/bits.ts';
@@ -99,16 +101,10 @@ const INTEL: readonly Msr[] = [
   {
     number: 0x1a0, name: 'IA32_MISC_ENABLE', on: intel, read: (x) => x.state.quad(OFFSET.miscEnable), write: writeMiscEnable,
   },
-  ...series(8, (n) => lacking(0xc1 + n, `IA32_PMC${n}`, intel)), ...series(8, (n) => lacking(0x186 + n, `IA32_PERFEVTSEL${n}`, intel)),
-  ...series(3, (n) => lacking(0x309 + n, `IA32_FIXED_CTR${n}`, intel)),
-  lacking(0x198, 'IA32_PERF_STATUS', intel), lacking(0x199, 'IA32_PERF_CTL', intel), lacking(0x19a, 'IA32_CLOCK_MODULATION', intel),
-  lacking(0x19b, 'IA32_THERM_INTERRUPT', intel), lacking(0x19c, 'IA32_THERM_STATUS', intel), lacking(0x1a2, 'MSR_TEMPERATURE_TARGET', intel),
-  lacking(0x1a4, 'MSR_MISC_FEATURE_CONTROL', intel), lacking(0x1a6, 'MSR_OFFCORE_RSP_0', intel), lacking(0x1a7, 'MSR_OFFCORE_RSP_1', intel),
-  lacking(0x1ad, 'MSR_TURBO_RATIO_LIMIT', intel), lacking(0x1c8, 'MSR_LBR_SELECT', intel), lacking(0x1c9, 'MSR_LASTBRANCH_TOS', intel),
-  lacking(0x1dd, 'MSR_LER_FROM_LIP', intel), lacking(0x1de, 'MSR_LER_TO_LIP', intel), lacking(0x1fc, 'MSR_POWER_CTL', intel),
-  lacking(0x345, 'IA32_PERF_CAPABILITIES', intel), lacking(0x38d, 'IA32_FIXED_CTR_CTRL', intel), lacking(0x38e, 'IA32_PERF_GLOBAL_STATUS', intel),
-  lacking(0x38f, 'IA32_PERF_GLOBAL_CTRL', intel), lacking(0x390, 'IA32_PERF_GLOBAL_OVF_CTRL', intel), lacking(0x600, 'IA32_DS_AREA', intel),
-  lacking(0x606, 'MSR_RAPL_POWER_UNIT', intel), lacking(0xe2, 'MSR_PKG_CST_CONFIG_CONTROL', intel),
+  lacking(0xe2, 'MSR_PKG_CST_CONFIG_CONTROL', intel), lacking(0x1a2, 'MSR_TEMPERATURE_TARGET', intel), lacking(0x1a4, 'MSR_MISC_FEATURE_CONTROL', intel),
+  lacking(0x1a6, 'MSR_OFFCORE_RSP_0', intel), lacking(0x1a7, 'MSR_OFFCORE_RSP_1', intel), lacking(0x1ad, 'MSR_TURBO_RATIO_LIMIT', intel),
+  lacking(0x1c8, 'MSR_LBR_SELECT', intel), lacking(0x1c9, 'MSR_LASTBRANCH_TOS', intel), lacking(0x1dd, 'MSR_LER_FROM_LIP', intel),
+  lacking(0x1de, 'MSR_LER_TO_LIP', intel), lacking(0x1fc, 'MSR_POWER_CTL', intel), lacking(0x606, 'MSR_RAPL_POWER_UNIT', intel),
 ];
 
 /** An event selector: counting (EN, bit 22) is what is missing. */
@@ -135,8 +131,6 @@ const AMD: readonly Msr[] = [
   cell(0xc001_1020, 'LS_CFG', OFFSET.lsCfg, { on: amd }), cell(0xc001_1022, 'DC_CFG', OFFSET.dcCfg, { on: amd }),
   cell(0xc001_1029, 'DE_CFG', OFFSET.deCfg, { on: amd }), cell(0xc001_102a, 'BU_CFG2', OFFSET.buCfg2, { on: amd }),
   ...series(4, (n) => lacking(0xc001_0016 + n, `IORR ${n}`, amd)), ...series(6, (n) => lacking(0xc001_0030 + n, `processor name ${n}`, amd)),
-  lacking(0xc001_0061, 'P-state current limit', amd), lacking(0xc001_0062, 'P-state control', amd), lacking(0xc001_0063, 'P-state status', amd),
-  ...series(8, (n) => lacking(0xc001_0064 + n, `P-state ${n}`, amd)),
   lacking(0xc001_0111, 'SMM_BASE', amd), lacking(0xc001_0117, 'VM_HSAVE_PA', amd), lacking(0xc001_1004, 'CPUID features', amd), lacking(0xc001_1005, 'extended CPUID features', amd),
 ];
 
