@@ -32,8 +32,6 @@ const jump = (x: Execution, target: bigint, bits: number): void => {
   x.next = u(bits, target);
 };
 
-const registersOf = (x: Execution, size: number): [rcx: bigint, rdx: bigint] => [u(size, x.state.gpr[RCX]!), u(size, x.state.gpr[RDX]!)];
-
 /** RIP is loaded by its current width, whatever the processor could have. */
 function requireTarget(x: Execution, name: string, value: bigint): void {
   if (!x.canonical(value)) x.fault('#GP', `${hex(value)} in ${name} is not canonical`, 0);
@@ -41,7 +39,9 @@ function requireTarget(x: Execution, name: string, value: bigint): void {
 
 function requireSyscall(x: Execution, mnemonic: string): void {
   if (!(x.state.efer & EFER.SCE)) x.fault('#UD', `IA32_EFER.SCE is 0: there is no ${mnemonic}`);
-  if (x.cpu.fastCalls.syscall === '64-bit mode' && x.mode !== 64) x.fault('#UD', `${x.cpu.name} has ${mnemonic} only in 64-bit mode`);
+  if (x.cpu.fastCalls.syscall === '64-bit mode' && x.mode !== 64) {
+    x.fault('#UD', `${x.cpu.name} has ${mnemonic} only in 64-bit mode`);
+  }
 }
 
 const SYSCALL = instruction({
@@ -99,13 +99,16 @@ const sysret = (mnemonic: string, form: string, size: 32 | 64): InstructionDefin
  * becomes 3: AMD's processors keep the CPL elsewhere, here the DPL of SS says it.
  */
 function returnStack(x: Execution, selector: number): void {
+  const before = x.state.segment(SS);
   if (x.cpu.fastCalls.sysretStack === 'loads SS') loadStack(x, selector, 3);
-  else x.state.setSegment(SS, { ...x.state.segment(SS), selector: selector & 0xffff, attributes: x.state.attributes(SS) | DPL_3 });
+  else x.state.setSegment(SS, { ...before, selector: selector & 0xffff, attributes: before.attributes | DPL_3 });
 }
 
 /** The value of IA32_SYSENTER_CS, which is not null. */
 function requireSysenter(x: Execution, mnemonic: string): number {
-  if (x.cpu.fastCalls.sysenter === 'outside IA-32e mode' && x.longMode) x.fault('#UD', `${x.cpu.name} has no ${mnemonic} in IA-32e mode`);
+  if (x.cpu.fastCalls.sysenter === 'outside IA-32e mode' && x.longMode) {
+    x.fault('#UD', `${x.cpu.name} has no ${mnemonic} in IA-32e mode`);
+  }
   if (x.addressing === 'real') x.fault('#GP', `${mnemonic} needs protected mode`, 0);
   const selector = Number(u(16, x.state.quad(OFFSET.sysenterCs)));
   return selector & 0xfffc ? selector : x.fault('#GP', 'IA32_SYSENTER_CS holds a null selector', 0);
@@ -137,7 +140,7 @@ const sysexit = (mnemonic: string, form: string, size: 32 | 64): InstructionDefi
     // First of all: an AMD Zen 4 in IA-32e mode, where SYSEXIT does not exist, answers #GP(0) at CPL 3.
     x.requirePrivilege(mnemonic);
     const base = requireSysenter(x, mnemonic);
-    const [stack, target] = registersOf(x, size);
+    const stack = u(size, x.state.gpr[RCX]!), target = u(size, x.state.gpr[RDX]!);
     if (size === 64) {
       requireTarget(x, 'RCX', stack);
       requireTarget(x, 'RDX', target);

@@ -8,9 +8,13 @@
 import { u } from '../../numbers/bits.ts';
 import { FS, GS, OFFSET, SEGMENT_STRIDE } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
-import { writeApicBase, writeDebugctl, writeEfer, writeHwcr, writeMiscEnable, writeTsc, writeTscAdjust, writeVmCr } from './msr-writes.ts';
+import {
+  writeApicBase, writeDebugctl, writeEfer, writeHwcr, writeMiscEnable, writeTsc, writeTscAdjust, writeVmCr,
+} from './msr-writes.ts';
 import { MEMORY_TYPE_MSRS } from './memory-types.ts';
-import { type Msr, amd, cell, everywhere, having, intel, lacking, readOnly, requireBits, requireCanonical, series } from './msr.ts';
+import {
+  type Msr, amd, cell, everywhere, having, intel, lacking, readOnly, requireBits, requireCanonical, series,
+} from './msr.ts';
 import { timeStamp } from './time-stamp.ts';
 
 const LOW_DOUBLEWORD = 0xffff_ffffn;
@@ -49,21 +53,30 @@ const speculation = having('IBRS_IBPB', 'IBRS');
 /** IBRS, STIBP and SSBD: there is nothing to control, as nothing is speculative. */
 const SPECULATION: readonly Msr[] = [
   cell(0x48, 'IA32_SPEC_CTRL', OFFSET.specCtrl, { on: speculation, writable: 7n }),
-  { number: 0x49, name: 'IA32_PRED_CMD', on: having('IBRS_IBPB', 'IBPB'), read: undefined, write: (x, value) => requireBits(x, 'IA32_PRED_CMD', value, 1n) },
+  {
+    number: 0x49, name: 'IA32_PRED_CMD', on: having('IBRS_IBPB', 'IBPB'), read: undefined,
+    write: (x, value) => requireBits(x, 'IA32_PRED_CMD', value, 1n),
+  },
   readOnly(0x10a, 'IA32_ARCH_CAPABILITIES', (x) => x.cpu.msrs?.IA32_ARCH_CAPABILITIES ?? 0n, having('ARCH_CAPABILITIES')),
 ];
 
 const COMMON: readonly Msr[] = [
-  readOnly(0, 'IA32_P5_MC_ADDR', 0n), readOnly(1, 'IA32_P5_MC_TYPE', 0n),
+  readOnly(0, 'IA32_P5_MC_ADDR', 0n),
+  readOnly(1, 'IA32_P5_MC_TYPE', 0n),
   { number: 0x10, name: 'IA32_TIME_STAMP_COUNTER', on: having('TSC'), read: timeStamp, write: writeTsc },
-  { number: 0x3b, name: 'IA32_TSC_ADJUST', on: having('TSC_ADJUST'), read: (x) => x.state.quad(OFFSET.tscAdjust), write: writeTscAdjust },
+  {
+    number: 0x3b, name: 'IA32_TSC_ADJUST', on: having('TSC_ADJUST'),
+    read: (x) => x.state.quad(OFFSET.tscAdjust), write: writeTscAdjust,
+  },
   {
     number: 0x1b, name: 'IA32_APIC_BASE', on: having('APIC'), read: (x) => x.state.quad(OFFSET.apicBase), write: writeApicBase,
   },
   // No banks, so no registers of banks either. SDM vol. 3B, 15.3.1.
-  readOnly(0x179, 'IA32_MCG_CAP', 0n, having('MCA')), cell(0x17a, 'IA32_MCG_STATUS', OFFSET.mcgStatus, { on: having('MCA'), writable: 7n }),
+  readOnly(0x179, 'IA32_MCG_CAP', 0n, having('MCA')),
+  cell(0x17a, 'IA32_MCG_STATUS', OFFSET.mcgStatus, { on: having('MCA'), writable: 7n }),
   cell(0x174, 'IA32_SYSENTER_CS', OFFSET.sysenterCs, { on: having('SEP'), writable: LOW_DOUBLEWORD }),
-  sysenterAddress(0x175, 'IA32_SYSENTER_ESP', OFFSET.sysenterEsp), sysenterAddress(0x176, 'IA32_SYSENTER_EIP', OFFSET.sysenterEip),
+  sysenterAddress(0x175, 'IA32_SYSENTER_ESP', OFFSET.sysenterEsp),
+  sysenterAddress(0x176, 'IA32_SYSENTER_EIP', OFFSET.sysenterEip),
   { number: 0x1d9, name: 'IA32_DEBUGCTL', on: everywhere, read: (x) => x.state.quad(OFFSET.debugctl), write: writeDebugctl },
   cell(0xda0, 'IA32_XSS', OFFSET.xss, { on: having('XSAVES'), writable: 0n }),
   TSC_DEADLINE, ...series(0x100, x2apicRegister),
@@ -93,7 +106,10 @@ const INTEL: readonly Msr[] = [
     ...cell(0x3a, 'IA32_FEATURE_CONTROL', OFFSET.featureControl, { on: intel }),
     write: (x) => x.fault('#GP', 'IA32_FEATURE_CONTROL is locked', 0),
   },
-  { number: 0x79, name: 'IA32_BIOS_UPDT_TRIG', on: intel, read: undefined, write: (x) => x.unmodelled('loading a microcode update') },
+  {
+    number: 0x79, name: 'IA32_BIOS_UPDT_TRIG', on: intel, read: undefined,
+    write: (x) => x.unmodelled('loading a microcode update'),
+  },
   // Software writes 0 and executes CPUID, which puts the revision there: 0, as no update is loaded.
   { ...readOnly(0x8b, 'IA32_BIOS_SIGN_ID', 0n, intel), write() {} },
   readOnly(0xce, 'MSR_PLATFORM_INFO', PLATFORM_INFO, intel),
@@ -101,10 +117,18 @@ const INTEL: readonly Msr[] = [
   {
     number: 0x1a0, name: 'IA32_MISC_ENABLE', on: intel, read: (x) => x.state.quad(OFFSET.miscEnable), write: writeMiscEnable,
   },
-  lacking(0xe2, 'MSR_PKG_CST_CONFIG_CONTROL', intel), lacking(0x1a2, 'MSR_TEMPERATURE_TARGET', intel), lacking(0x1a4, 'MSR_MISC_FEATURE_CONTROL', intel),
-  lacking(0x1a6, 'MSR_OFFCORE_RSP_0', intel), lacking(0x1a7, 'MSR_OFFCORE_RSP_1', intel), lacking(0x1ad, 'MSR_TURBO_RATIO_LIMIT', intel),
-  lacking(0x1c8, 'MSR_LBR_SELECT', intel), lacking(0x1c9, 'MSR_LASTBRANCH_TOS', intel), lacking(0x1dd, 'MSR_LER_FROM_LIP', intel),
-  lacking(0x1de, 'MSR_LER_TO_LIP', intel), lacking(0x1fc, 'MSR_POWER_CTL', intel), lacking(0x606, 'MSR_RAPL_POWER_UNIT', intel),
+  lacking(0xe2, 'MSR_PKG_CST_CONFIG_CONTROL', intel),
+  lacking(0x1a2, 'MSR_TEMPERATURE_TARGET', intel),
+  lacking(0x1a4, 'MSR_MISC_FEATURE_CONTROL', intel),
+  lacking(0x1a6, 'MSR_OFFCORE_RSP_0', intel),
+  lacking(0x1a7, 'MSR_OFFCORE_RSP_1', intel),
+  lacking(0x1ad, 'MSR_TURBO_RATIO_LIMIT', intel),
+  lacking(0x1c8, 'MSR_LBR_SELECT', intel),
+  lacking(0x1c9, 'MSR_LASTBRANCH_TOS', intel),
+  lacking(0x1dd, 'MSR_LER_FROM_LIP', intel),
+  lacking(0x1de, 'MSR_LER_TO_LIP', intel),
+  lacking(0x1fc, 'MSR_POWER_CTL', intel),
+  lacking(0x606, 'MSR_RAPL_POWER_UNIT', intel),
 ];
 
 /** An event selector: counting (EN, bit 22) is what is missing. */
@@ -117,21 +141,31 @@ const TOP_OF_MEMORY = 0x000f_ffff_ff80_0000n;
 
 const AMD: readonly Msr[] = [
   readOnly(0x8b, 'PATCH_LEVEL', 0n, amd),
-  ...series(4, eventSelect), ...series(4, (n) => cell(0xc001_0004 + n, `PerfCtr${n}`, OFFSET.perfCtr + 8 * n, { on: amd, writable: 0xffff_ffff_ffffn })),
+  ...series(4, eventSelect),
+  ...series(4, (n) => cell(0xc001_0004 + n, `PerfCtr${n}`, OFFSET.perfCtr + 8 * n, { on: amd, writable: 0xffff_ffff_ffffn })),
   cell(0xc001_0010, 'SYSCFG', OFFSET.syscfg, { on: amd, writable: 0x7c_0000n }),
   { number: 0xc001_0015, name: 'HWCR', on: amd, read: (x) => x.state.quad(OFFSET.hwcr), write: writeHwcr },
-  cell(0xc001_001a, 'TOP_MEM', OFFSET.topMem, { on: amd, writable: TOP_OF_MEMORY }), cell(0xc001_001d, 'TOP_MEM2', OFFSET.topMem2, { on: amd, writable: TOP_OF_MEMORY }),
-  cell(0xc001_001f, 'NB_CFG', OFFSET.nbCfg, { on: amd }), cell(0xc001_0055, 'Interrupt pending message', OFFSET.intPending, { on: amd }),
+  cell(0xc001_001a, 'TOP_MEM', OFFSET.topMem, { on: amd, writable: TOP_OF_MEMORY }),
+  cell(0xc001_001d, 'TOP_MEM2', OFFSET.topMem2, { on: amd, writable: TOP_OF_MEMORY }),
+  cell(0xc001_001f, 'NB_CFG', OFFSET.nbCfg, { on: amd }),
+  cell(0xc001_0055, 'Interrupt pending message', OFFSET.intPending, { on: amd }),
   cell(0xc001_0058, 'MMIO_CFG_BASE', OFFSET.mmioCfgBase, {
     on: amd, check: (x, value, name) => { if (value & 1n) x.unmodelled(`PCI configuration space in memory (${name}.Enable)`); },
   }),
   // Where system management mode has its memory: nowhere.
-  readOnly(0xc001_0112, 'SMM_ADDR', 0n, amd), readOnly(0xc001_0113, 'SMM_MASK', 0n, amd),
+  readOnly(0xc001_0112, 'SMM_ADDR', 0n, amd),
+  readOnly(0xc001_0113, 'SMM_MASK', 0n, amd),
   { number: 0xc001_0114, name: 'VM_CR', on: amd, read: (x) => x.state.quad(OFFSET.vmCr), write: writeVmCr },
-  cell(0xc001_1020, 'LS_CFG', OFFSET.lsCfg, { on: amd }), cell(0xc001_1022, 'DC_CFG', OFFSET.dcCfg, { on: amd }),
-  cell(0xc001_1029, 'DE_CFG', OFFSET.deCfg, { on: amd }), cell(0xc001_102a, 'BU_CFG2', OFFSET.buCfg2, { on: amd }),
-  ...series(4, (n) => lacking(0xc001_0016 + n, `IORR ${n}`, amd)), ...series(6, (n) => lacking(0xc001_0030 + n, `processor name ${n}`, amd)),
-  lacking(0xc001_0111, 'SMM_BASE', amd), lacking(0xc001_0117, 'VM_HSAVE_PA', amd), lacking(0xc001_1004, 'CPUID features', amd), lacking(0xc001_1005, 'extended CPUID features', amd),
+  cell(0xc001_1020, 'LS_CFG', OFFSET.lsCfg, { on: amd }),
+  cell(0xc001_1022, 'DC_CFG', OFFSET.dcCfg, { on: amd }),
+  cell(0xc001_1029, 'DE_CFG', OFFSET.deCfg, { on: amd }),
+  cell(0xc001_102a, 'BU_CFG2', OFFSET.buCfg2, { on: amd }),
+  ...series(4, (n) => lacking(0xc001_0016 + n, `IORR ${n}`, amd)),
+  ...series(6, (n) => lacking(0xc001_0030 + n, `processor name ${n}`, amd)),
+  lacking(0xc001_0111, 'SMM_BASE', amd),
+  lacking(0xc001_0117, 'VM_HSAVE_PA', amd),
+  lacking(0xc001_1004, 'CPUID features', amd),
+  lacking(0xc001_1005, 'extended CPUID features', amd),
 ];
 
 export const MSR_TABLE: readonly Msr[] = [...COMMON, ...SPECULATION, ...MEMORY_TYPE_MSRS, ...INTEL, ...AMD];
