@@ -29,10 +29,10 @@ const visible = (selector: number): number => (selector < 4 ? 0 : selector);
 
 /**
  * Instructions of several accesses leave some of them done when a later one faults: what they wrote below the stack
- * pointer, or the registers that POPA loaded. It is restarted all the same. The engine's rule is that a fault comes
+ * pointer (a far CALL its CS), or the registers that POPA loaded. It is restarted all the same. The engine's rule is that a fault comes
  * before the first write; what a processor did before it is not compared.
  */
-const PARTIAL: Readonly<Record<string, readonly Cause[]>> = { PUSHA: ['memory'], PUSHAD: ['memory'], POPA: ['registers'], POPAD: ['registers'], ENTER: ['memory'] };
+const PARTIAL: Readonly<Record<string, readonly Cause[]>> = { PUSHA: ['memory'], PUSHAD: ['memory'], POPA: ['registers'], POPAD: ['registers'], ENTER: ['memory'], CALL: ['memory'] };
 export const leftOpen = (mnemonic: string, { cause }: Disagreement, processor: RunResult, ip: bigint): boolean =>
   processor.rip === ip && (PARTIAL[mnemonic] ?? []).includes(cause);
 

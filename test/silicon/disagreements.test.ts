@@ -90,6 +90,28 @@ describe('order of accesses', () => {
     expect(run('movsd', { segments, registers: { 6: data } })).toMatchObject({ vector: 13, errorCode: 0 });
   });
 
+  test('a far pointer is read as offset and selector, either of which may fault by itself', () => {
+    expect(run('les ecx, [eax]', { registers: { 0: 0xffff_fffcn } })).toMatchObject({ vector: 14, cr2: 0xffff_fffcn });
+  });
+
+  test('ARPL that raises nothing writes nothing, not even to a page that cannot be written', () => {
+    expect(run('arpl [eax], bx', { registers: { 0: data - 8n } }).vector).toBe(13);
+    expect(run('arpl [eax], bx', { registers: { 0: data - 8n, 3: 3n } })).toMatchObject({ vector: 14, errorCode: 7 });
+  });
+
+  test('RETF reads CS first on Zen 4, and SS and RSP only where CS leads to another level', () => {
+    const at = { registers: { 4: data + 0x1000n } };
+    expect(run('retf', at).cr2).toBe(data + 0x1004n);
+    expect(run('retf', { ...at, cpu: cpus.haswell }).cr2).toBe(data + 0x1000n);
+  });
+
+  test('a far CALL to 64-bit code pushes as that does: without the base and the limit of SS', () => {
+    const segments = [0x2b, 0x23, local(14), 0x2b, 0, 0];
+    const result = run(`call 0x33:${code + 0x100n}`, { segments, registers: { 4: data + 0x20n } });
+    expect(result).toMatchObject({ vector: 13, rip: code + 0x100n });
+    expect(result.written.map(({ offset }) => offset)).toEqual([0x18]);
+  });
+
   test('BOUND reads two bounds: the lower one may be absent where both together would be beyond the limit', () => {
     expect(run('bound ecx, [eax]', { registers: { 0: 0xffff_fff9n } })).toMatchObject({ vector: 14, cr2: 0xffff_fff9n });
   });

@@ -15,6 +15,9 @@ export const HLT = 0xf4;
 /** Below the data lies a page that cannot be written; nothing is mapped below that and above the data. */
 export const READ_ONLY_BYTES = 0x1000;
 
+/** RSP, above its lower 16 bits, after an entry to code with a 16-bit stack. */
+export const HIGH_OF_16_BIT_STACK = 0x5555_1234_0000n;
+
 export const codePage = (place: Place): bigint => PLACES[place].code & ~0xfffn;
 
 /** Selectors of user code on Linux. Data segments in 64-bit code are null. */

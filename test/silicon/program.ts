@@ -5,12 +5,16 @@
 
 import { assemble } from '../../spec/src/asm/assemble.ts';
 import { HEADER_BYTES, elf } from './elf.ts';
-import { CODE_PAGE_BYTES, HLT, LOCAL, PLACES, READ_ONLY_BYTES, type Place, codePage, userDescriptor } from './environment.ts';
+import { CODE_PAGE_BYTES, HIGH_OF_16_BIT_STACK, HLT, LOCAL, PLACES, READ_ONLY_BYTES, type Place, codePage, userDescriptor } from './environment.ts';
 import { RECORD, RESULT } from './records.ts';
 
-/** Where the program itself is. Bits 31:16 are what a 16-bit stack leaves of ESP. */
-const BASE = 0x5555_1234_0000n;
-export const STACK_HIGH = (BASE >> 16n) & 0xffffn;
+/** Where the program itself is. */
+const BASE = 0x5555_0000_0000n;
+/**
+ * Where IRETQ takes its frame from: bits 63:16 are what a 16-bit stack leaves of RSP, and what a far CALL to 64-bit code
+ * then pushes on. Nothing else is mapped around it.
+ */
+const FRAME = HIGH_OF_16_BIT_STACK + 0x8000n;
 const MEMORY = 0x2_0000;
 /** Areas without content, from there on. */
 const AREAS = BASE + 0x4000n;
@@ -47,6 +51,7 @@ export function systemCalls(dataBytes: number): SystemCall[] {
   return [
     call('map standard input', 9, INPUT, INPUT_BYTES, PROT_READ, FIXED_PRIVATE, 0, 0),
     ...places,
+    call('map the entry frame', 9, FRAME, 0x1000, WRITABLE, FIXED_ANONYMOUS, NO_FILE, 0),
     call('signal stack', 131, 'alternate', 0), ...handlers, ...segments,
     // 0.2 s of processor time, again and again.
     call('timer', 38, 1, 'interval', 0),
@@ -173,7 +178,7 @@ piece:  dec     ebx
 
 enter_: mov     [input], rsi
         lea     rsi, [r12 + ${RECORD.gpr}]
-        lea     rdi, [frame]
+        mov     rdi, ${FRAME}
         mov     ecx, ${(RECORD.code - RECORD.gpr) / 8}
         rep     movsq
         lea     rdi, [initial_fpu]
@@ -198,7 +203,7 @@ loaded: mov     ax, [r12 + ${RECORD.es}]
         ${WRFSBASE}
         mov     rax, [r12 + ${RECORD.gsBase}]
         ${WRGSBASE}
-go:     lea     rsp, [frame]
+go:     mov     rsp, ${FRAME}
         mov     byte ptr [running], 1
         pop     rax
         pop     rcx
@@ -331,8 +336,6 @@ selector:
         db      1
 running:
         db      0
-        align   64
-frame:  resb    ${RECORD.code - RECORD.gpr}
 `.replaceAll(/\b(\d{10,})\b/g, (digits) => `0x${BigInt(digits).toString(16)}`);
 }
 

@@ -13,8 +13,6 @@ export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5;
 export const DATA_BYTES = 0x1000;
 /** Where operands and the stack usually are in the data. */
 export const OPERANDS_AT = 0x400, STACK_AT = 0xa00;
-/** RSP, above its lower 16 bits, after an entry to code with a 16-bit stack. */
-export const HIGH_OF_16_BIT_STACK = 0x5555_1234_0000n;
 
 export interface Draft {
   readonly form: Form;
@@ -100,7 +98,10 @@ export function anySelector({ random }: Draft): number {
 export function farTarget(draft: Draft): { selector: number; offset: bigint } {
   const { random } = draft;
   const codes = [SELECTOR.code32, SELECTOR.code64, ...[1, 2, 3, 4, 5, 6].map(local)];
-  const selector = random.chance(0.75) ? random.pick(codes) : anySelector(draft);
+  const chosen = random.chance(0.75) ? random.pick(codes) : anySelector(draft);
+  // A CALL to 64-bit code pushes on all of RSP, of which the kernel keeps no more than ESP for a 16-bit stack.
+  const astray = draft.form.definition.mnemonic === 'CALL' && stackWidth(draft) === 16 && (chosen & ~7) === (SELECTOR.code64 & ~7);
+  const selector = astray ? SELECTOR.code32 : chosen;
   // Only 64-bit code reaches the high code page.
   const linear = selector === SELECTOR.code64 || random.chance(0.05) ? codeLinear(draft) : codeLinear({ ...draft, place: 'low' });
   return { selector, offset: BigInt.asUintN(64, linear - extentOf(selector).base) };

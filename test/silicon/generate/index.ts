@@ -2,11 +2,11 @@
 
 import type { Form } from '../../../spec/src/isa/form.ts';
 import { type Random, randomFrom } from '../../integer/random.ts';
-import type { Place } from '../environment.ts';
+import { HIGH_OF_16_BIT_STACK, type Place } from '../environment.ts';
 import type { Piece } from '../records.ts';
 import { memory } from './address.ts';
 import {
-  CS, DATA_BYTES, type Draft, HIGH_OF_16_BIT_STACK, type Mode, OPERANDS_AT, RBP, RCX, RSP, SS, STACK_AT, anySelector, baseOf, bytesOf, codeAddress,
+  CS, DATA_BYTES, type Draft, type Mode, OPERANDS_AT, RBP, RCX, RSP, SS, STACK_AT, anySelector, baseOf, bytesOf, codeAddress,
   dataAddress, extentOf, farTarget, offsetIn, putAt, stackWidth,
 } from './draft.ts';
 import { generatedForms } from './forms.ts';
@@ -102,8 +102,8 @@ const OVERRIDES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65] as const;
 
 function prefixes({ form, random, mode, size, addressSize, override, memory }: Draft): number[] {
   const lockable = form.definition.lock && memory && random.chance(0.15);
-  // AMD processors take LOCK MOV CR0 for MOV CR8 (CPUID 80000001h ECX[4], AltMovCr8), which no profile has.
-  const lock = lockable || (random.chance(0.008) && !form.modIgnored);
+  // AMD processors take LOCK MOV CR0 for MOV CR8 (CPUID 80000001h ECX[4], AltMovCr8), and a Zen 4 passes over LOCK before VERW: no profile says so.
+  const lock = lockable || (random.chance(0.008) && !form.modIgnored && form.definition.mnemonic !== 'VERW');
   const repeat = form.definition.repeat && random.chance(0.6) ? [random.chance(0.8) ? 0xf3 : 0xf2] : [];
   // Longer than fifteen bytes, now and then.
   const padding = random.chance(0.004) ? Array.from({ length: 8 + random.below(8) }, () => random.pick([0x2e, 0x3e])) : [];
