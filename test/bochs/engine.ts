@@ -13,7 +13,7 @@ const NOBODY = [0x2e0, 0x3f0];
 /** Port 92h: bit 0 is INIT. */
 const SYSTEM_CONTROL = 0x92;
 const LIMIT = 3_000_000;
-const PRESENT = 0x80;
+const CS = 1, PRESENT = 0x80;
 
 export function romMachine(rom: Rom, { processor = IVY_BRIDGE }: BochsCase): Machine {
   const machine = new Machine(undefined, { cpu: processor.profile, faults: 'deliver' });
@@ -26,8 +26,12 @@ export function romMachine(rom: Rom, { processor = IVY_BRIDGE }: BochsCase): Mac
   return machine;
 }
 
+/** Where an XCHG BX, BX can begin: two or three bytes before a point. */
+const breakpoints = ({ points }: Rom): ReadonlySet<number> => new Set([...points.keys()].flatMap((at) => [Number(at) - 2, Number(at) - 3]));
+
 /** XCHG BX, BX, as which Bochs' magic breakpoint is written. */
-function atBreakpoint(machine: Machine): boolean {
+function atBreakpoint(machine: Machine, places: ReadonlySet<number>): boolean {
+  if (!places.has(Number(machine.state.base(CS)) + Number(machine.state.rip))) return false;
   try {
     const { definition, operands, size } = machine.decodeAt(machine.state.rip);
     return definition.mnemonic === 'XCHG' && size === 16
@@ -39,7 +43,7 @@ function atBreakpoint(machine: Machine): boolean {
 
 function dump(machine: Machine, { point, fields, memory }: Dump, rom: Rom, definition: BochsCase): Dump {
   const { state } = machine;
-  const here = rom.points.get(BigInt.asUintN(64, state.base(1) + state.rip));
+  const here = rom.points.get(BigInt.asUintN(64, state.base(CS) + state.rip));
   const range = ([name]: [string, string]): [string, string] => {
     const { at, bytes: count } = definition.memory![name]!;
     const from = typeof at === 'number' ? BigInt(at) : rom.symbols[at]!;
@@ -63,17 +67,18 @@ function dump(machine: Machine, { point, fields, memory }: Dump, rom: Rom, defin
 /** Runs the ROM and answers a dump for each one of `expected`, as far as it comes. Throws `Unmodelled`. */
 export function* runEngine(definition: BochsCase, rom: Rom, expected: readonly Dump[]): Generator<Dump> {
   const machine = romMachine(rom, definition);
+  const places = breakpoints(rom);
   let executed = 0;
   for (const reference of expected) {
-    if (reference.point !== 'reset vector') executed += toBreakpoint(machine, LIMIT - executed);
+    if (reference.point !== 'reset vector') executed += toBreakpoint(machine, places, LIMIT - executed);
     yield dump(machine, reference, rom, definition);
   }
 }
 
 /** Steps until a breakpoint was executed, shutdown, HLT or the limit. */
-function toBreakpoint(machine: Machine, limit: number): number {
+function toBreakpoint(machine: Machine, places: ReadonlySet<number>, limit: number): number {
   for (let executed = 1; executed <= limit && !machine.state.halted; executed++) {
-    const breakpoint = atBreakpoint(machine);
+    const breakpoint = atBreakpoint(machine, places);
     const { rip } = machine.state;
     machine.run({ limit: 1 });
     if (breakpoint && machine.state.rip - rip < 4n && machine.state.rip > rip) return executed;

@@ -4,7 +4,6 @@ import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
 import { classify } from '../../numbers/float80.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { CR0 } from '../system/control-bits.ts';
 import { controlWord, physical, withSummary } from './unit.ts';
 
 /** Tag values of the full tag word: 00 valid, 01 zero, 10 special, 11 empty. SDM vol. 1, figure 8-7. */
@@ -30,13 +29,22 @@ export const environmentBytes = (size: number): number => (size === 16 ? 14 : 28
 /** Size of the environment that an instruction uses: 16-bit with an operand-size prefix, else 32-bit; REX.W changes nothing. */
 export const environmentSize = (size: number): 16 | 32 => (size === 16 ? 16 : 32);
 
-function requireProtectedMode(x: Execution): void {
-  if (!(x.state.cr0 & CR0.PE) || x.state.rflags & (1 << 17)) x.unmodelled('the real-address mode format of the x87 environment');
+/**
+ * Real-address and virtual-8086 mode have linear addresses in the image, and FOP next to the upper bits of FIP in both
+ * sizes: 20 bits of address in the short form, 32 in the long one. SDM vol. 1, figures 8-10 and 8-12.
+ */
+const linearFormat = (x: Execution): boolean => x.addressing !== 'protected';
+
+const linearPointer = (selector: number, offset: bigint): bigint => u(32, u(32, BigInt(selector) << 4n) + offset);
+
+/** An address and, in its upper part, FOP: two words or two doublewords. */
+function linearWords(size: 16 | 32, address: bigint, fop: number): [bigint, bigint] {
+  const upper = u(32, address >> 16n) & (size === 16 ? 0xfn : 0xffffn);
+  return [u(16, address), u(32, upper << 12n) | BigInt(fop & 0x7ff)];
 }
 
 /** The environment as FNSTENV and FNSAVE store it. Unused words of the 32-bit form are FFFFh, as silicon writes them. */
 export function storeEnvironment(x: Execution, size: 16 | 32): Uint8Array {
-  requireProtectedMode(x);
   const { state } = x;
   const bytes = new Uint8Array(environmentBytes(size));
   const put = (offset: number, length: number, value: number | bigint): void => bytes.set(toBytes(u(8 * length, BigInt(value)), length), offset);
@@ -45,6 +53,13 @@ export function storeEnvironment(x: Execution, size: 16 | 32): Uint8Array {
   put(0, 2, state.fcw);
   put(stride, 2, state.fsw);
   put(2 * stride, 2, fullTagWord(state));
+  if (linearFormat(x)) {
+    const pointers = [
+      ...linearWords(size, linearPointer(state.fcs, state.fip), state.fop), ...linearWords(size, linearPointer(state.fds, state.fdp), 0),
+    ];
+    pointers.forEach((value, n) => put((3 + n) * stride, n % 2 === 0 ? 2 : stride, value));
+    return bytes;
+  }
   put(3 * stride, stride, state.fip);
   put(4 * stride, 2, state.fcs);
   if (size === 32) put(18, 2, state.fop & 0x7ff);
@@ -55,19 +70,21 @@ export function storeEnvironment(x: Execution, size: 16 | 32): Uint8Array {
 
 /** Loads what FLDENV and FRSTOR read. The high halves of FIP and FDP become zero, and with the 16-bit form FOP too. */
 export function loadEnvironment(x: Execution, size: 16 | 32, bytes: Uint8Array): void {
-  requireProtectedMode(x);
   const { state } = x;
   const stride = size / 8;
+  const linear = linearFormat(x);
+  const field = (n: number): bigint => fromBytes(bytes, n * stride, stride);
+  const address = (n: number): bigint => u(16, field(n)) | u(32, (field(n + 1) >> 12n) << 16n);
   const word = (offset: number): number => Number(fromBytes(bytes, offset, 2));
   const selectors = !x.cpu.features.has('FPCSDS');
   state.fcw = controlWord(word(0));
   state.fsw = withSummary(state.fcw, word(stride));
   state.ftw = abridgedTagWord(word(2 * stride));
-  state.fip = fromBytes(bytes, 3 * stride, stride);
-  state.fcs = selectors ? word(4 * stride) : 0;
-  state.fop = size === 32 ? word(18) & 0x7ff : 0;
-  state.fdp = fromBytes(bytes, 5 * stride, stride);
-  state.fds = selectors ? word(6 * stride) : 0;
+  state.fip = linear ? address(3) : field(3);
+  state.fcs = selectors && !linear ? word(4 * stride) : 0;
+  state.fop = linear ? word(4 * stride) & 0x7ff : size === 32 ? word(18) & 0x7ff : 0;
+  state.fdp = linear ? address(5) : field(5);
+  state.fds = selectors && !linear ? word(6 * stride) : 0;
   state.x87Written = false;
 }
 
