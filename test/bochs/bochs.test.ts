@@ -12,7 +12,8 @@ import { type Dump, type DumpFile, parse } from './dump.ts';
 import { runEngine } from './engine.ts';
 import { type Rom, buildRom } from './rom.ts';
 
-const stored = ({ name }: BochsCase): DumpFile => parse(readFileSync(new URL(`dumps/${name}.json`, import.meta.url), 'utf8'));
+const stored = ({ name }: BochsCase): DumpFile =>
+  parse(readFileSync(new URL(`dumps/${name}.json`, import.meta.url), 'utf8'));
 
 /** Cases that ran to their end, and entries of the list of differences that they needed. */
 let complete = 0;
@@ -31,7 +32,8 @@ function run(definition: BochsCase, rom: Rom, expected: readonly Dump[]): Result
     for (const dump of runEngine(definition, rom, expected)) {
       const reference = expected[n++]!;
       if (dump.point !== reference.point) {
-        differences.push(`${definition.name}: after ${n - 1} points the engine is at ${dump.point}, Bochs at ${reference.point}`);
+        const where = `the engine is at ${dump.point}, Bochs at ${reference.point}`;
+        differences.push(`${definition.name}: after ${n - 1} points ${where}`);
         break;
       }
       differences.push(...compare(definition, reference, dump, needed));

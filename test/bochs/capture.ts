@@ -1,6 +1,6 @@
 /**
- * Captures the reference dumps: `node --conditions=source test/bochs/capture.ts` for all cases, or with their names for some. Needs Debian's
- * Bochs with debugger: `apt-get install bochs bochs-term`. Everything else is here.
+ * Captures the reference dumps: `node --conditions=source test/bochs/capture.ts` for all cases, or with their names for
+ * some. Needs Debian's Bochs with debugger: `apt-get install bochs bochs-term`. Everything else is here.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -49,14 +49,19 @@ function runBochs(definition: BochsCase, rom: Rom, model: string): { version: st
     const dump = ['print-string 0x0', 'r', 'sreg', 'creg', 'dreg', 'fpu', ...wanted.map(({ command }) => command)];
     writeFileSync(join(folder, 'rom'), rom.bytes);
     writeFileSync(join(folder, 'rc'), configuration(folder, model));
-    writeFileSync(join(folder, 'commands'), `${Array.from({ length: MAXIMUM_POINTS }, () => dump.join('\n')).join('\ncontinue\n')}\nquit\n`);
+    const dumps = Array.from({ length: MAXIMUM_POINTS }, () => dump.join('\n')).join('\ncontinue\n');
+    writeFileSync(join(folder, 'commands'), `${dumps}\nquit\n`);
     const command = `timeout -s KILL ${SECONDS} bochs -q -f ${join(folder, 'rc')} -rc ${join(folder, 'commands')}`;
-    const { stdout, error, status } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'latin1', maxBuffer: 1 << 28, input: '', timeout: 1000 * (SECONDS + 5), killSignal: 'SIGKILL' });
+    const { stdout, error, status } = spawnSync('script', ['-qec', command, '/dev/null'], {
+      encoding: 'latin1', maxBuffer: 1 << 28, input: '', timeout: 1000 * (SECONDS + 5), killSignal: 'SIGKILL',
+    });
     if (error) throw error;
     const text = stdout.replaceAll(ESCAPE, '').replaceAll('\r', '');
     const log = readFileSync(join(folder, 'log'), 'latin1');
     if (status === 137) throw new Error(`Bochs did not reach the end in ${SECONDS} s:\n${worst(log)}`);
-    if (!log.includes('Shutdown port: shutdown requested')) throw new Error(`Bochs stopped early:\n${worst(log)}\n${text.slice(-500)}`);
+    if (!log.includes('Shutdown port: shutdown requested')) {
+      throw new Error(`Bochs stopped early:\n${worst(log)}\n${text.slice(-500)}`);
+    }
     const version = /Bochs x86 Emulator (\S+)/.exec(text)?.[1] ?? 'unknown';
     const states = text.split(/^CPU0:$/m).slice(1);
     return { version, points: states.map((state) => readDump(state.split('\n'), wanted.map(({ name }) => name), rom)) };
@@ -66,7 +71,8 @@ function runBochs(definition: BochsCase, rom: Rom, model: string): { version: st
 }
 
 /** The last lines of the log that say that something went wrong. */
-const worst = (log: string): string => log.split('\n').filter((line) => /^\d+[ep]\[|shutdown|exception/i.test(line)).slice(-15).join('\n');
+const worst = (log: string): string =>
+  log.split('\n').filter((line) => /^\d+[ep]\[|shutdown|exception/i.test(line)).slice(-15).join('\n');
 
 function capture(definition: BochsCase): void {
   const rom = buildRom(definition);

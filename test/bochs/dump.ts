@@ -54,7 +54,9 @@ export function parse(text: string): DumpFile {
 export const hex = (digits: string): string => digits.replaceAll('_', '').replace(/^(0x)?0*(?=.)/, '').toLowerCase();
 
 const CONTROL = /^(CR0|CR2|CR3|CR4|CR8|EFER|XCR0|DR[0-7])(?::|=page fault laddr=|=) ?(0x[0-9a-f]+)/;
-const FPU: Readonly<Record<string, string>> = { 'status  word': 'FSW', 'control word': 'FCW', 'tag word': 'FTW', operand: 'FOP', fip: 'FIP', fcs: 'FCS', fdp: 'FDP', fds: 'FDS' };
+const FPU: Readonly<Record<string, string>> = {
+  'status  word': 'FSW', 'control word': 'FCW', 'tag word': 'FTW', operand: 'FOP', fip: 'FIP', fcs: 'FCS', fdp: 'FDP', fds: 'FDS',
+};
 
 /** The full tag word's registers that are not empty. */
 function abridged(tags: number): number {

@@ -27,7 +27,8 @@ export function romMachine(rom: Rom, { processor = IVY_BRIDGE }: BochsCase): Mac
 }
 
 /** Where an XCHG BX, BX can begin: two or three bytes before a point. */
-const breakpoints = ({ points }: Rom): ReadonlySet<number> => new Set([...points.keys()].flatMap((at) => [Number(at) - 2, Number(at) - 3]));
+const breakpoints = ({ points }: Rom): ReadonlySet<number> =>
+  new Set([...points.keys()].flatMap((at) => [Number(at) - 2, Number(at) - 3]));
 
 /** XCHG BX, BX, as which Bochs' magic breakpoint is written. */
 function atBreakpoint(machine: Machine, places: ReadonlySet<number>): boolean {
