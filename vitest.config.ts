@@ -24,6 +24,9 @@ export default defineConfig({
           include: ['spec/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**', 'test/doctest/**', 'test/browser/**'],
           isolate: false,
+          // Sweeps take seconds, and many times that where other work runs beside them.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -42,7 +45,7 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        test: { name: 'doctest', include: ['test/doctest/*.test.ts'], testTimeout: 60_000 },
+        test: { name: 'doctest', include: ['test/doctest/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
       },
     ],
   },
