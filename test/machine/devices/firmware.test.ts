@@ -37,7 +37,7 @@ describe('foreign firmware', () => {
   }, TIMEOUT);
 
   test.skipIf(!existsSync(BOCHS_BIOS))("Bochs's BIOS starts the second processor, and builds its tables", () => {
-    const text = boot(BOCHS_BIOS, 'SMBIOS table addr=');
+    const text = boot(BOCHS_BIOS, 'MP table addr=');
     expect(text).toContain('ram_size=0x04000000');
     expect(text).toContain('Found 2 cpu(s)');
     expect(text).toContain('vendor_id=0x8086 device_id=0x1237 class=0x0600');
