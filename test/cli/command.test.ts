@@ -161,6 +161,8 @@ describe('what cannot be is a sentence, and code 2', () => {
     [['run', '@boot.bin', '--memory', '4G'], '--memory 4G: expected a size from 1M to 3G in whole pages of 4 KiB, such as 256M'],
     [['run', '@boot.bin', '--cpu', 'pentium'], '--cpu pentium: expected one of amdK10, haswell, ivyBridge, sapphireRapids, zen3, zen4'],
     [['run', '@boot.bin', '--cpus', '0'], '--cpus 0: expected a number of processors, 1 to 64'],
+    [['run', '@boot.bin', '--frequency', '0'], '--frequency 0: expected instructions per second, 1e6 to 1e12'],
+    [['run', '@boot.bin', '--seed', 'x'], '--seed x: expected a whole number below 2^32'],
     [['run', '@boot.bin', '--flat', 'here'], '--flat here: expected an address such as 0x7c00 (real-address mode), or 32:0x100000 (32-bit protected mode)'],
     [['run', '@boot.bin', '--flat', '0', '--rom'], '--flat and --rom exclude each other; expected one of them'],
     [['run', '@boot.bin', '--rom', '--append', 'x'], '--append is for Multiboot kernels; with --rom nobody would read it'],

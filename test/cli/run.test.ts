@@ -83,6 +83,22 @@ tick:   mov  al, 0x20
     expect(outcome).toMatchObject({ reason: 'exit port', exitCode: 0x41 });
     expect(outcome.executed).toBeGreaterThan(50_000_000);
   });
+  test('waits fewer instructions for the same time where the clock is slower', () => {
+    const halted = (frequency: number): number => running(`
+        mov  word ptr [4 * 8], tick
+        mov  word ptr [4 * 8 + 2], 0
+        mov  al, 0xfe
+        out  0x21, al
+        sti
+        hlt
+        hlt
+        out  0xf4, al
+tick:   mov  al, 0x20
+        out  0x20, al
+        iret`, { frequency }).executed;
+    expect(halted(1_000_000_000) / halted(10_000_000)).toBeCloseTo(100, 0);
+  });
+
   test('starts its second processor, and both are traced and reported', () => {
     const port = new DebugPort();
     const lines: string[] = [];

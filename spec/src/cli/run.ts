@@ -25,6 +25,8 @@ const OPTIONS: OptionSpecs = {
   module: { value: '"FILE TEXT"', multiple: true, help: ['a file for the kernel, and its string'] },
   cpu: { value: 'NAME', help: ['the processor: ivyBridge'] },
   cpus: { value: 'N', help: ['how many of them: 1'] },
+  seed: { value: 'N', help: ['of the order in which several take turns; without', 'it they go in turn'] },
+  frequency: { value: 'N', help: ['instructions per second of guest time: 1e9. A', 'kernel that waits by the clock waits for fewer', 'instructions with 1e8'] },
   memory: { value: 'SIZE', help: ['RAM, such as 64M or 1G: 128M'] },
   limit: { value: 'N', help: ['ends the run after N instructions, such as 2e9'] },
   serial: { value: 'stdout|FILE', help: ['what the guest sends through its serial port'] },
@@ -87,7 +89,7 @@ function prepare(parsed: Arguments, sinks: Sinks, terminal: Terminal): Run {
 
 function runOptions(parsed: Arguments, file: string): RunOptions {
   const { value } = parsed;
-  const [flat, memory, cpu, cpus, limit] = ['flat', 'memory', 'cpu', 'cpus', 'limit'].map(value);
+  const [flat, memory, cpu, cpus, limit, frequency, seed] = ['flat', 'memory', 'cpu', 'cpus', 'limit', 'frequency', 'seed'].map(value);
   if (flat !== undefined && parsed.has('rom')) throw new UsageError('--flat and --rom exclude each other; expected one of them');
   for (const option of ['append', 'module']) {
     if (parsed.has(option) && (flat !== undefined || parsed.has('rom'))) {
@@ -102,6 +104,8 @@ function runOptions(parsed: Arguments, file: string): RunOptions {
     modules: parsed.values('module').map(readModule),
     cpu: cpu === undefined ? undefined : processor('--cpu', cpu),
     cpus: cpus === undefined ? undefined : number('--cpus', cpus, 'a number of processors, 1 to 64', 1, 64),
+    seed: seed === undefined ? undefined : number('--seed', seed, 'a whole number below 2^32', 0, 2 ** 32 - 1),
+    frequency: frequency === undefined ? undefined : number('--frequency', frequency, 'instructions per second, 1e6 to 1e12', 1e6, 1e12),
     memory: memory === undefined ? undefined : memorySize(memory),
     limit: limit === undefined ? Infinity : number('--limit', limit, 'a number of instructions, such as 1000000 or 2e9', 0, Number.MAX_SAFE_INTEGER),
   };

@@ -29,6 +29,10 @@ export interface RunOptions {
   memory?: number;
   /** Processors. Default: 1. */
   cpus?: number;
+  /** Seed of the order in which several processors take turns. Default: they go in turn. */
+  seed?: number;
+  /** Instructions per second of guest time, which is also what the time-stamp counter counts. Default: 1,000,000,000. */
+  frequency?: number;
   /** Instructions after which the run ends. Default: 100 million. */
   limit?: number;
   /** Takes what the guest sends through its first serial port, byte by byte. */
@@ -40,7 +44,7 @@ export interface RunOptions {
 
 export const DEFAULT_MEMORY = 0x800_0000;
 const DEFAULT_LIMIT = 100_000_000;
-const OPTIONS: readonly string[] = ['flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'limit', 'serial', 'ports', 'trace'];
+const OPTIONS: readonly string[] = ['flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'seed', 'frequency', 'limit', 'serial', 'ports', 'trace'];
 
 /** The file as the options say it is to be taken. Throws an `ImageError` when it is something else. */
 export function load(file: Uint8Array, options: RunOptions = {}): Image {
@@ -70,10 +74,10 @@ export class Run {
 
   constructor(file: Uint8Array, options: RunOptions = {}) {
     checkOptions(options);
-    const { cpu = ivyBridge, memory = DEFAULT_MEMORY, cpus = 1, limit = DEFAULT_LIMIT, serial, ports = {}, trace } = options;
+    const { cpu = ivyBridge, memory = DEFAULT_MEMORY, cpus = 1, limit = DEFAULT_LIMIT, seed, frequency, serial, ports = {}, trace } = options;
     this.limit = limit;
     this.image = load(file, options);
-    this.target = new Target(this.image, { cpu, memory, cpus, serial, ports });
+    this.target = new Target(this.image, { cpu, memory, cpus, seed, frequency, serial, ports });
     const { processors } = this.target;
     this.#tracers = trace ? processors.map((processor, n) => new Tracer(trace, processor, () => this.target.time, processors.length > 1 ? `cpu${n}` : '')) : [];
     processors.forEach((processor, n) => { processor.execution.observer = this.#observer(this.#tracers[n]); });

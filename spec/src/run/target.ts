@@ -10,12 +10,17 @@ export interface TargetOptions {
   readonly cpu: CpuProfile;
   readonly memory: number;
   readonly cpus: number;
+  readonly seed?: number;
+  readonly frequency?: number;
   readonly serial: ((byte: number) => void) | undefined;
   readonly ports: Readonly<Record<number, PortDevice>>;
 }
 
 /** Writing `value` to it ends the run with the code value * 2 + 1. */
 export const EXIT_PORT = 0xf4;
+
+/** Instructions of a turn at most, where the order is random. */
+const LONGEST_TURN = 1000;
 
 export class Target {
   readonly pc: Pc;
@@ -24,9 +29,9 @@ export class Target {
   /** What was written to the exit port, and where the instruction is that wrote it. */
   exit: { readonly value: number; readonly ip: bigint } | undefined;
 
-  constructor(image: Image, { cpu, memory, cpus, serial, ports }: TargetOptions) {
+  constructor(image: Image, { cpu, memory, cpus, seed, frequency, serial, ports }: TargetOptions) {
     const startsInRom = image.parts.some(({ rom }) => rom);
-    this.pc = new Pc({ cpu, memory, cpus, serial, firmware: !startsInRom });
+    this.pc = new Pc({ cpu, memory, cpus, frequency, serial, firmware: !startsInRom, schedule: seed === undefined ? undefined : { seed, most: LONGEST_TURN } });
     for (const { address, bytes, rom } of image.parts) {
       if (rom) this.pc.memory.rom(BigInt(address), bytes);
       else this.pc.memory.writeBytes(BigInt(address), bytes);
