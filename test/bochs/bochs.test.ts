@@ -15,6 +15,9 @@ import { type Rom, buildRom } from './rom.ts';
 const stored = ({ name }: BochsCase): DumpFile =>
   parse(readFileSync(new URL(`dumps/${name}.json`, import.meta.url), 'utf8'));
 
+/** For the longest texts, also on a busy machine. */
+const TIME_LIMIT = 60_000;
+
 /** Cases that ran to their end, and entries of the list of differences that they needed. */
 let complete = 0;
 const needed = new Set<string>();
@@ -47,7 +50,7 @@ function run(definition: BochsCase, rom: Rom, expected: readonly Dump[]): Result
 
 for (const { title, cases } of CHAPTERS) {
   describe(`as in Bochs: ${title}`, () => {
-    test.for(cases)('$name: $title', (definition, context) => {
+    test.for(cases)('$name: $title', { timeout: TIME_LIMIT }, (definition, context) => {
       const rom = buildRom(definition);
       const { rom: captured, model, points } = stored(definition);
       const again = `its dump is of another ROM: run node --conditions=source test/bochs/capture.ts ${definition.name}`;
