@@ -20,9 +20,10 @@ const INS = SIZES.map(([suffix, bytes, forms]) => instruction({
   forms: forms('6C', '6D'),
   repeat: 'REP',
   operation(x, i) {
+    const port = Number(u(16, x.state.gpr[RDX]!));
+    // Also where REP has nothing to repeat, as on a Zen 4.
+    requireAccess(x, port, bytes);
     x.repeat(i, () => {
-      const port = Number(u(16, x.state.gpr[RDX]!));
-      requireAccess(x, port, bytes);
       const to = x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), bytes, true);
       // What a device gives away cannot be taken back: memory is looked at first.
       x.memory.requireWritable(to, bytes);
@@ -39,9 +40,10 @@ const OUTS = SIZES.map(([suffix, bytes, forms]) => instruction({
   forms: forms('6E', '6F'),
   repeat: 'REP',
   operation(x, i) {
+    const port = Number(u(16, x.state.gpr[RDX]!));
+    // Also where REP has nothing to repeat, as on a Zen 4.
+    requireAccess(x, port, bytes);
     x.repeat(i, () => {
-      const port = Number(u(16, x.state.gpr[RDX]!));
-      requireAccess(x, port, bytes);
       const from = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), bytes, false);
       x.ports.write(port, bytes, x.memory.read(from, bytes));
       advance(x, RSI, i.addressSize, bytes);

@@ -21,6 +21,7 @@ export const EXCLUSIONS: readonly Exclusion[] = [
   { forms: named(/^RDPID$/), why: 'its result is the number of the CPU that the task happens to run on' },
   { forms: named(/^RDPMC$/), why: 'whether user code may is the kernel’s choice, and its result is a count' },
   { forms: named(/^(RDPKRU|WRPKRU)$/), why: 'the rights that it changes hold for the kernel’s handler too, before the result is read' },
+  { forms: named(/^INT1$/), why: 'a hypervisor that intercepts #DB gives it back with the address of the instruction itself' },
   { forms: named(/^(VMCALL|VMMCALL)$/), why: 'the hypervisor answers it' },
 ];
 

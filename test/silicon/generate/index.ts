@@ -53,6 +53,8 @@ function sizes(form: Form, mode: Mode): number[] {
   // 66 would select another encoding.
   if (form.prefix === 'NP') return form.sized && mode === 64 ? [32, 64] : [usual];
   if (!form.sized) return [usual];
+  // With 66 the source has two bytes; a Zen 4 reads four all the same, which only the end of a page shows.
+  if (form.definition.mnemonic === 'MOVSXD') return [32, 64];
   return mode === 64 ? [16, 32, 64] : [16, 32];
 }
 
