@@ -28,7 +28,7 @@ const adding = (mnemonic: string, title: string, row: number, withCarry: boolean
     const carry = withCarry ? x.readFlags(CF) & CF : 0;
     const sum = u(i.size, a + b + BigInt(carry));
     x.write(i.operands[0]!, sum);
-    x.setFlags(STATUS, additionFlags(i.size, a, b, carry, sum));
+    x.setFlags(STATUS, additionFlags(i.size, a, b, sum));
   },
   source,
 });
@@ -44,7 +44,7 @@ const subtracting = (mnemonic: string, title: string, row: number, withBorrow: b
     const borrow = withBorrow ? x.readFlags(CF) & CF : 0;
     const difference = u(i.size, a - b - BigInt(borrow));
     x.write(i.operands[0]!, difference);
-    x.setFlags(STATUS, subtractionFlags(i.size, a, b, borrow, difference));
+    x.setFlags(STATUS, subtractionFlags(i.size, a, b, difference));
   },
   source,
 });
@@ -56,7 +56,7 @@ const CMP = instruction({
   operation(x, i) {
     const a = x.read(i.operands[0]!);
     const b = x.read(i.operands[1]!);
-    x.setFlags(STATUS, subtractionFlags(i.size, a, b, 0, u(i.size, a - b)));
+    x.setFlags(STATUS, subtractionFlags(i.size, a, b, u(i.size, a - b)));
   },
   source: sdm('2A', '3.2, CMP'),
 });
@@ -73,7 +73,7 @@ const INC = instruction({
     const a = x.readToModify(i.operands[0]!);
     const sum = u(i.size, a + 1n);
     x.write(i.operands[0]!, sum);
-    x.setFlags(KEEPS_CARRY, additionFlags(i.size, a, 1n, 0, sum));
+    x.setFlags(KEEPS_CARRY, additionFlags(i.size, a, 1n, sum));
   },
   source: sdm('2A', '3.2, INC'),
 });
@@ -87,7 +87,7 @@ const DEC = instruction({
     const a = x.readToModify(i.operands[0]!);
     const difference = u(i.size, a - 1n);
     x.write(i.operands[0]!, difference);
-    x.setFlags(KEEPS_CARRY, subtractionFlags(i.size, a, 1n, 0, difference));
+    x.setFlags(KEEPS_CARRY, subtractionFlags(i.size, a, 1n, difference));
   },
   source: sdm('2A', '3.2, DEC'),
 });
@@ -101,7 +101,7 @@ const NEG = instruction({
     const a = x.readToModify(i.operands[0]!);
     const negated = u(i.size, -a);
     x.write(i.operands[0]!, negated);
-    x.setFlags(STATUS, subtractionFlags(i.size, 0n, a, 0, negated));
+    x.setFlags(STATUS, subtractionFlags(i.size, 0n, a, negated));
   },
   source: sdm('2B', '4.3, NEG'),
 });

@@ -25,7 +25,7 @@ const XADD = instruction({
     if (target.kind === 'memory') x.write(target, sum);
     x.write(source, a);
     if (target.kind === 'register') x.write(target, sum);
-    x.setFlags(STATUS, additionFlags(i.size, a, b, 0, sum));
+    x.setFlags(STATUS, additionFlags(i.size, a, b, sum));
   },
   source: sdm('2C', '5.3, XADD'),
 });
@@ -45,7 +45,7 @@ const CMPXCHG = instruction({
     x.write(written, equal ? x.read(source) : before);
     const kept = equal ? register(RAX, 64) : accumulator;
     x.write(kept, equal ? x.read(kept) : before);
-    x.setFlags(STATUS, subtractionFlags(i.size, expected, before, 0, u(i.size, expected - before)));
+    x.setFlags(STATUS, subtractionFlags(i.size, expected, before, u(i.size, expected - before)));
   },
   source: sdm('2A', '3.2, CMPXCHG'),
 });

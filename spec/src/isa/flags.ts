@@ -1,7 +1,5 @@
 /** Status flags of RFLAGS, computed eagerly. SDM vol. 1, 3.4.3.1; rules by instruction in appendix A. */
 
-import { signBit } from '../numbers/bits.ts';
-
 export const CF = 1 << 0, PF = 1 << 2, AF = 1 << 4, ZF = 1 << 6, SF = 1 << 7, OF = 1 << 11;
 export const TF = 1 << 8, IF = 1 << 9, DF = 1 << 10, NT = 1 << 14, RF = 1 << 16, VM = 1 << 17, AC = 1 << 18, ID = 1 << 21;
 export const VIF = 1 << 19, VIP = 1 << 20;
@@ -20,30 +18,49 @@ for (let value = 0; value < 256; value++) {
   EVEN_PARITY[value] = bits & 1 ? 0 : PF;
 }
 
-const low8 = (x: bigint): number => Number(BigInt.asUintN(8, x));
+/** Two operands and their result, split into doublewords: flags are bits, and integers of 32 bits do for them. */
+const operands = new BigUint64Array(3);
+const halves = new Uint32Array(operands.buffer);
+
+/** Moves bit `n` - 1 of the doubleword that holds it to bit 0. */
+const atSign = (n: number, doubleword: number): number => (doubleword >>> ((n - 1) & 31)) & 1;
 
 /** SF, ZF and PF of an `n`-bit result. */
-export const resultFlags = (n: number, result: bigint): number =>
-  EVEN_PARITY[low8(result)]! | (result === 0n ? ZF : 0) | (result >= signBit(n) ? SF : 0);
-
-/** All six flags of `sum` = `a` + `b` + `carry` (0 or 1) at `n` bits. */
-export function additionFlags(n: number, a: bigint, b: bigint, carry: number, sum: bigint): number {
-  const sign = signBit(n);
-  const negativeA = a >= sign, negativeB = b >= sign;
-  return resultFlags(n, sum)
-    | (sum < a || (carry === 1 && sum === a) ? CF : 0)
-    | (low8(a ^ b ^ sum) & AF)
-    | (negativeA === negativeB && negativeA !== (sum >= sign) ? OF : 0);
+export function resultFlags(n: number, result: bigint): number {
+  operands[2] = result;
+  return resultFlagsOf(n);
 }
 
-/** All six flags of `difference` = `a` - `b` - `borrow` (0 or 1) at `n` bits. */
-export function subtractionFlags(n: number, a: bigint, b: bigint, borrow: number, difference: bigint): number {
-  const sign = signBit(n);
-  const negativeA = a >= sign, negativeB = b >= sign;
-  return resultFlags(n, difference)
-    | (a < b || (borrow === 1 && a === b) ? CF : 0)
-    | (low8(a ^ b ^ difference) & AF)
-    | (negativeA !== negativeB && negativeA !== (difference >= sign) ? OF : 0);
+/** The same, of the result that is in `operands`. */
+function resultFlagsOf(n: number): number {
+  const low = halves[4]!, high = halves[5]!;
+  return EVEN_PARITY[low & 0xff]! | ((low | high) === 0 ? ZF : 0) | (atSign(n, n === 64 ? high : low) === 1 ? SF : 0);
+}
+
+/** All six flags of `sum` = `a` + `b`, or `a` + `b` + CF, at `n` bits: a carry leaves a bit where both have it, or one has it and the sum has not. */
+export function additionFlags(n: number, a: bigint, b: bigint, sum: bigint): number {
+  operands[0] = a;
+  operands[1] = b;
+  operands[2] = sum;
+  const top = n === 64 ? 1 : 0;
+  const x = halves[top]!, y = halves[2 + top]!, z = halves[4 + top]!;
+  return resultFlagsOf(n)
+    | atSign(n, (x & y) | ((x | y) & ~z))
+    | ((halves[0]! ^ halves[2]! ^ halves[4]!) & AF)
+    | (atSign(n, (x ^ z) & (y ^ z)) * OF);
+}
+
+/** All six flags of `difference` = `a` - `b`, or `a` - `b` - CF, at `n` bits. */
+export function subtractionFlags(n: number, a: bigint, b: bigint, difference: bigint): number {
+  operands[0] = a;
+  operands[1] = b;
+  operands[2] = difference;
+  const top = n === 64 ? 1 : 0;
+  const x = halves[top]!, y = halves[2 + top]!, z = halves[4 + top]!;
+  return resultFlagsOf(n)
+    | atSign(n, (~x & y) | ((~x | y) & z))
+    | ((halves[0]! ^ halves[2]! ^ halves[4]!) & AF)
+    | (atSign(n, (x ^ y) & (x ^ z)) * OF);
 }
 
 /** The sixteen conditions, by encoding, with every mnemonic suffix. SDM vol. 1, appendix B. */

@@ -89,7 +89,7 @@ const SCAS = SIZES.map(([suffix, size, form]) => instruction({
     compareRepeatedly(x, i, () => {
       const a = u(size, x.state.gpr[RAX]!);
       const b = x.memory.read(x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, false), size / 8);
-      x.setFlags(STATUS, subtractionFlags(size, a, b, 0, u(size, a - b)));
+      x.setFlags(STATUS, subtractionFlags(size, a, b, u(size, a - b)));
       advance(x, RDI, i.addressSize, size / 8);
     });
   },
@@ -109,7 +109,7 @@ const CMPS = SIZES.map(([suffix, size, form]) => instruction({
       const early = x.cpu.accesses.compares === 'destination first' && !(i.repeat === 0xf3 && size === 8) ? read(ES, RDI) : undefined;
       const a = read(x.sourceSegment(i), RSI);
       const b = early ?? read(ES, RDI);
-      x.setFlags(STATUS, subtractionFlags(size, a, b, 0, u(size, a - b)));
+      x.setFlags(STATUS, subtractionFlags(size, a, b, u(size, a - b)));
       advance(x, RSI, i.addressSize, size / 8);
       advance(x, RDI, i.addressSize, size / 8);
     });
