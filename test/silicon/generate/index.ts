@@ -108,7 +108,7 @@ function prefixes({ form, random, mode, size, addressSize, override, memory }: D
   const lock = lockable || (random.chance(0.008) && !form.modIgnored && form.definition.mnemonic !== 'VERW');
   const repeat = form.definition.repeat && random.chance(0.6) ? [random.chance(0.8) ? 0xf3 : 0xf2] : [];
   // Longer than fifteen bytes, now and then.
-  const padding = random.chance(0.004) ? Array.from({ length: 8 + random.below(8) }, () => random.pick([0x2e, 0x3e])) : [];
+  const padding = random.chance(0.004) && !isBare(form) ? Array.from({ length: 8 + random.below(8) }, () => random.pick([0x2e, 0x3e])) : [];
   const usual = mode === 64 ? (form.size64 ? 64 : 32) : mode;
   const sized = !form.vex && form.prefix !== '66' && size !== usual && (mode !== 64 || size === 16);
   return [
@@ -125,7 +125,7 @@ function vexPrefix({ form, rex, random, mode }: Draft): number[] {
   return [0xc4, ((~rex & 7) << 5) | map, last];
 }
 
-/** An AMD processor raises #UD for UD0 and UD1 without fetching their ModRM; Intel's manual has one. Not at an end of the code, then. */
+/** An AMD processor raises #UD for UD0 and UD1 without fetching their ModRM; Intel's manual has one. Not at an end of the code, then, nor of the 15 bytes. */
 const isBare = ({ definition }: Form): boolean => /^UD[01]$/.test(definition.mnemonic);
 const isBranch = ({ definition }: Form): boolean => definition.mnemonic === 'JMP' || definition.mnemonic === 'CALL';
 const isFar = ({ operands }: Form): boolean => operands.some(({ text }) => /^(m16:|ptr16:)/.test(text));
