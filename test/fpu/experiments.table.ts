@@ -33,6 +33,27 @@ const XSAVE_RULES: Experiment[] = product(['xsave64', 'xsaveopt64'], [0, 1, 2, 3
   { name: `${save} of XMM 0 and MXCSR 1FBFh, mask ${mask}`, code: `${MASK(7)}; xrstor64 [areaB]; ldmxcsr [mx1FBF]; ${MASK(mask)}; ${save} [areaA]`, memory: { areaB: saveImage() } },
 ]);
 
+/** The compacted format: what XSAVEC stores, and what XRSTOR makes of it. */
+const compactedImage = (xcompBv: bigint, image: Parameters<typeof saveImage>[0] = {}): Uint8Array => saveImage({ ...image, xcompBv: xcompBv | (1n << 63n) });
+const COMPACTED: Experiment[] = [
+  ...product(['xsavec64', 'xsavec'], [0, 1, 2, 3, 4, 5, 6, 7]).flatMap(([save, mask]) => [
+    { name: `${save} of initial state, mask ${mask}`, code: `${MASK(7)}; xrstor64 [areaB]; ${MASK(mask)}; ${save} [areaA]`, memory: { areaA: new Uint8Array(832).fill(0xa5), areaB: saveImage() } },
+    { name: `${save} of used state, mask ${mask}`, code: `fld1; movups xmm3, [xmmOnes]; ${MASK(mask)}; ${save} [areaA]`, memory: { areaA: new Uint8Array(832).fill(0xa5) } },
+    { name: `${save} of XMM 0 and MXCSR 1FBFh, mask ${mask}`, code: `${MASK(7)}; xrstor64 [areaB]; ldmxcsr [mx1FBF]; ${MASK(mask)}; ${save} [areaA]`, memory: { areaB: saveImage() } },
+  ]),
+  ...[['nothing', LOADED], ['#Z', PENDING]].flatMap(([what, before]) => [
+    { name: `xsavec64, ${what} pending`, code: `${before}; ${MASK(7)}; xsavec64 [areaA]; fninit` },
+    { name: `xsavec, ${what} pending, 32-bit`, mode: 32 as const, code: `${before}; ${MASK(7)}; xsavec [areaA]; fninit` },
+  ]),
+  ...[0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n].flatMap((xstateBv) => [1, 2, 4, 7].map((mask) => ({
+    name: `xrstor64 of the compacted format, XSTATE_BV ${xstateBv}, mask ${mask}`,
+    code: `fld1; movups xmm3, [xmmOnes]; ldmxcsr [mx1FBF]; ${MASK(mask)}; xrstor64 [areaA]; ${LOOK64}; ${MASK(7)}; xsave64 [areaB]`,
+    memory: { areaA: compactedImage(7n, { xstateBv, fop: 0x111, fip: 0x1111n, mxcsr: 0x1fa0, xmm: [7n, 8n] }) },
+  }))),
+  ...([['XCOMP_BV beyond XCR0', 1n << 40n, {}], ['XSTATE_BV beyond XCOMP_BV', 3n, { xstateBv: 4n }], ['bytes 23:16', 7n, { reserved: 1n }], ['bytes 63:24', 7n, { tail: 1n }], ['MXCSR reserved and loaded', 7n, { xstateBv: 2n, mxcsr: 0x8000_1f80 }], ['MXCSR reserved, SSE initialised', 7n, { mxcsr: 0x8000_1f80 }]] as const)
+    .map(([what, xcompBv, image]) => ({ name: `xrstor64 of the compacted format: ${what}`, code: `${MASK(7)}; xrstor64 [areaA]; ${LOOK64}`, memory: { areaA: compactedImage(xcompBv, image) } })),
+];
+
 const ENVIRONMENTS: Experiment[] = product(modes, [LOADED, PENDING]).flatMap(([mode, before]) => [
   { name: `fnstenv, 28 bytes, then fnstcw and fnstsw: ${before}${suffix(mode)}`, mode, code: `${before}; fnstenv [env]; fnstcw [out]; fnstsw [out + 2]; fnstenv [env2]` },
   { name: `fnstenv, 14 bytes: ${before}${suffix(mode)}`, mode, code: `${before}; db 66h; fnstenv [env]; fnstcw [out]; fnstsw [out + 2]` },
@@ -205,6 +226,6 @@ const CONDITION_CODES: Experiment[] = [
 ];
 
 export const EXPERIMENTS: readonly Experiment[] = [
-  ...SAVES, ...XSAVE_RULES, ...ENVIRONMENTS, ...POINTERS, ...SEGMENTS, ...RESTORES, ...CANONICAL, ...WORDS, ...TAGS,
+  ...SAVES, ...XSAVE_RULES, ...COMPACTED, ...ENVIRONMENTS, ...POINTERS, ...SEGMENTS, ...RESTORES, ...CANONICAL, ...WORDS, ...TAGS,
   ...IN_USE, ...IN_USE_RESTORED, ...MODIFIED, ...MODIFIED_SSE, ...HEADERS, ...STACK_FAULTS, ...CONDITION_CODES,
 ];

@@ -2,8 +2,7 @@
 
 /**
  * Advertised though modelled in part only, because a kernel does not start without them or a processor of that kind
- * cannot lack them: MMX (data transfers are missing), SSE to SSE4_2, AVX (what the table of instructions has), XSAVEC and
- * XSAVES (not yet, and the compacted format neither), MTRR and PAT (memory types have no effect), MCE and MCA (no banks),
+ * cannot lack them: MMX (data transfers are missing), SSE to SSE4_2, AVX (what the table of instructions has), MTRR and PAT (memory types have no effect), MCE and MCA (no banks),
  * MONITOR and MONITORX (the wait ends at once), IBRS_IBPB, STIBP and SSBD (nothing here is speculative).
  */
 export const FEATURES = {

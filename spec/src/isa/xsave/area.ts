@@ -9,6 +9,8 @@ import { COMPONENTS } from './components.ts';
 
 export const HEADER_OFFSET = 512;
 export const HEADER_BYTES = 64;
+/** Where the extended region begins. */
+export const HEADER_END = 576;
 
 /** #UD without CR4.OSXSAVE, #NM with CR0.TS: first of all in each instruction of the family but XGETBV and XSETBV. */
 export function requireEnabled(x: Execution): void {
@@ -16,13 +18,13 @@ export function requireEnabled(x: Execution): void {
   if (x.state.cr0 & CR0.TS) x.fault('#NM', 'CR0.TS is 1');
 }
 
-/** The requested-feature bitmap: XCR0 and EDX:EAX. */
-export const requestedFeatures = (x: Execution): bigint =>
-  x.state.xcr0 & ((u(32, x.state.gpr[2]!) << 32n) | u(32, x.state.gpr[0]!));
+/** The requested-feature bitmap: EDX:EAX of what is enabled in XCR0, and in IA32_XSS for the supervisor instructions. */
+export const requestedFeatures = (x: Execution, enabled: bigint): bigint =>
+  enabled & ((u(32, x.state.gpr[2]!) << 32n) | u(32, x.state.gpr[0]!));
 
 /** Bytes of the standard format that hold the components of `mask`: never less than legacy region and header. */
 export const areaBytes = (mask: bigint): number =>
-  COMPONENTS.reduce((end, c) => (mask & (1n << BigInt(c.number)) ? Math.max(end, c.offset + c.size) : end), HEADER_OFFSET + HEADER_BYTES);
+  COMPONENTS.reduce((end, c) => (mask & (1n << BigInt(c.number)) ? Math.max(end, c.offset + c.size) : end), HEADER_END);
 
 /** Linear address of the area; not aligned on 64 bytes is #GP(0). */
 export function areaAddress(x: Execution, i: Instruction, bytes: number, write: boolean): bigint {

@@ -72,6 +72,12 @@ export const COMPONENTS: readonly Component[] = [
 /** Components that the engine has; XSETBV of a bit beyond them is `Unmodelled`. */
 export const MODELLED_COMPONENTS = 7n;
 
+/** The bit of SSE state in XCR0, XSTATE_BV and their like. */
+export const SSE = 2n;
+
+/** XINUSE, with SSE state in use for MXCSR alone, too: as XGETBV, XSAVEC and XSAVES have it, and XSAVE and XSAVEOPT have not. */
+export const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr === 0x1f80 ? 0n : SSE);
+
 /** XINUSE as this processor reports it. */
 export function xinuse(x: Execution): bigint {
   if (x.cpu.xinuse === 'tracked') return x.state.xinuse & MODELLED_COMPONENTS;

@@ -1,5 +1,6 @@
 import { FXSAVE_FAMILY } from './fxsave.ts';
+import { RESTORES } from './restore.ts';
+import { SAVES } from './save.ts';
 import { XCR_FAMILY } from './xcr.ts';
-import { XSAVE_FAMILY } from './xsave.ts';
 
-export const XSAVE = [...FXSAVE_FAMILY, ...XSAVE_FAMILY, ...XCR_FAMILY];
+export const XSAVE = [...FXSAVE_FAMILY, ...SAVES, ...RESTORES, ...XCR_FAMILY];

@@ -5,10 +5,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { instruction } from '../instruction.ts';
 import { CR4 } from '../system/control-bits.ts';
-import { MODELLED_COMPONENTS, xinuse } from './components.ts';
-
-/** XGETBV counts SSE state as in use for MXCSR alone, too; XSAVE and XSAVEOPT do not. */
-const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr === 0x1f80 ? 0n : 2n);
+import { MODELLED_COMPONENTS, withMxcsr } from './components.ts';
 
 const requireOsxsave = (x: Execution): void => {
   if (!(x.state.cr4 & CR4.OSXSAVE)) x.fault('#UD', 'CR4.OSXSAVE is 0');

@@ -1,0 +1,83 @@
+/** XRSTOR from either format, and XRSTORS from the compacted one. SDM vol. 1, 13.8 and 13.12. */
+
+import { u } from '../../numbers/bits.ts';
+import { sdm } from '../../state/citation.ts';
+import { OFFSET } from '../../state/fields.ts';
+import type { Execution } from '../execution.ts';
+import type { Instruction, InstructionDefinition } from '../instruction.ts';
+import {
+  HEADER_END, type Header, SSE_OR_AVX, areaAddress, areaBytes, readHeader, requestedFeatures, requireEnabled,
+} from './area.ts';
+import { COMPACTED, compactedLayout, expanded } from './compaction.ts';
+import { COMPONENTS, SSE } from './components.ts';
+import { withAndWithoutRexW } from './forms.ts';
+import { checkedMxcsr, wideForm } from './legacy-region.ts';
+
+const INITIAL_MXCSR = 0x1f80;
+
+/** The header rules, each a #GP(0). `enabled` is what XCR0 (and IA32_XSS) allow. SDM vol. 1, 13.8.1, 13.8.2 and 13.12. */
+function checkHeader(x: Execution, { xstateBv, xcompBv, reserved, reservedLow }: Header, enabled: bigint, supervisor: boolean): void {
+  const compacted = (xcompBv & COMPACTED) !== 0n;
+  if (supervisor && !compacted) x.fault('#GP', 'XRSTORS needs the compacted format: XCOMP_BV[63] is 0', 0);
+  if (!compacted) {
+    if (xstateBv & ~enabled) x.fault('#GP', 'XSTATE_BV sets a bit that is 0 in XCR0', 0);
+    if (xcompBv !== 0n) x.fault('#GP', 'XCOMP_BV is not zero in the standard format', 0);
+    if (reservedLow !== 0n) x.fault('#GP', 'bytes 23:16 of the XSAVE header are not zero', 0);
+    return;
+  }
+  if (!x.cpu.features.has('XSAVEC')) x.fault('#GP', 'this processor has no compacted format (CPUID: XSAVEC)', 0);
+  if (u(63, xcompBv) & ~enabled) x.fault('#GP', `XCOMP_BV sets a bit that is 0 in XCR0${supervisor ? ' and IA32_XSS' : ''}`, 0);
+  if (xstateBv & ~u(63, xcompBv)) x.fault('#GP', 'XSTATE_BV sets a bit that is 0 in XCOMP_BV', 0);
+  if (reserved !== 0n) x.fault('#GP', 'bytes 63:16 of the XSAVE header are not zero', 0);
+}
+
+/** What MXCSR becomes, or undefined where it stays. In the compacted format it is part of SSE state. */
+function mxcsrFor(x: Execution, image: Uint8Array, rfbm: bigint, { xstateBv, xcompBv }: Header): number | undefined {
+  if (!(xcompBv & COMPACTED)) return rfbm & SSE_OR_AVX ? checkedMxcsr(x, image) : undefined;
+  if (!(rfbm & SSE)) return undefined;
+  return xstateBv & SSE ? checkedMxcsr(x, image) : INITIAL_MXCSR;
+}
+
+function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: boolean): void {
+  const rfbm = requestedFeatures(x, enabled);
+  const header = readHeader(x, areaAddress(x, i, HEADER_END, false));
+  checkHeader(x, header, enabled, supervisor);
+  const { xstateBv, xcompBv } = header;
+  const compacted = (xcompBv & COMPACTED) !== 0n;
+  const bytes = compacted ? compactedLayout(xcompBv).end : areaBytes(rfbm);
+  const linear = areaAddress(x, i, bytes, false);
+  const stored = x.memory.readBytes(linear, bytes);
+  const image = compacted ? expanded(stored, xcompBv) : stored;
+  const mxcsr = mxcsrFor(x, image, rfbm, header);
+  if (mxcsr !== undefined) x.state.mxcsr = mxcsr;
+  for (const component of COMPONENTS) {
+    const bit = u(64, 1n << BigInt(component.number));
+    if (rfbm & bit && xstateBv & bit) component.load(x, image, wideForm(x, i.rexW));
+    if (rfbm & bit && !(xstateBv & bit)) component.initialise(x);
+  }
+  x.state.xinuse = (x.state.xinuse & ~rfbm) | (xstateBv & rfbm);
+  remember(x, linear, rfbm, xcompBv);
+}
+
+/** Records XRSTOR_INFO for the modified optimisation. */
+function remember(x: Execution, linear: bigint, rfbm: bigint, xcompBv: bigint): void {
+  const { state } = x;
+  state.setByte(OFFSET.xrstorValid, 1);
+  state.setByte(OFFSET.xrstorCpl, x.cpl);
+  state.setByte(OFFSET.xrstorGuest, state.byte(OFFSET.guestMode));
+  state.setQuad(OFFSET.xrstorAddress, linear);
+  state.setQuad(OFFSET.xrstorXcompBv, xcompBv);
+  state.xmodified = BigInt.asUintN(64, ~rfbm);
+}
+
+export const RESTORES: readonly InstructionDefinition[] = [
+  ...withAndWithoutRexW('XRSTOR', '0F AE /5', 'XSAVE', 'Restore processor extended states', sdm('1', '13.8, Operation of XRSTOR'), (x, i) => {
+    requireEnabled(x);
+    restore(x, i, x.state.xcr0, false);
+  }),
+  ...withAndWithoutRexW('XRSTORS', '0F C7 /3', 'XSAVES', 'Restore processor extended states supervisor', sdm('1', '13.12, Operation of XRSTORS'), (x, i) => {
+    requireEnabled(x);
+    x.requirePrivilege('XRSTORS');
+    restore(x, i, x.state.xcr0 | x.state.quad(OFFSET.xss), true);
+  }),
+];

@@ -1,0 +1,88 @@
+/**
+ * XSAVE and XSAVEOPT in the standard format, XSAVEC and XSAVES in the compacted one, with the init and modified
+ * optimisations. SDM vol. 1, 13.7 and 13.9 to 13.11.
+ */
+
+import { int, toBytes, u } from '../../numbers/bits.ts';
+import { sdm } from '../../state/citation.ts';
+import { OFFSET } from '../../state/fields.ts';
+import type { Execution } from '../execution.ts';
+import type { Instruction, InstructionDefinition } from '../instruction.ts';
+import { HEADER_OFFSET, SSE_OR_AVX, areaAddress, areaBytes, readHeader, requestedFeatures, requireEnabled } from './area.ts';
+import { COMPACTED, compactedLayout } from './compaction.ts';
+import { COMPONENTS, SSE, withMxcsr, xinuse } from './components.ts';
+import { withAndWithoutRexW } from './forms.ts';
+import { type Piece, mxcsrPiece, wideForm } from './legacy-region.ts';
+
+const selected = (mask: bigint, component: number): boolean => (mask & (1n << BigInt(component))) !== 0n;
+
+/**
+ * Components that the modified optimisation lets XSAVEOPT and XSAVES pass over: those not modified since an XRSTOR or
+ * XRSTORS of this very format from this very address at this privilege level. It looks neither at REX.W nor at what
+ * memory holds now. SDM vol. 1, 13.9 and 13.11.
+ */
+function unmodified(x: Execution, linear: bigint, xcompBv: bigint): bigint {
+  const { state } = x;
+  const matches = state.byte(OFFSET.xrstorValid) === 1
+    && state.byte(OFFSET.xrstorCpl) === x.cpl
+    && state.byte(OFFSET.xrstorGuest) === state.byte(OFFSET.guestMode)
+    && state.quad(OFFSET.xrstorAddress) === linear
+    && state.quad(OFFSET.xrstorXcompBv) === xcompBv;
+  return matches ? ~state.xmodified : 0n;
+}
+
+const put = (x: Execution, linear: bigint, { offset, bytes }: Piece): void =>
+  x.memory.writeBytes(u(64, linear + BigInt(offset)), bytes);
+
+/** Stores the components of `stored`, MXCSR where SSE or AVX is requested, and XSTATE_BV; nothing else of the header. */
+function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
+  requireEnabled(x);
+  const rfbm = requestedFeatures(x, x.state.xcr0);
+  const linear = areaAddress(x, i, areaBytes(rfbm), true);
+  x.memory.requireWritable(linear, areaBytes(rfbm));
+  const inUse = xinuse(x);
+  const stored = optimised ? rfbm & inUse & ~unmodified(x, linear, 0n) : rfbm;
+  const xstateBv = (readHeader(x, linear).xstateBv & ~rfbm) | (inUse & rfbm);
+  for (const component of COMPONENTS) {
+    const pieces = selected(stored, component.number) ? component.store(x, wideForm(x, i.rexW)) : [];
+    pieces.forEach((piece) => put(x, linear, piece));
+  }
+  if (rfbm & SSE_OR_AVX) put(x, linear, mxcsrPiece(x));
+  put(x, linear, { offset: HEADER_OFFSET, bytes: toBytes(xstateBv, 8) });
+}
+
+/** Stores what is in use of `rfbm`, one after another, with XSTATE_BV and XCOMP_BV. MXCSR is part of SSE state here. */
+function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: boolean): void {
+  const xcompBv = u(64, rfbm | COMPACTED);
+  const { offsets, end } = compactedLayout(xcompBv);
+  const linear = areaAddress(x, i, end, true);
+  x.memory.requireWritable(linear, end);
+  const xstateBv = rfbm & withMxcsr(x);
+  // Whether a load of MXCSR alone modifies SSE state is not tracked, so SSE state is never passed over.
+  const stored = xstateBv & ~(supervisor ? unmodified(x, linear, xcompBv) & ~SSE : 0n);
+  for (const component of COMPONENTS) {
+    const shift = int(offsets.get(component.number)!) - int(component.offset);
+    const pieces = selected(stored, component.number) ? component.store(x, wideForm(x, i.rexW)) : [];
+    pieces.forEach(({ offset, bytes }) => put(x, linear, { offset: int(offset) + shift, bytes }));
+  }
+  if (stored & SSE) put(x, linear, mxcsrPiece(x));
+  put(x, linear, { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) });
+}
+
+export const SAVES: readonly InstructionDefinition[] = [
+  ...withAndWithoutRexW('XSAVE', '0F AE /4', 'XSAVE', 'Save processor extended states', sdm('1', '13.7, Operation of XSAVE'), (x, i) => {
+    storeStandard(x, i, false);
+  }),
+  ...withAndWithoutRexW('XSAVEOPT', '0F AE /6', 'XSAVEOPT', 'Save processor extended states, optimised', sdm('1', '13.9, Operation of XSAVEOPT'), (x, i) => {
+    storeStandard(x, i, true);
+  }),
+  ...withAndWithoutRexW('XSAVEC', '0F C7 /4', 'XSAVEC', 'Save processor extended states with compaction', sdm('1', '13.10, Operation of XSAVEC'), (x, i) => {
+    requireEnabled(x);
+    storeCompacted(x, i, requestedFeatures(x, x.state.xcr0), false);
+  }),
+  ...withAndWithoutRexW('XSAVES', '0F C7 /5', 'XSAVES', 'Save processor extended states supervisor', sdm('1', '13.11, Operation of XSAVES'), (x, i) => {
+    requireEnabled(x);
+    x.requirePrivilege('XSAVES');
+    storeCompacted(x, i, requestedFeatures(x, x.state.xcr0 | x.state.quad(OFFSET.xss)), true);
+  }),
+];
