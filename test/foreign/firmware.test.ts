@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { Pc, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
+import { foreignBytes, foreignFile, unless } from './packages.ts';
 
-/** Firmware that others wrote, where Debian's packages bochsbios and seabios put it. */
-const BOCHS_BIOS = '/usr/share/bochs/BIOS-bochs-latest', SEABIOS = '/usr/share/seabios/bios.bin';
+const BOCHS_BIOS = foreignFile('usr/share/bochs', /^BIOS-bochs-latest$/);
+const SEABIOS = foreignFile('usr/share/seabios', /^bios\.bin$/);
 /** Where both print what they do. */
 const DEBUG_PORTS = [0x402, 0x403];
 
@@ -13,8 +13,8 @@ const MOST = 400_000_000, TIMEOUT = 120_000;
  * Runs a 128 KiB BIOS from RESET, at the top of the address space and below 1 MiB, where it is RAM, on two processors,
  * until it has said `last`. Answers all that it said.
  */
-function boot(path: string, last: string): string {
-  const bios = readFileSync(path);
+function boot(file: string, last: string): string {
+  const bios = foreignBytes(file);
   let text = '';
   const pc = new Pc({ cpu: cpus.haswell, cpus: 2, memory: 0x400_0000, firmware: false, startTime: Date.UTC(2026, 10, 21) / 1000 });
   for (const port of DEBUG_PORTS) pc.ports.attach(port, { read: () => 0xe9, write: (_port, _bytes, value) => { text += String.fromCharCode(value & 0xff); } });
@@ -25,8 +25,8 @@ function boot(path: string, last: string): string {
 }
 
 describe('foreign firmware', () => {
-  test.skipIf(!existsSync(SEABIOS))('SeaBIOS finds memory, processors, devices and the speed, and looks for something to boot', () => {
-    const text = boot(SEABIOS, 'Press ESC for boot menu');
+  test.skipIf(!SEABIOS)(`SeaBIOS finds memory, processors, devices and the speed, and looks for something to boot${unless(SEABIOS)}`, () => {
+    const text = boot(SEABIOS!, 'Press ESC for boot menu');
     expect(text).toContain('RamSize: 0x04000000 [cmos]');
     expect(text).toContain('Found 1 PCI devices');
     expect(text).toContain('Found 2 cpu(s) max supported 2 cpu(s)');
@@ -36,8 +36,8 @@ describe('foreign firmware', () => {
     expect(text).toContain('Press ESC for boot menu');
   }, TIMEOUT);
 
-  test.skipIf(!existsSync(BOCHS_BIOS))("Bochs's BIOS starts the second processor, and builds its tables", () => {
-    const text = boot(BOCHS_BIOS, 'MP table addr=');
+  test.skipIf(!BOCHS_BIOS)(`Bochs's BIOS starts the second processor, and builds its tables${unless(BOCHS_BIOS)}`, () => {
+    const text = boot(BOCHS_BIOS!, 'MP table addr=');
     expect(text).toContain('ram_size=0x04000000');
     expect(text).toContain('Found 2 cpu(s)');
     expect(text).toContain('vendor_id=0x8086 device_id=0x1237 class=0x0600');
