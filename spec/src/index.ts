@@ -6,7 +6,9 @@ export { asm32, asm64 } from './asm/template.ts';
 export { type AssembleOptions, type Program, assemble, symbol } from './asm/assemble.ts';
 export { AssemblyError } from './asm/error.ts';
 export { type DisassembledLine, disassemble } from './asm/disassemble.ts';
-export { type Clock, type Loadable, Machine, type MachineDifference, type MachineOptions, type Snapshot, type Stop } from './machine/machine.ts';
+export {
+  type Clock, type Loadable, Machine, type MachineDifference, type MachineOptions, type Snapshot, type Stop,
+} from './machine/machine.ts';
 export { type InterruptController, InterruptQueue, type Interrupts } from './machine/interrupts.ts';
 export { RESET_TABLE, type ResetRow, type ResetValue, STARTUP_TABLE } from './machine/reset.table.ts';
 export { Pc, type PcOptions, type PcSnapshot, type PcStop } from './machine/pc.ts';
@@ -22,5 +24,9 @@ export { explore } from './explore/explore.ts';
 export type { ExploreOptions } from './explore/exploration.ts';
 export { type TabulateOptions, tabulate } from './explore/tabulate.ts';
 export { printTable, printVerdict } from './explore/print.ts';
-export { HYPERVISOR_OPERATORS, IN_GUEST_CONTEXT, type Operator, type Reached, type SearchResult, searchRestores } from './explore/search.ts';
-export type { Counterexample, Difference, FieldValue, PolicySummary, Timeline, TimelineStep, Verdict, VerdictTable } from './explore/verdict.ts';
+export {
+  HYPERVISOR_OPERATORS, IN_GUEST_CONTEXT, type Operator, type Reached, type SearchResult, searchRestores,
+} from './explore/search.ts';
+export type {
+  Counterexample, Difference, FieldValue, PolicySummary, Timeline, TimelineStep, Verdict, VerdictTable,
+} from './explore/verdict.ts';

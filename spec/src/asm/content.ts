@@ -94,7 +94,10 @@ function instruction(cursor: Cursor, { mode, address, lookup, atLeast }: Place):
     operands.push(parseOperand(cursor, mode, lookup, prefixes.addressSize));
   }
   cursor.expectEnd();
-  return { kind: 'instruction', bytes: select({ mnemonic, operands: inFull(mnemonic, operands), prefixes, column }, mode, address, atLeast) };
+  return {
+    kind: 'instruction',
+    bytes: select({ mnemonic, operands: inFull(mnemonic, operands), prefixes, column }, mode, address, atLeast),
+  };
 }
 
 function noInstruction(cursor: Cursor): string {

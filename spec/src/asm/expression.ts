@@ -94,7 +94,9 @@ function requireConstants(operator: string, sums: readonly Sum[], column: number
 }
 
 /** Division is towards zero, and a remainder has the sign of what is divided. */
-function ofConstants(operator: Exclude<Operator, '+' | '-' | '*'>, left: bigint, right: bigint, column: number): bigint {
+function ofConstants(
+  operator: Exclude<Operator, '+' | '-' | '*'>, left: bigint, right: bigint, column: number,
+): bigint {
   switch (operator) {
     case '|': return left | right;
     case '^': return left ^ right;
@@ -103,7 +105,9 @@ function ofConstants(operator: Exclude<Operator, '+' | '-' | '*'>, left: bigint,
       if (right === 0n) throw new TokenError('division by zero', column);
       return operator === '/' ? left / right : left % right;
     case '<<': case '>>':
-      if (right < 0n || right > 64n) throw new TokenError(`a shift by ${right} is out of range: 0 to 64 are possible`, column);
+      if (right < 0n || right > 64n) {
+        throw new TokenError(`a shift by ${right} is out of range: 0 to 64 are possible`, column);
+      }
       return operator === '<<' ? left << right : left >> right;
   }
 }

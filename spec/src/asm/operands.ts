@@ -30,7 +30,9 @@ export function parseOperand(cursor: Cursor, mode: Mode, lookup: Lookup, address
   if (cursor.word() === 'far' && isPointerNext(cursor)) {
     cursor.position++;
     const parsed = parseOperand(cursor, mode, lookup, addressSize);
-    if (!/memory|far/.test(parsed.operand.kind)) throw new TokenError('far goes before brackets or selector:offset', column);
+    if (!/memory|far/.test(parsed.operand.kind)) {
+      throw new TokenError('far goes before brackets or selector:offset', column);
+    }
     return { ...parsed, far: true, column };
   }
   const size = takeSize(cursor);
@@ -56,7 +58,9 @@ function parseFar(
   if (selector < 0n || selector > 0xffffn) throw new TokenError(`a selector has 16 bits, not ${selector}`, column);
   const offset = parseSum(cursor, lookup);
   if (offset.registers.length) throw new TokenError('the offset of a far pointer is a number', column);
-  return { operand: { kind: 'far', selector: Number(selector), offset: offset.constant, size }, address: undefined, column };
+  return {
+    operand: { kind: 'far', selector: Number(selector), offset: offset.constant, size }, address: undefined, column,
+  };
 }
 
 /** `far` is a word of the syntax before a pointer; alone, or in a sum, it can be somebody's label. */

@@ -56,7 +56,8 @@ export function select(line: Line, mode: Mode, address: bigint, atLeast: number)
 function possibleSizes(form: Form, mode: Mode, { prefixes, operands }: Line): readonly number[] {
   const sizes = operandSizes(form, mode);
   if (prefixes.operandSize !== undefined) return sizes.filter((size) => size === prefixes.operandSize);
-  const said = form.operands.some(({ size, place }) => typeof size === 'string' && !/immediate|relative|far/.test(place) && !form.farWord);
+  const said = form.operands.some(({ size, place }) =>
+    typeof size === 'string' && !/immediate|relative|far/.test(place) && !form.farWord);
   const written = operands.some(({ operand, far }) =>
     (operand.kind === 'immediate' || operand.kind === 'far' || (operand.kind === 'memory' && far)) && operand.size > 0);
   return said || written ? sizes : sizes.slice(0, 1);
@@ -100,7 +101,9 @@ function attempt(
   const { lock, repeat, addressSize, segment } = line.prefixes;
   const build = (operands: readonly Operand[]): Uint8Array | string =>
     encode({ form, mode, size, operands, lock, repeat, addressSize, segment, wideDisplacement: wide });
-  if (line.operands.some(({ operand, far = false }) => operand.kind === 'memory' && far !== form.farWord)) return undefined;
+  if (line.operands.some(({ operand, far = false }) => operand.kind === 'memory' && far !== form.farWord)) {
+    return undefined;
+  }
   const guess = line.operands.map((parsed, n) => withoutDisplacement(form.operands[n]!, parsed));
   if (!guess.every((operand, n) => matches(form.operands[n]!, operand, line.operands[n]!, size))) return undefined;
   const first = build(guess);

@@ -12,7 +12,8 @@ export function inFull(mnemonic: string, operands: readonly Parsed[]): readonly 
     // A register multiplied by a number, back into itself.
     case 'imul': {
       const [first, second] = operands;
-      const itself = operands.length === 2 && first!.operand.kind === 'register' && second!.operand.kind === 'immediate';
+      const itself = operands.length === 2 && first!.operand.kind === 'register'
+        && second!.operand.kind === 'immediate';
       return itself ? [first!, first!, second!] : operands;
     }
     default: return operands;

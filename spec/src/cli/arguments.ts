@@ -30,9 +30,13 @@ const HELP: OptionSpec = { short: 'h', help: ['prints this'] };
 /** Reads `args`. An unknown option, a missing value and an option given twice are a `UsageError`. */
 export function readArguments(command: string, args: readonly string[], specs: OptionSpecs): Arguments {
   const all: OptionSpecs = { ...specs, help: HELP };
-  const options = Object.fromEntries(Object.entries(all).map(([name, { value, short }]) =>
-    [name, { type: value === undefined ? 'boolean' as const : 'string' as const, multiple: true, ...(short ? { short } : {}) }]));
-  const { tokens, positionals } = parseArgs({ args: [...args], options, strict: false, tokens: true, allowPositionals: true });
+  const options = Object.fromEntries(Object.entries(all).map(([name, { value, short }]) => {
+    const type = value === undefined ? 'boolean' as const : 'string' as const;
+    return [name, { type, multiple: true, ...(short ? { short } : {}) }];
+  }));
+  const { tokens, positionals } = parseArgs({
+    args: [...args], options, strict: false, tokens: true, allowPositionals: true,
+  });
   const found = new Map<string, string[]>();
   for (const token of tokens) {
     if (token.kind !== 'option') continue;
@@ -51,7 +55,9 @@ export function readArguments(command: string, args: readonly string[], specs: O
   };
 }
 
-function checkedValue(option: string, value: string | undefined, inline: boolean | undefined, spec: OptionSpec): string {
+function checkedValue(
+  option: string, value: string | undefined, inline: boolean | undefined, spec: OptionSpec,
+): string {
   if (spec.value === undefined) {
     if (value !== undefined) throw new UsageError(`${option} takes no value, and ${JSON.stringify(value)} is given`);
     return '';
@@ -84,8 +90,12 @@ function distance(a: string, b: string): number {
 /** Exactly one file, or a `UsageError`. */
 export function oneFile(command: string, { files }: Arguments): string {
   const [file, second] = files;
-  if (file === undefined) throw new UsageError(`hidden-state ${command} needs a file; see hidden-state ${command} --help`);
-  if (second !== undefined) throw new UsageError(`hidden-state ${command} takes one file, and ${JSON.stringify(second)} is a second one`);
+  if (file === undefined) {
+    throw new UsageError(`hidden-state ${command} needs a file; see hidden-state ${command} --help`);
+  }
+  if (second !== undefined) {
+    throw new UsageError(`hidden-state ${command} takes one file, and ${JSON.stringify(second)} is a second one`);
+  }
   return file;
 }
 

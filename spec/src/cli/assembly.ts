@@ -43,7 +43,9 @@ export function asmCommand(args: readonly string[]): number {
   const file = oneFile('asm', parsed);
   const source = new TextDecoder().decode(readFile(file));
   const mode = parsed.value('bits');
-  const program = assembled(file, source, mode === undefined ? firstBits(file, source) : bits('--bits', mode), origin(parsed));
+  const program = assembled(
+    file, source, mode === undefined ? firstBits(file, source) : bits('--bits', mode), origin(parsed),
+  );
   if (typeof program === 'string') {
     process.stderr.write(`${program}\n`);
     return 1;
@@ -77,9 +79,12 @@ function firstBits(file: string, source: string): Mode {
 function origin(parsed: Arguments): bigint {
   const text = parsed.value('origin');
   if (text === undefined) return 0n;
-  const digitsOf = text.replaceAll('_', '');
-  const value = /^(0x[0-9a-f]+|\d+)$/i.test(digitsOf) ? BigInt(digitsOf) : /^\d[0-9a-f]*h$/i.test(digitsOf) ? BigInt(`0x${digitsOf.slice(0, -1)}`) : -1n;
-  if (value < 0n || value >> 64n) throw new UsageError(`--origin ${text}: expected an address of up to 64 bits, such as 0x7c00`);
+  const typed = text.replaceAll('_', '');
+  const value = /^(0x[0-9a-f]+|\d+)$/i.test(typed) ? BigInt(typed)
+    : /^\d[0-9a-f]*h$/i.test(typed) ? BigInt(`0x${typed.slice(0, -1)}`) : -1n;
+  if (value < 0n || value >> 64n) {
+    throw new UsageError(`--origin ${text}: expected an address of up to 64 bits, such as 0x7c00`);
+  }
   return value;
 }
 
@@ -96,7 +101,8 @@ function listing(program: Program): string {
       const left = start + length - from;
       const tail = row === LINES - 1 && left > BYTES ? `  … ${left - BYTES} more` : '';
       const hexadecimal = bytesText(program.bytes.slice(from, Math.min(from + BYTES, start + length)));
-      return `${digits(address + BigInt(row * BYTES), width)}  ${hexadecimal.padEnd(3 * BYTES - 1)}  ${row === 0 ? text : ''}${tail}`.trimEnd();
+      const place = digits(address + BigInt(row * BYTES), width);
+      return `${place}  ${hexadecimal.padEnd(3 * BYTES - 1)}  ${row === 0 ? text : ''}${tail}`.trimEnd();
     });
   }).join('\n');
 }
@@ -106,12 +112,15 @@ export function disasmCommand(args: readonly string[]): number {
   if (parsed.help) return print(DISASM_HELP);
   const file = oneFile('disasm', parsed);
   const mode = parsed.value('bits');
-  if (mode === undefined) throw new UsageError('--bits is missing: expected 16, 32 or 64, because bytes alone do not say it');
+  if (mode === undefined) {
+    throw new UsageError('--bits is missing: expected 16, 32 or 64, because bytes alone do not say it');
+  }
   const [size, address] = [bits('--bits', mode), origin(parsed)];
   const bytes = readFile(file);
   const width = addressDigits(address + BigInt(bytes.length));
   const lines = disassemble(bytes, { mode: size, address }).map((line) =>
-    `${digits(line.address, width)}  ${bytesText(line.bytes).padEnd(3 * BYTES - 1)}  ${line.text.replace(/^\.byte/, 'db')}`);
+    `${digits(line.address, width)}  ${bytesText(line.bytes).padEnd(3 * BYTES - 1)}  `
+      + `${line.text.replace(/^\.byte/, 'db')}`);
   return print(lines.join('\n'));
 }
 

@@ -6,7 +6,8 @@ import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file', EISDIR: 'it is a folder', EACCES: 'it may not be opened', ENOTDIR: 'part of the path is no folder',
+  ENOENT: 'there is no such file', EISDIR: 'it is a folder', EACCES: 'it may not be opened',
+  ENOTDIR: 'part of the path is no folder',
 };
 const MAXIMUM = 2 ** 30;
 

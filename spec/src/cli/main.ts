@@ -23,9 +23,15 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     if (command === '--help' || command === '-h' || command === 'help') return say(HELP);
     if (command === '--version') return say(version());
-    if (command === undefined) throw new UsageError(`a command is missing; expected ${Object.keys(COMMANDS).join(', ')}, or --help`);
+    if (command === undefined) {
+      throw new UsageError(`a command is missing; expected ${Object.keys(COMMANDS).join(', ')}, or --help`);
+    }
     const action = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
-    if (!action) throw new UsageError(`there is no command ${JSON.stringify(command)}; expected ${Object.keys(COMMANDS).join(', ')}, or --help`);
+    if (!action) {
+      throw new UsageError(
+        `there is no command ${JSON.stringify(command)}; expected ${Object.keys(COMMANDS).join(', ')}, or --help`,
+      );
+    }
     return await action(rest);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
@@ -41,6 +47,8 @@ function say(text: string): number {
 
 /** Of the package, whose manifest lies two folders above both src/cli and dist/cli. */
 function version(): string {
-  const manifest: { version: string } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const manifest: { version: string } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  );
   return manifest.version;
 }

@@ -19,14 +19,28 @@ import { UsageError } from './usage.ts';
 import { flatOrigin, number, processor, size, wholeNumber } from './values.ts';
 
 const OPTIONS: OptionSpecs = {
-  flat: { value: 'ADDRESS', help: ['a flat binary, loaded and entered there: 0x7c00', 'in real-address mode, 32:0x100000 in 32-bit', 'protected mode'] },
+  flat: {
+    value: 'ADDRESS',
+    help: [
+      'a flat binary, loaded and entered there: 0x7c00',
+      'in real-address mode, 32:0x100000 in 32-bit',
+      'protected mode',
+    ],
+  },
   rom: { help: ['a ROM that ends at 4 GiB; RESET begins in it'] },
   append: { value: 'TEXT', anyText: true, help: ["what follows the kernel's name on its command", 'line'] },
   module: { value: '"FILE TEXT"', multiple: true, help: ['a file for the kernel, and its string'] },
   cpu: { value: 'NAME', help: ['the processor: ivyBridge'] },
   cpus: { value: 'N', help: ['how many of them: 1'] },
   seed: { value: 'N', help: ['of the order in which several take turns; without', 'it they go in turn'] },
-  frequency: { value: 'N', help: ['instructions per second of guest time: 1e9. A', 'kernel that waits by the clock waits for fewer', 'instructions with 1e8'] },
+  frequency: {
+    value: 'N',
+    help: [
+      'instructions per second of guest time: 1e9. A',
+      'kernel that waits by the clock waits for fewer',
+      'instructions with 1e8',
+    ],
+  },
   memory: { value: 'SIZE', help: ['RAM, such as 64M or 1G: 128M'] },
   limit: { value: 'N', help: ['ends the run after N instructions, such as 2e9'] },
   serial: { value: 'stdout|FILE', help: ['what the guest sends through its serial port'] },
@@ -80,7 +94,10 @@ function prepare(parsed: Arguments, sinks: Sinks, terminal: Terminal): Run {
   const options = runOptions(parsed, file);
   const bytes = readFile(file);
   try {
-    return new Run(bytes, { ...options, serial: serial(parsed, sinks), ports: ports(parsed, sinks), trace: trace(parsed, sinks, terminal) });
+    return new Run(
+      bytes,
+      { ...options, serial: serial(parsed, sinks), ports: ports(parsed, sinks), trace: trace(parsed, sinks, terminal) },
+    );
   } catch (error) {
     if (error instanceof ImageError) throw new UsageError(`${file}: ${error.message}${hint(bytes, options)}`);
     throw error;
@@ -89,11 +106,17 @@ function prepare(parsed: Arguments, sinks: Sinks, terminal: Terminal): Run {
 
 function runOptions(parsed: Arguments, file: string): RunOptions {
   const { value } = parsed;
-  const [flat, memory, cpu, cpus, limit, frequency, seed] = ['flat', 'memory', 'cpu', 'cpus', 'limit', 'frequency', 'seed'].map(value);
-  if (flat !== undefined && parsed.has('rom')) throw new UsageError('--flat and --rom exclude each other; expected one of them');
+  const [flat, memory, cpu, cpus, limit, frequency, seed] = [
+    'flat', 'memory', 'cpu', 'cpus', 'limit', 'frequency', 'seed',
+  ].map(value);
+  if (flat !== undefined && parsed.has('rom')) {
+    throw new UsageError('--flat and --rom exclude each other; expected one of them');
+  }
   for (const option of ['append', 'module']) {
     if (parsed.has(option) && (flat !== undefined || parsed.has('rom'))) {
-      throw new UsageError(`--${option} is for Multiboot kernels; with --${parsed.has('rom') ? 'rom' : 'flat'} nobody would read it`);
+      throw new UsageError(
+        `--${option} is for Multiboot kernels; with --${parsed.has('rom') ? 'rom' : 'flat'} nobody would read it`,
+      );
     }
   }
   const append = value('append');
@@ -105,16 +128,22 @@ function runOptions(parsed: Arguments, file: string): RunOptions {
     cpu: cpu === undefined ? undefined : processor('--cpu', cpu),
     cpus: cpus === undefined ? undefined : number('--cpus', cpus, 'a number of processors, 1 to 64', 1, 64),
     seed: seed === undefined ? undefined : number('--seed', seed, 'a whole number below 2^32', 0, 2 ** 32 - 1),
-    frequency: frequency === undefined ? undefined : number('--frequency', frequency, 'instructions per second, 1e6 to 1e12', 1e6, 1e12),
+    frequency: frequency === undefined
+      ? undefined
+      : number('--frequency', frequency, 'instructions per second, 1e6 to 1e12', 1e6, 1e12),
     memory: memory === undefined ? undefined : memorySize(memory),
-    limit: limit === undefined ? Infinity : number('--limit', limit, 'a number of instructions, such as 1000000 or 2e9', 0, Number.MAX_SAFE_INTEGER),
+    limit: limit === undefined
+      ? Infinity
+      : number('--limit', limit, 'a number of instructions, such as 1000000 or 2e9', 0, Number.MAX_SAFE_INTEGER),
   };
 }
 
 function memorySize(text: string): number {
   const expected = 'a size from 1M to 3G in whole pages of 4 KiB, such as 256M';
   const bytes = size('--memory', text, expected);
-  if (bytes < 0x10_0000 || bytes > MAXIMUM_MEMORY || bytes % 4096 !== 0) throw new UsageError(`--memory ${text}: expected ${expected}`);
+  if (bytes < 0x10_0000 || bytes > MAXIMUM_MEMORY || bytes % 4096 !== 0) {
+    throw new UsageError(`--memory ${text}: expected ${expected}`);
+  }
   return bytes;
 }
 
@@ -140,7 +169,9 @@ function ports(parsed: Arguments, sinks: Sinks): Record<number, PortDevice> {
     const port = wholeNumber(before, 0xffff);
     if (port === undefined || name === undefined) throw new UsageError(`--port ${text}: expected ${expected}`);
     if (port === EXIT_PORT) throw new UsageError(`--port ${text}: port 0xf4 ends the run; expected another one`);
-    if (attached[port]) throw new UsageError(`--port ${text}: port 0x${port.toString(16)} is given twice; expected each port once`);
+    if (attached[port]) {
+      throw new UsageError(`--port ${text}: port 0x${port.toString(16)} is given twice; expected each port once`);
+    }
     attached[port] = sinks.named('--port', name);
   }
   return attached;
@@ -150,11 +181,18 @@ const TRACED = ['instructions', 'events', 'segments'] as const;
 
 function trace(parsed: Arguments, sinks: Sinks, terminal: Terminal): TraceOptions | undefined {
   const [list, file] = [parsed.value('trace'), parsed.value('trace-file')];
-  if (list === undefined && file !== undefined) throw new UsageError('--trace-file needs --trace, which says what to trace: instructions, events, segments');
+  if (list === undefined && file !== undefined) {
+    throw new UsageError('--trace-file needs --trace, which says what to trace: instructions, events, segments');
+  }
   if (list === undefined) return undefined;
   const names = list.split(',').map((name) => name.trim());
   const wrong = names.find((name) => !(TRACED as readonly string[]).includes(name));
-  if (wrong !== undefined) throw new UsageError(`--trace ${list}: ${JSON.stringify(wrong)} cannot be traced; expected instructions, events, segments, with commas between them`);
+  if (wrong !== undefined) {
+    throw new UsageError(
+      `--trace ${list}: ${JSON.stringify(wrong)} cannot be traced; expected instructions, events, segments, with `
+        + 'commas between them',
+    );
+  }
   const sink = file === undefined ? undefined : sinks.named('--trace-file', file);
   const chosen = Object.fromEntries(TRACED.map((name) => [name, names.includes(name)]));
   return { ...chosen, write: (line) => (sink ? sink.line(line) : terminal.say(line)) };
@@ -164,11 +202,15 @@ function trace(parsed: Arguments, sinks: Sinks, terminal: Terminal): TraceOption
 function hint(bytes: Uint8Array, { flat, rom }: RunOptions): string {
   if (flat || rom) return hasMultibootHeader(bytes) ? ' (it has a Multiboot header: leave out the option)' : '';
   if (hasMultibootHeader(bytes)) return '';
-  if (bytes.length >= 512 && bytes[510] === 0x55 && bytes[511] === 0xaa) return ' (it looks like a boot sector: --flat 0x7c00)';
+  if (bytes.length >= 512 && bytes[510] === 0x55 && bytes[511] === 0xaa) {
+    return ' (it looks like a boot sector: --flat 0x7c00)';
+  }
   return ' (a flat binary needs --flat ADDRESS, a ROM --rom)';
 }
 
-/** Milliseconds between looks at the keyboard and the clock, from the start to the first progress line, and to the next. */
+/**
+ * Milliseconds between looks at the keyboard and the clock, from the start to the first progress line, and to the next.
+ */
 const SLICE = 50, PATIENCE = 1000, INTERVAL = 250;
 
 async function toItsEnd(running: Run, sinks: Sinks, terminal: Terminal): Promise<Outcome> {

@@ -11,14 +11,17 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20,
 export function wholeNumber(text: string, most = Number.MAX_SAFE_INTEGER): number | undefined {
   const digits = text.replaceAll('_', '');
   const hexadecimal = /^0x([0-9a-f]+)$/i.exec(digits) ?? /^(\d[0-9a-f]*)h$/i.exec(digits);
-  const value = hexadecimal ? Number.parseInt(hexadecimal[1]!, 16) : /^\d+(\.\d+)?(e\d+)?$/i.test(digits) ? Number(digits) : Number.NaN;
+  const value = hexadecimal ? Number.parseInt(hexadecimal[1]!, 16)
+    : /^\d+(\.\d+)?(e\d+)?$/i.test(digits) ? Number(digits) : Number.NaN;
   return Number.isSafeInteger(value) && value <= most ? value : undefined;
 }
 
 /** A number between `least` and `most`; `expected` says what it counts. */
 export function number(option: string, text: string, expected: string, least: number, most: number): number {
   const value = wholeNumber(text);
-  if (value === undefined || value < least || value > most) throw new UsageError(`${option} ${text}: expected ${expected}`);
+  if (value === undefined || value < least || value > most) {
+    throw new UsageError(`${option} ${text}: expected ${expected}`);
+  }
   return value;
 }
 

@@ -25,8 +25,12 @@ export interface CpuidInputs {
   readonly frequency: number;
 }
 
-/** Size and standard-format offset of an extended state component, or undefined if the profile has none of that number. */
-export function componentLayout(cpu: CpuProfile, component: number): readonly [size: number, offset: number] | undefined {
+/**
+ * Size and standard-format offset of an extended state component, or undefined if the profile has none of that number.
+ */
+export function componentLayout(
+  cpu: CpuProfile, component: number,
+): readonly [size: number, offset: number] | undefined {
   if (((cpu.xcr0 >> BigInt(component)) & 1n) === 0n) return undefined;
   // A Zen 3 has PKRU and no AVX-512, and PKRU then follows AVX state at once.
   if (cpu.vendor === 'AuthenticAMD' && component === 9 && (cpu.xcr0 & 0x80n) === 0n) return [8, 832];
@@ -61,9 +65,13 @@ function maximumBasic(cpu: CpuProfile, limited: boolean): number {
 }
 
 /** Highest extended leaf. */
-const maximumExtended = (cpu: CpuProfile): number => (cpu.features.has('NullSelectClearsBase') ? 0x8000_0021 : 0x8000_0008);
+const maximumExtended = (cpu: CpuProfile): number =>
+  (cpu.features.has('NullSelectClearsBase') ? 0x8000_0021 : 0x8000_0008);
 
-/** CPUID for `leaf` and `subleaf`. A leaf that is not there returns the highest basic one's data on Intel and zeros on AMD. */
+/**
+ * CPUID for `leaf` and `subleaf`. A leaf that is not there returns the highest basic one's data on Intel and zeros on
+ * AMD.
+ */
 export function cpuid(cpu: CpuProfile, leaf: number, subleaf: number, inputs: CpuidInputs): CpuidResult {
   const basic = maximumBasic(cpu, inputs.limited);
   const there = leaf >= 0x8000_0000 ? leaf <= maximumExtended(cpu) : leaf <= basic;
@@ -80,9 +88,11 @@ const DYNAMIC: ReadonlySet<Feature> = new Set(['OSXSAVE', 'OSPKE']);
 /** Leaves that ECX divides; the others have one answer, whatever ECX holds. */
 const DIVIDED: ReadonlySet<number> = new Set([4, 7, 0xb, 0xd]);
 
+type Place = (typeof FEATURES)[Feature];
+
 function featureBits(cpu: CpuProfile, leaf: number, subleaf: number): CpuidResult {
   const result = zeros();
-  for (const [name, [l, sub, register, position]] of Object.entries(FEATURES) as [Feature, (typeof FEATURES)[Feature]][]) {
+  for (const [name, [l, sub, register, position]] of Object.entries(FEATURES) as [Feature, Place][]) {
     if (l !== leaf || (DIVIDED.has(leaf) && sub !== subleaf) || DYNAMIC.has(name)) continue;
     if (cpu.features.has(name)) result[register] |= 1 << position;
   }
@@ -90,10 +100,12 @@ function featureBits(cpu: CpuProfile, leaf: number, subleaf: number): CpuidResul
 }
 
 /**
- * Leaves 2 and 4 describe caches: no descriptor, no cache, as memory here has none. Leaf 5: MWAIT reaches no power-saving
- * state, so kernels idle by HLT. Leaf 0Ah: no performance counters.
+ * Leaves 2 and 4 describe caches: no descriptor, no cache, as memory here has none. Leaf 5: MWAIT reaches no
+ * power-saving state, so kernels idle by HLT. Leaf 0Ah: no performance counters.
  */
-function basicLeaf(cpu: CpuProfile, leaf: number, subleaf: number, inputs: CpuidInputs, result: CpuidResult): CpuidResult {
+function basicLeaf(
+  cpu: CpuProfile, leaf: number, subleaf: number, inputs: CpuidInputs, result: CpuidResult,
+): CpuidResult {
   switch (leaf) {
     case 0: return vendor(cpu, maximumBasic(cpu, inputs.limited));
     case 1: return identity(cpu, inputs, result);
@@ -103,7 +115,8 @@ function basicLeaf(cpu: CpuProfile, leaf: number, subleaf: number, inputs: Cpuid
     case 0xb: return cpu.features.has('XSAVE') || cpu.vendor === 'GenuineIntel' ? topology(subleaf, inputs) : result;
     case 0xd: return cpu.xcr0 === 0n ? result : extendedState(cpu, subleaf, inputs.xcr0, result);
     case 0x15: return { eax: 1, ebx: Math.round(inputs.frequency / cpu.crystal!), ecx: cpu.crystal!, edx: 0 };
-    case 0x16: return { eax: Math.round(inputs.frequency / 1e6), ebx: Math.round(inputs.frequency / 1e6), ecx: 100, edx: 0 };
+    case 0x16:
+      return { eax: Math.round(inputs.frequency / 1e6), ebx: Math.round(inputs.frequency / 1e6), ecx: 100, edx: 0 };
     default: return result;
   }
 }
@@ -131,11 +144,16 @@ function topology(level: number, { apicId, processors }: CpuidInputs): CpuidResu
   return { eax: shift!, ebx: count!, ecx: (type! << 8) | (level & 0xff), edx: apicId };
 }
 
-function extendedLeaf(cpu: CpuProfile, leaf: number, { processors, in64BitMode }: CpuidInputs, result: CpuidResult): CpuidResult {
+function extendedLeaf(
+  cpu: CpuProfile, leaf: number, { processors, in64BitMode }: CpuidInputs, result: CpuidResult,
+): CpuidResult {
   const amd = cpu.vendor === 'AuthenticAMD';
   switch (leaf) {
     case 0x8000_0000: return amd ? vendor(cpu, maximumExtended(cpu)) : { ...result, eax: maximumExtended(cpu) };
-    case 0x8000_0001: return amd ? amdIdentity(cpu, processors, result) : { ...result, edx: result.edx & (in64BitMode ? -1 : ~SYSCALL) };
+    case 0x8000_0001:
+      return amd
+        ? amdIdentity(cpu, processors, result)
+        : { ...result, edx: result.edx & (in64BitMode ? -1 : ~SYSCALL) };
     case 0x8000_0002: case 0x8000_0003: case 0x8000_0004: return brandString(cpu.name, leaf - 0x8000_0002);
     case 0x8000_0008: return {
       ...result, eax: (cpu.linearAddressBits << 8) | cpu.physicalAddressBits,
@@ -163,7 +181,8 @@ function extendedState(cpu: CpuProfile, subleaf: number, xcr0: bigint, result: C
   }
   if (subleaf === 1) return { ...result, ebx: cpu.features.has('XSAVEC') ? compactedAreaSize(cpu, xcr0) : 0 };
   return {
-    eax: Number(cpu.xcr0 & 0xffff_ffffn), ebx: xsaveAreaSize(cpu, xcr0), ecx: xsaveAreaSize(cpu, cpu.xcr0), edx: Number(cpu.xcr0 >> 32n),
+    eax: Number(cpu.xcr0 & 0xffff_ffffn), ebx: xsaveAreaSize(cpu, xcr0), ecx: xsaveAreaSize(cpu, cpu.xcr0),
+    edx: Number(cpu.xcr0 >> 32n),
   };
 }
 
@@ -175,6 +194,7 @@ function vendor(cpu: CpuProfile, maximum: number): CpuidResult {
 
 function brandString(name: string, part: number): CpuidResult {
   const text = name.padEnd(48, '\0').slice(part * 16, part * 16 + 16);
-  const word = (at: number): number => [0, 1, 2, 3].reduce((value, i) => value | (text.charCodeAt(at + i) << (8 * i)), 0);
+  const word = (at: number): number =>
+    [0, 1, 2, 3].reduce((value, i) => value | (text.charCodeAt(at + i) << (8 * i)), 0);
   return { eax: word(0), ebx: word(4), ecx: word(8), edx: word(12) };
 }

@@ -31,7 +31,10 @@ export interface FastCalls {
 
 /** What an instruction of several accesses does first, where more than one would fault; and how wide one of them is. */
 export interface AccessOrder {
-  /** PUSH of a segment register into a slot of 32 bits, outside 64-bit mode. SDM vol. 2B, PUSH: two bytes, or all four on earlier processors. */
+  /**
+   * PUSH of a segment register into a slot of 32 bits, outside 64-bit mode. SDM vol. 2B, PUSH: two bytes, or all four
+   * on earlier processors.
+   */
   readonly selectorPush: 'two bytes' | 'zero-extended';
   /** The operand that CMPS reads first; REPE CMPSB reads the source first in any case. */
   readonly compares: 'source first' | 'destination first';
@@ -39,7 +42,10 @@ export interface AccessOrder {
   readonly call: 'target first' | 'stack first';
   /** The word that IRET in protected mode reads first: in the order of the pops, or RFLAGS. */
   readonly return: 'in order' | 'flags first';
-  /** The stack that a far CALL between 64-bit and compatibility mode pushes on: of the code that calls, or as its target sees it. */
+  /**
+   * The stack that a far CALL between 64-bit and compatibility mode pushes on: of the code that calls, or as its target
+   * sees it.
+   */
   readonly farCall: 'stack of the caller' | 'stack of the target';
   /** Whether far RET to another level reads that level's SS:rSP before or after the checks on CS. */
   readonly farReturn: 'checks first' | 'stack first';
@@ -77,13 +83,18 @@ export interface CpuProfile {
   readonly nullSelector: 'clears base and limit' | 'keeps base and limit';
   /** Bits of MXCSR that may be set: what FXSAVE stores as MXCSR_MASK. */
   readonly mxcsrMask: number;
-  /** What SHLD and SHRD of 16-bit operands shift in after the second operand, with counts above 16: undefined by the manual. */
+  /**
+   * What SHLD and SHRD of 16-bit operands shift in after the second operand, with counts above 16: undefined by the
+   * manual.
+   */
   readonly wordDoubleShift: 'first operand again' | 'second operand again';
   /** What a far pointer in memory is to a far JMP or CALL, LSS, LFS or LGS with REX.W. */
   readonly longFarPointer: 'm16:64' | 'm16:32';
   /** What prefix 66 makes of near branches in 64-bit mode. */
   readonly nearBranch66: '64 bits' | '16 bits';
-  /** Which system descriptors LAR accepts in IA-32e mode: those of an LDT, or only task state segments and call gates. */
+  /**
+   * Which system descriptors LAR accepts in IA-32e mode: those of an LDT, or only task state segments and call gates.
+   */
   readonly larInLongMode: 'LDT too' | 'no LDT';
   readonly accesses: AccessOrder;
   readonly fastCalls: FastCalls;
@@ -103,7 +114,11 @@ export type ProfileInput = Omit<CpuProfile, 'features'> & { features: readonly F
 /** Checks a profile's features against the table and freezes it. A misspelt feature is a `RangeError`. */
 export function cpuProfile(input: ProfileInput): CpuProfile {
   for (const feature of input.features) {
-    if (!(feature in FEATURES)) throw new RangeError(`CPU profile ${input.id}: ${feature} is not in the table of features (cpus/features.table.ts)`);
+    if (!(feature in FEATURES)) {
+      throw new RangeError(
+        `CPU profile ${input.id}: ${feature} is not in the table of features (cpus/features.table.ts)`,
+      );
+    }
   }
   return Object.freeze({ ...input, features: new Set(input.features) });
 }

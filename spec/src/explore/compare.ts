@@ -9,11 +9,18 @@ const valueOf = (width: number, value: bigint): FieldValue => (width <= 32 ? Num
 
 /** `FIP[63:32]` where the low half agrees, else the field's own name. */
 function labelOf({ field, before, after }: FieldDifference): string {
-  return field.width === 64 && BigInt.asUintN(32, before) === BigInt.asUintN(32, after) ? `${field.name}[63:32]` : field.name;
+  return field.width === 64 && BigInt.asUintN(32, before) === BigInt.asUintN(32, after)
+    ? `${field.name}[63:32]`
+    : field.name;
 }
 
-/** Differences in registers, and in those bytes of the guest's memory that were written, as data, all of kind `lost`. Tracking state is no value and left out. */
-export function guestDifferences(bareMetal: Uint8Array, underPolicy: Uint8Array, written: readonly MemoryDifference[]): Difference[] {
+/**
+ * Differences in registers, and in those bytes of the guest's memory that were written, as data, all of kind `lost`.
+ * Tracking state is no value and left out.
+ */
+export function guestDifferences(
+  bareMetal: Uint8Array, underPolicy: Uint8Array, written: readonly MemoryDifference[],
+): Difference[] {
   const fields = differences(bareMetal, underPolicy).map((difference): Difference => ({
     field: difference.field.name,
     label: labelOf(difference),
@@ -23,7 +30,8 @@ export function guestDifferences(bareMetal: Uint8Array, underPolicy: Uint8Array,
     kind: 'lost',
   }));
   const memory = written.map(({ linear, before, after }): Difference => ({
-    field: 'memory', label: `memory at ${hex(linear)}`, width: 8, bareMetal: before[0]!, underPolicy: after[0]!, kind: 'lost',
+    field: 'memory', label: `memory at ${hex(linear)}`, width: 8, bareMetal: before[0]!, underPolicy: after[0]!,
+    kind: 'lost',
   }));
   return [...fields, ...memory];
 }

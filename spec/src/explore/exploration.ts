@@ -84,6 +84,9 @@ export class Exploration {
   }
 
   counterexample(differences: Difference[], switches: 1 | 2): Counterexample {
-    return { ...differences[0]!, boundary: this.executed, switches, rip: this.machine.state.rip, after: this.#last ? print(this.#last.instruction, this.#last.rip) : '', differences, smallest: [] };
+    return {
+      ...differences[0]!, boundary: this.executed, switches, rip: this.machine.state.rip,
+      after: this.#last ? print(this.#last.instruction, this.#last.rip) : '', differences, smallest: [],
+    };
   }
 }

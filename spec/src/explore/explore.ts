@@ -13,12 +13,16 @@ import type { Counterexample, Verdict } from './verdict.ts';
 
 const DEFAULT_LIMIT = 100_000;
 
-/** Explores `guest` under a policy on a processor. Throws a `TypeError` for unusable options, `Unmodelled` as the machine does. */
+/**
+ * Explores `guest` under a policy on a processor. Throws a `TypeError` for unusable options, `Unmodelled` as the
+ * machine does.
+ */
 export function explore(guest: Program, options: ExploreOptions): Verdict {
   checkOptions(guest, options);
   const run = new Exploration(guest, options);
   const verdict: Verdict = {
-    transparent: true, cpu: options.cpu.name, policy: options.policy.name, boundaries: 0, fields: [], ended: '', timeline: { lanes: [], fields: [], steps: [] },
+    transparent: true, cpu: options.cpu.name, policy: options.policy.name, boundaries: 0, fields: [], ended: '',
+    timeline: { lanes: [], fields: [], steps: [] },
   };
   const fields = new Set<string>();
   let first: Counterexample | undefined;
@@ -36,9 +40,17 @@ export function explore(guest: Program, options: ExploreOptions): Verdict {
   }
   verdict.fields = [...fields];
   verdict.transparent = first === undefined;
-  if (first) verdict.counterexample = { ...first, smallest: options.shrink === false ? [] : shrink(guest, (smaller) => failsAlike(smaller, options, first)) };
+  if (first) {
+    verdict.counterexample = {
+      ...first,
+      smallest: options.shrink === false ? [] : shrink(guest, (smaller) => failsAlike(smaller, options, first)),
+    };
+  }
   const boundary = first?.boundary ?? Math.floor(run.executed / 2);
-  verdict.timeline = recordTimeline(guest, options, { boundary, switches: first?.switches ?? 1, executed: run.executed, differences: first?.differences ?? [] });
+  verdict.timeline = recordTimeline(
+    guest, options,
+    { boundary, switches: first?.switches ?? 1, executed: run.executed, differences: first?.differences ?? [] },
+  );
   return verdict;
 }
 
@@ -47,18 +59,28 @@ function failsAlike(guest: Program, options: ExploreOptions, wanted: Counterexam
   const run = new Exploration(guest, options);
   for (let boundary = 0; boundary <= wanted.boundary; boundary++) {
     const { differences, switches } = run.tryBoundary();
-    if (switches === wanted.switches && differences.some((d) => d.label === wanted.label && d.kind === wanted.kind)) return true;
+    if (switches === wanted.switches && differences.some((d) => d.label === wanted.label && d.kind === wanted.kind)) {
+      return true;
+    }
     if (run.advance() !== undefined) return false;
   }
   return false;
 }
 
 function checkOptions(guest: Program, options: ExploreOptions): void {
-  if (!guest?.bytes || !guest.listing) throw new TypeError('explore: the first argument is a program, as asm64, asm32 or assemble give it');
+  if (!guest?.bytes || !guest.listing) {
+    throw new TypeError('explore: the first argument is a program, as asm64, asm32 or assemble give it');
+  }
   for (const key of Object.keys(options)) {
-    if (!['cpu', 'policy', 'limit', 'shrink', 'prepare'].includes(key)) throw new TypeError(`explore: unknown option ${JSON.stringify(key)}; there are cpu, policy, limit, shrink and prepare`);
+    if (!['cpu', 'policy', 'limit', 'shrink', 'prepare'].includes(key)) {
+      throw new TypeError(
+        `explore: unknown option ${JSON.stringify(key)}; there are cpu, policy, limit, shrink and prepare`,
+      );
+    }
   }
   if (!options.cpu?.features) throw new TypeError('explore: cpu must be a CPU profile, for example cpus.ivyBridge');
   if (!options.policy?.save) throw new TypeError('explore: policy must be a policy, for example xen.fipWidthAuto');
-  if (options.limit !== undefined && !(options.limit > 0)) throw new RangeError(`explore: limit is ${options.limit}; it is a number of boundaries above 0`);
+  if (options.limit !== undefined && !(options.limit > 0)) {
+    throw new RangeError(`explore: limit is ${options.limit}; it is a number of boundaries above 0`);
+  }
 }

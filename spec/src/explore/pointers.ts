@@ -17,7 +17,9 @@ export interface Pointers {
  */
 export const wantedPointers = (cpu: CpuProfile): Pointers => {
   const selectors = !cpu.features.has('FPCSDS');
-  return { fip: 0xffff_f803_1234_5010n, fcs: selectors ? 0x10 : 0, fdp: 0xffff_f803_5678_9020n, fds: selectors ? 0x2b : 0 };
+  return {
+    fip: 0xffff_f803_1234_5010n, fcs: selectors ? 0x10 : 0, fdp: 0xffff_f803_5678_9020n, fds: selectors ? 0x2b : 0,
+  };
 };
 
 export const pointersOf = ({ fip, fcs, fdp, fds }: State): Pointers => ({ fip, fcs, fdp, fds });
@@ -26,7 +28,10 @@ export const pointersOf = ({ fip, fcs, fdp, fds }: State): Pointers => ({ fip, f
  * Images that hold the wanted pointers, each in one form: `wide` (REX.W), `narrow`, the 28-byte environment with eight
  * empty registers behind it, and one whose XSTATE_BV is 0.
  */
-export function images(base: bigint, wanted: Pointers): { symbols: Record<string, bigint>; contents: Map<bigint, Uint8Array> } {
+export function images(base: bigint, wanted: Pointers): {
+  symbols: Record<string, bigint>;
+  contents: Map<bigint, Uint8Array>;
+} {
   const symbols = { wide: base, narrow: base + 0x1000n, environment: base + 0x2000n, initial: base + 0x3000n };
   const contents = new Map<bigint, Uint8Array>();
   const area = (xstateBv: number): Uint8Array => {
@@ -45,6 +50,8 @@ export function images(base: bigint, wanted: Pointers): { symbols: Record<string
   environment.set([0xff, 0xff], 8);
   environment.set([...toBytes(wanted.fip, 4), ...toBytes(BigInt(wanted.fcs), 2)], 12);
   environment.set([...toBytes(wanted.fdp, 4), ...toBytes(BigInt(wanted.fds), 2)], 20);
-  contents.set(symbols.wide, wide).set(symbols.narrow, narrow).set(symbols.environment, environment).set(symbols.initial, area(0));
+  contents.set(symbols.wide, wide).set(symbols.narrow, narrow).set(
+    symbols.environment, environment,
+  ).set(symbols.initial, area(0));
   return { symbols, contents };
 }

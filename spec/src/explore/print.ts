@@ -11,8 +11,11 @@ export function printVerdict(verdict: Verdict): string {
   const end = verdict.ended ? `\n  the guest ended with ${verdict.ended}` : '';
   const found = verdict.counterexample;
   if (!found) return `✓ ${head}, the guest cannot tell${end}`;
-  const lines = found.differences.map((d) => `  ${d.label}: ${value(d.bareMetal)} on bare metal, ${value(d.underPolicy)} under the policy${d.kind === 'leaked' ? ' (from another vCPU)' : ''}`);
-  const where = found.boundary === 0 ? 'before the first instruction' : `after ${found.boundary} instruction${found.boundary === 1 ? '' : 's'}, the last one ${found.after}`;
+  const lines = found.differences.map((d) => `  ${d.label}: ${value(d.bareMetal)} on bare metal, `
+    + `${value(d.underPolicy)} under the policy${d.kind === 'leaked' ? ' (from another vCPU)' : ''}`);
+  const where = found.boundary === 0
+    ? 'before the first instruction'
+    : `after ${found.boundary} instruction${found.boundary === 1 ? '' : 's'}, the last one ${found.after}`;
   const twice = found.switches === 2 ? ' (at the second of two switches in a row)' : '';
   const smallest = found.smallest.length ? `\n  smallest guest: ${found.smallest.join('; ')}` : '';
   return `✗ ${head}\n  the guest can tell ${where}${twice}\n${lines.join('\n')}${smallest}${end}`;
@@ -20,9 +23,14 @@ export function printVerdict(verdict: Verdict): string {
 
 /** A verdict table as aligned text. */
 export function printTable(table: VerdictTable): string {
-  const cell = (verdict: Verdict): string =>
-    verdict.counterexample ? `✗ ${verdict.fields.join(', ')}${verdict.counterexample.differences.some((d) => d.kind === 'leaked') ? ' (leak)' : ''}` : verdict.ended ? '– ended early' : '✓';
-  const rows = [['', ...table.cpus.map((cpu) => cpu.name)], ...table.rows.map(({ policy, cells }) => [`${policy.year} ${policy.name}`, ...cells.map(cell)])];
+  const cell = ({ counterexample, fields, ended }: Verdict): string => {
+    const leak = counterexample?.differences.some((d) => d.kind === 'leaked') ? ' (leak)' : '';
+    return counterexample ? `✗ ${fields.join(', ')}${leak}` : ended ? '– ended early' : '✓';
+  };
+  const rows = [
+    ['', ...table.cpus.map((cpu) => cpu.name)],
+    ...table.rows.map(({ policy, cells }) => [`${policy.year} ${policy.name}`, ...cells.map(cell)]),
+  ];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) => row.map((text, column) => text.padEnd(widths[column]!)).join('  ').trimEnd()).join('\n');
 }

@@ -45,8 +45,10 @@ const IMAGES = 0xffff_8300_0020_0000n;
 
 /** Loads of every form, from images that hold exactly what is wanted, and x87 instructions of the hypervisor's own. */
 export const HYPERVISOR_OPERATORS: readonly Operator[] = [
-  ...['fxrstor64 [wide]', 'fxrstor [narrow]', 'xrstor64 [wide]', 'xrstor [narrow]', 'xrstor64 [narrow]', 'xrstor [wide]', 'fldenv [environment]', 'frstor [environment]']
-    .map((source): Operator => ({ name: source, source, context: 'hypervisor' })),
+  ...[
+    'fxrstor64 [wide]', 'fxrstor [narrow]', 'xrstor64 [wide]', 'xrstor [narrow]', 'xrstor64 [narrow]', 'xrstor [wide]',
+    'fldenv [environment]', 'frstor [environment]',
+  ].map((source): Operator => ({ name: source, source, context: 'hypervisor' })),
   { name: 'xrstor64, XSTATE_BV = 0', source: 'xrstor64 [initial]', context: 'hypervisor' },
   { name: 'fninit', source: 'fninit', context: 'hypervisor' },
   { name: 'fnop', source: 'fnop', context: 'hypervisor' },
@@ -55,10 +57,14 @@ export const HYPERVISOR_OPERATORS: readonly Operator[] = [
 ];
 
 /** The one escape: an x87 instruction with a memory operand, at the guest's own address and with its own data. */
-export const IN_GUEST_CONTEXT: Operator = { name: 'fld [guest data] at the guest\'s CS:RIP', source: 'fld qword ptr [rax]', context: 'guest' };
+export const IN_GUEST_CONTEXT: Operator = {
+  name: 'fld [guest data] at the guest\'s CS:RIP', source: 'fld qword ptr [rax]', context: 'guest',
+};
 
 /** Breadth-first over the four registers, by execution on `cpu`, until nothing new is reached. */
-export function searchRestores({ cpu, operators = HYPERVISOR_OPERATORS }: { cpu: CpuProfile; operators?: readonly Operator[] }): SearchResult {
+export function searchRestores(
+  { cpu, operators = HYPERVISOR_OPERATORS }: { cpu: CpuProfile; operators?: readonly Operator[] },
+): SearchResult {
   const usable = operators.filter(({ source }) => cpu.features.has('XSAVE') || !source.includes('xrstor'));
   const wanted = wantedPointers(cpu);
   const machine = prepared(cpu, wanted);
@@ -76,11 +82,16 @@ export function searchRestores({ cpu, operators = HYPERVISOR_OPERATORS }: { cpu:
       reached.push(describe(pointers, [...reached[n]!.path, operator.name], wanted));
     }
   }
-  return { cpu: cpu.name, wanted, operators: usable.map(({ name }) => name), reached, preserving: reached.find(({ kept }) => kept.length === 4) };
+  return {
+    cpu: cpu.name, wanted, operators: usable.map(({ name }) => name), reached,
+    preserving: reached.find(({ kept }) => kept.length === 4),
+  };
 }
 
 function describe(pointers: Pointers, path: string[], wanted: Pointers): Reached {
-  return { pointers, kept: (['fip', 'fcs', 'fdp', 'fds'] as const).filter((name) => pointers[name] === wanted[name]), path };
+  return {
+    pointers, kept: (['fip', 'fcs', 'fdp', 'fds'] as const).filter((name) => pointers[name] === wanted[name]), path,
+  };
 }
 
 function prepared(cpu: CpuProfile, wanted: Pointers): Machine {

@@ -15,7 +15,8 @@ export function shrink(guest: Program, fails: (smaller: Program) => boolean): st
   let current = guest;
   for (let changed = true; changed;) {
     changed = false;
-    const candidates = current.listing.filter((line) => line.kind === 'instruction').slice(-MAXIMUM_CANDIDATES).reverse();
+    const instructions = current.listing.filter((line) => line.kind === 'instruction');
+    const candidates = instructions.slice(-MAXIMUM_CANDIDATES).reverse();
     for (const { line, text } of candidates) {
       const smaller = without(current, line, text);
       if (smaller && stillFails(smaller, fails)) {

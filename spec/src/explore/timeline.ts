@@ -23,7 +23,8 @@ export interface TimelineRequest {
 
 /** Runs the guest to the boundary, switches, and goes on; notes every step and the tracked fields after it. */
 export function recordTimeline(guest: Program, options: ExploreOptions, request: TimelineRequest): Timeline {
-  const names = [...new Set([...ALWAYS, ...request.differences.map((d) => d.field)])].filter((name) => FIELDS.some((field) => field.name === name));
+  const names = [...new Set([...ALWAYS, ...request.differences.map((d) => d.field)])]
+    .filter((name) => FIELDS.some((field) => field.name === name));
   const run = new Exploration(guest, options);
   const { machine, world } = run;
   const recorder = new Recorder(names, machine.state);
@@ -42,7 +43,9 @@ export function recordTimeline(guest: Program, options: ExploreOptions, request:
   };
   for (let n = 0; n < request.boundary; n++) guestStep(n >= request.boundary - BEFORE);
   const expected = recorder.values();
-  for (let n = 0; n < request.switches; n++) for (const step of world.switch()) recorder.add(step.lane, step.text, step.rip);
+  for (let n = 0; n < request.switches; n++) {
+    for (const step of world.switch()) recorder.add(step.lane, step.text, step.rip);
+  }
   recorder.markWrong(expected);
   for (let n = 0; n < AFTER && run.machine.state.halted === false && guestStep(true); n++);
   return {

@@ -16,7 +16,9 @@ export interface Difference {
   width: number;
   bareMetal: FieldValue;
   underPolicy: FieldValue;
-  /** `lost`: replaced by a value that depends on no other guest. `leaked`: the value varies with what another vCPU did. */
+  /**
+   * `lost`: replaced by a value that depends on no other guest. `leaked`: the value varies with what another vCPU did.
+   */
   kind: 'lost' | 'leaked';
 }
 
@@ -44,7 +46,9 @@ export interface Verdict {
   boundaries: number;
   /** Fields that differ at any boundary, in order of first appearance, as labels. */
   fields: string[];
-  /** Set when the guest cannot run on this CPU at all (say `#UD` at its first XSAVE); no boundary beyond it was tried. */
+  /**
+   * Set when the guest cannot run on this CPU at all (say `#UD` at its first XSAVE); no boundary beyond it was tried.
+   */
   ended: string;
   counterexample?: Counterexample;
   /** The run with the world switch at the counterexample's boundary (or at the middle boundary when transparent). */

@@ -8,9 +8,13 @@ import type { Segment, State } from '../state/state.ts';
 /** Xen's selectors: __HYPERVISOR_CS and FLAT_KERNEL_SS of public/arch-x86/xen-x86_64.h. */
 const HOST_CS = 0xe008, HOST_SS = 0xe010;
 
-export const flatSegment = (selector: number, attributes: number): Segment => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
+export const flatSegment = (selector: number, attributes: number): Segment =>
+  ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
 
-/** 64-bit, CPL 0, null DS and ES, EDX:EAX all ones for the XSAVE family, XCR0 with every component, the stack at `stack`. */
+/**
+ * 64-bit, CPL 0, null DS and ES, EDX:EAX all ones for the XSAVE family, XCR0 with every component, the stack at
+ * `stack`.
+ */
 export function hostState(cpu: CpuProfile, stack: bigint): State {
   const state = kernelState(cpu, 64);
   state.setSegment(CS, flatSegment(HOST_CS, 0xa09b));

@@ -19,7 +19,10 @@ export type Steps = Generator<HostStep, void>;
 
 /** What a policy's steps may use. */
 export interface Host {
-  /** Runs 64-bit host code, one instruction a yield: `yield* run` followed by a template such as "xsave64 [${area}]". EDX:EAX holds all ones. */
+  /**
+   * Runs 64-bit host code, one instruction a yield: `yield* run` followed by a template such as "xsave64 [${area}]".
+   * EDX:EAX holds all ones.
+   */
   run(strings: TemplateStringsArray, ...values: (Interpolation | SaveArea)[]): Steps;
   /** The vCPU's save area, in hypervisor memory. */
   readonly area: SaveArea;
@@ -40,11 +43,24 @@ export interface Policy {
 
 /** Checks a policy that was written by hand, and says what is missing. */
 export function policy(input: Policy): Policy {
-  for (const [key, type] of [['id', 'string'], ['name', 'string'], ['year', 'number'], ['summary', 'string'], ['save', 'function'], ['restore', 'function']] as const) {
-    if (typeof input[key] !== type) throw new TypeError(`policy ${JSON.stringify(input.id ?? '')}: ${key} is ${typeof input[key]}, it must be a ${type}${type === 'function' ? ' (a generator: *save({ run, area }) { … })' : ''}`);
+  for (const [key, type] of [
+    ['id', 'string'], ['name', 'string'], ['year', 'number'], ['summary', 'string'], ['save', 'function'],
+    ['restore', 'function'],
+  ] as const) {
+    if (typeof input[key] !== type) {
+      throw new TypeError(
+        `policy ${JSON.stringify(input.id ?? '')}: ${key} is ${typeof input[key]}, it must be a `
+          + `${type}${type === 'function' ? ' (a generator: *save({ run, area }) { … })' : ''}`,
+      );
+    }
   }
   for (const step of ['save', 'restore'] as const) {
-    if (input[step].constructor.name !== 'GeneratorFunction') throw new TypeError(`policy ${JSON.stringify(input.id)}: ${step} must be a generator function, written *${step}({ run, area }) { … }`);
+    if (input[step].constructor.name !== 'GeneratorFunction') {
+      throw new TypeError(
+        `policy ${JSON.stringify(input.id)}: ${step} must be a generator function, written *${step}({ run, area }) { `
+          + '… }',
+      );
+    }
   }
   return Object.freeze({ ...input });
 }

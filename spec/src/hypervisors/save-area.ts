@@ -1,4 +1,6 @@
-/** A vCPU's XSAVE area in hypervisor memory, read and written by name as host code does. SDM vol. 1, 10.5.1 and 13.4. */
+/**
+ * A vCPU's XSAVE area in hypervisor memory, read and written by name as host code does. SDM vol. 1, 10.5.1 and 13.4.
+ */
 
 import { hex } from '../numbers/bits.ts';
 import type { Memory } from '../machine/memory/physical.ts';
@@ -22,7 +24,9 @@ export class SaveArea {
   }
 
   #read(offset: number, bytes: number): bigint { return this.#memory.read(this.address + BigInt(offset), bytes); }
-  #write(offset: number, bytes: number, value: bigint): void { this.#memory.write(this.address + BigInt(offset), bytes, value); }
+  #write(offset: number, bytes: number, value: bigint): void {
+    this.#memory.write(this.address + BigInt(offset), bytes, value);
+  }
 
   get fcw(): number { return Number(this.#read(0, 2)); }
   set fcw(value: number) { this.#write(0, 2, BigInt(value)); }

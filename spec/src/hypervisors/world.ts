@@ -42,8 +42,14 @@ export interface Neighbour {
 
 /** Two neighbours that differ in everything an x87 unit remembers: a value that follows the neighbour is a leak. */
 export const NEIGHBOURS: readonly [Neighbour, Neighbour] = [
-  { origin: 0x7f11_2233_4000n, selectors: { code: 0x33, data: 0x3b }, source: 'fninit\n fld qword ptr [secret]\n movups xmm0, [secret]\n secret: dq 3.25, 1.5' },
-  { origin: 0x7f55_6677_8000n, selectors: { code: 0x43, data: 0x4b }, source: 'fninit\n fild dword ptr [secret]\n fld1\n movups xmm0, [secret]\n secret: dd 7, 11, 13, 17' },
+  {
+    origin: 0x7f11_2233_4000n, selectors: { code: 0x33, data: 0x3b },
+    source: 'fninit\n fld qword ptr [secret]\n movups xmm0, [secret]\n secret: dq 3.25, 1.5',
+  },
+  {
+    origin: 0x7f55_6677_8000n, selectors: { code: 0x43, data: 0x4b },
+    source: 'fninit\n fild dword ptr [secret]\n fld1\n movups xmm0, [secret]\n secret: dd 7, 11, 13, 17',
+  },
 ];
 
 export class World {
@@ -132,7 +138,10 @@ export class World {
     return {
       area,
       cpu: this.machine.cpu,
-      run: (strings, ...values) => this.#run(sourceOf(strings, values.map((value): Interpolation => (value instanceof SaveArea ? String(value) : value)))),
+      run: (strings, ...values) =>
+        this.#run(
+          sourceOf(strings, values.map((value): Interpolation => (value instanceof SaveArea ? String(value) : value))),
+        ),
     };
   }
 
@@ -143,7 +152,10 @@ export class World {
     machine.state.rip = address;
     for (let executed = 0; machine.state.rip !== end; executed++) {
       if (executed === STEP_BUDGET) {
-        throw new RangeError(`a step of policy ${JSON.stringify(this.policy.id)} ran for more than ${STEP_BUDGET.toLocaleString('en')} instructions: ${source.trim()}`);
+        throw new RangeError(
+          `a step of policy ${JSON.stringify(this.policy.id)} ran for more than ${STEP_BUDGET.toLocaleString('en')} `
+            + `instructions: ${source.trim()}`,
+        );
       }
       const rip = machine.state.rip;
       yield new Executed(machine.step(), rip, this.#symbols);
@@ -193,7 +205,8 @@ function neighbourCode(neighbour: Neighbour): { bytes: Uint8Array; end: bigint }
   const known = neighbourCodes.get(neighbour);
   if (known) return known;
   const { bytes, listing, origin } = assemble(neighbour.source, { mode: 64, origin: neighbour.origin });
-  const end = listing.filter((line) => line.kind === 'instruction').reduce((_, line) => line.address + BigInt(line.length), origin);
+  const instructions = listing.filter((line) => line.kind === 'instruction');
+  const end = instructions.reduce((_, line) => line.address + BigInt(line.length), origin);
   const code = { bytes, end };
   neighbourCodes.set(neighbour, code);
   return code;

@@ -17,7 +17,9 @@ export const arithmeticForms = (row: number): string[] => {
   ];
 };
 
-const adding = (mnemonic: string, title: string, row: number, withCarry: boolean, source: Citation): InstructionDefinition => instruction({
+const adding = (
+  mnemonic: string, title: string, row: number, withCarry: boolean, source: Citation,
+): InstructionDefinition => instruction({
   mnemonic,
   title,
   forms: arithmeticForms(row),
@@ -33,7 +35,9 @@ const adding = (mnemonic: string, title: string, row: number, withCarry: boolean
   source,
 });
 
-const subtracting = (mnemonic: string, title: string, row: number, withBorrow: boolean, source: Citation): InstructionDefinition => instruction({
+const subtracting = (
+  mnemonic: string, title: string, row: number, withBorrow: boolean, source: Citation,
+): InstructionDefinition => instruction({
   mnemonic,
   title,
   forms: arithmeticForms(row),

@@ -10,7 +10,8 @@ const RDX = 2;
 
 /** `VEX.LZ.F2.0F38` and the rest, once for 32 and once for 64 bits: W chooses, in 64-bit mode. */
 const both = (prefix: string, opcode: string, operands: string): string[] => [
-  `${prefix}.W0 ${opcode} | ${operands.replaceAll('#', '32')}`, `${prefix}.W1 ${opcode} | ${operands.replaceAll('#', '64')} | o64`,
+  `${prefix}.W0 ${opcode} | ${operands.replaceAll('#', '32')}`,
+  `${prefix}.W1 ${opcode} | ${operands.replaceAll('#', '64')} | o64`,
 ];
 const RVM = 'r#, vvvv#, r/m#', RMV = 'r#, r/m#, vvvv#', VM = 'vvvv#, r/m#';
 
@@ -42,7 +43,8 @@ const flagging = (
 
 /** Instructions that leave the flags alone. */
 const plain = (
-  mnemonic: string, title: string, forms: string[], operate: (n: number, a: bigint, b: bigint) => bigint, source: Citation,
+  mnemonic: string, title: string, forms: string[], operate: (n: number, a: bigint, b: bigint) => bigint,
+  source: Citation,
 ): InstructionDefinition => instruction({
   mnemonic,
   title,

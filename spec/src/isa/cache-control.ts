@@ -1,4 +1,6 @@
-/** Caching hints, fences, non-temporal stores. There are no caches here: what remains are the faults. SDM vol. 1, 5.6.4. */
+/**
+ * Caching hints, fences, non-temporal stores. There are no caches here: what remains are the faults. SDM vol. 1, 5.6.4.
+ */
 
 import type { Feature } from '../cpus/features.table.ts';
 import { type Citation, sdm } from '../state/citation.ts';
@@ -28,7 +30,9 @@ const prefetch = (mnemonic: string, form: string, source: Citation): Instruction
 });
 
 /** ModRM.rm does not matter. */
-const fence = (mnemonic: string, title: string, modrm: number, cpuid: Feature, source: Citation): InstructionDefinition =>
+const fence = (
+  mnemonic: string, title: string, modrm: number, cpuid: Feature, source: Citation,
+): InstructionDefinition =>
   instruction({
     mnemonic,
     title,
@@ -69,7 +73,10 @@ const endbr = (mnemonic: string, modrm: string): InstructionDefinition => instru
   source: RESERVED,
 });
 
-/** Shadow stacks are not enabled in any profile: reading their pointer then does nothing. Xen 4.17 asks this way whether they are. */
+/**
+ * Shadow stacks are not enabled in any profile: reading their pointer then does nothing. Xen 4.17 asks this way whether
+ * they are.
+ */
 const readShadowStackPointer = (mnemonic: string, form: string): InstructionDefinition => instruction({
   mnemonic,
   title: 'Read shadow stack pointer',
@@ -91,5 +98,6 @@ export const CACHE_CONTROL: readonly InstructionDefinition[] = [
   fence('MFENCE', 'Memory fence', 0xf0, 'SSE2', sdm('2B', '4.3, MFENCE')),
   fence('SFENCE', 'Store fence', 0xf8, 'SSE', sdm('2B', '4.3, SFENCE')),
   MOVNTI, RESERVEDNOP, endbr('ENDBR64', 'FA'), endbr('ENDBR32', 'FB'),
-  readShadowStackPointer('RDSSPD', 'F3 0F 1E /1 | rm32'), readShadowStackPointer('RDSSPQ', 'F3 REX.W + 0F 1E /1 | rm64'),
+  readShadowStackPointer('RDSSPD', 'F3 0F 1E /1 | rm32'),
+  readShadowStackPointer('RDSSPQ', 'F3 REX.W + 0F 1E /1 | rm64'),
 ];

@@ -56,7 +56,9 @@ const RET = instruction({
   source: sdm('2B', '4.3, RET'),
 });
 
-const looping = (mnemonic: string, opcode: string, aliases: string[], continues: (zero: boolean) => boolean): InstructionDefinition => instruction({
+const looping = (
+  mnemonic: string, opcode: string, aliases: string[], continues: (zero: boolean) => boolean,
+): InstructionDefinition => instruction({
   mnemonic,
   aliases,
   title: 'Loop with RCX as counter',

@@ -12,7 +12,9 @@ const accumulator = (size: 8 | 16) => ({ kind: 'register', file: 'gpr', index: 0
 const adjusts = (x: Execution, al: bigint): boolean => u(4, al) > 9n || (x.readFlags(AF) & AF) !== 0;
 
 /** AAA and AAS: `change` is what a carry does to AX. */
-const unpacked = (mnemonic: string, title: string, opcode: string, change: (ax: bigint) => bigint): InstructionDefinition =>
+const unpacked = (
+  mnemonic: string, title: string, opcode: string, change: (ax: bigint) => bigint,
+): InstructionDefinition =>
   instruction({
     mnemonic,
     title,
@@ -28,7 +30,9 @@ const unpacked = (mnemonic: string, title: string, opcode: string, change: (ax: 
   });
 
 /** DAA and DAS: `combine` adds or subtracts a correction. */
-const packed = (mnemonic: string, title: string, opcode: string, combine: (al: bigint, by: bigint) => bigint, source: Citation): InstructionDefinition =>
+const packed = (
+  mnemonic: string, title: string, opcode: string, combine: (al: bigint, by: bigint) => bigint, source: Citation,
+): InstructionDefinition =>
   instruction({
     mnemonic,
     title,

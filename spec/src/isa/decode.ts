@@ -21,7 +21,9 @@ export interface Reading {
  * Decodes one instruction. `fetch(n)` gives the byte at offset n and may throw a `Fault` (#PF, #GP).
  * Throws `Fault` #UD for what the architecture calls invalid, `Unmodelled` for encodings that are not in the table.
  */
-export function decode(fetch: (offset: number) => number, mode: Mode, { wordBranches = false }: Reading = {}): Instruction {
+export function decode(
+  fetch: (offset: number) => number, mode: Mode, { wordBranches = false }: Reading = {},
+): Instruction {
   const reader = new Reader(fetch);
   const { prefixes, next } = readPrefixes(reader, mode, wordBranches);
   const vex = readVex(reader, next, mode, prefixes);
@@ -29,7 +31,8 @@ export function decode(fetch: (offset: number) => number, mode: Mode, { wordBran
   const candidates = formsOf(map, opcode, vex !== undefined);
   const hasModrm = candidates.some((form) => form.modrm !== undefined || form.modrmByte !== undefined);
   const modrm = hasModrm ? reader.next() : -1;
-  const form = candidates.find((candidate) => matches(candidate, mode, prefixes, modrm) && matchesVex(candidate, mode, vex));
+  const form = candidates.find((candidate) =>
+    matches(candidate, mode, prefixes, modrm) && matchesVex(candidate, mode, vex));
   if (!form && vex && candidates.some((candidate) => matches(candidate, mode, prefixes, modrm))) {
     throw new Fault('#UD', 'VEX.L, VEX.W or VEX.vvvv has a value that this instruction does not take');
   }
@@ -105,7 +108,9 @@ interface Prefixes {
 
 /** The prefixes, and the byte after them. */
 function readPrefixes(reader: Reader, mode: Mode, wordBranches: boolean): { prefixes: Prefixes; next: number } {
-  const prefixes: Prefixes = { segment: -1, operandSize: false, addressSize: false, lock: false, repeat: 0, rex: 0, wordBranches };
+  const prefixes: Prefixes = {
+    segment: -1, operandSize: false, addressSize: false, lock: false, repeat: 0, rex: 0, wordBranches,
+  };
   for (;;) {
     const byte = reader.next();
     if (mode === 64 && (byte & 0xf0) === 0x40) {
@@ -137,7 +142,9 @@ interface Vex {
 
 const VEX_MAPS: Readonly<Record<number, OpcodeMap>> = { 1: '0F', 2: '0F38', 3: '0F3A' };
 
-/** The VEX prefix that begins with `first`, if it does. Its R, X, B and pp go into `prefixes`, as REX and 66, F3, F2 do. */
+/**
+ * The VEX prefix that begins with `first`, if it does. Its R, X, B and pp go into `prefixes`, as REX and 66, F3, F2 do.
+ */
 function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes): Vex | undefined {
   if (first !== 0xc4 && first !== 0xc5) return undefined;
   const second = reader.next();
@@ -160,8 +167,8 @@ function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes):
 }
 
 /**
- * VEX.W does not choose general-purpose registers outside 64-bit mode. An unused VEX.vvvv is 1111 in any mode; of a used
- * one, the highest bit means nothing outside 64-bit mode.
+ * VEX.W does not choose general-purpose registers outside 64-bit mode. An unused VEX.vvvv is 1111 in any mode; of a
+ * used one, the highest bit means nothing outside 64-bit mode.
  */
 function matchesVex(form: Form, mode: Mode, vex: Vex | undefined): boolean {
   if (!form.vex || !vex) return !form.vex && !vex;
@@ -186,9 +193,9 @@ const mandatoryPrefix = ({ repeat, operandSize }: Prefixes): MandatoryPrefix =>
 function matches(form: Form, mode: Mode, prefixes: Prefixes, modrm: number): boolean {
   if (form.only === '64' && mode !== 64) return false;
   if (form.only === 'legacy' && mode === 64) return false;
-  if (form.prefix === 'NFx' ? prefixes.repeat !== 0 : form.prefix !== undefined && form.prefix !== mandatoryPrefix(prefixes)) {
-    return false;
-  }
+  if (form.prefix === 'NFx' && prefixes.repeat !== 0) return false;
+  const mandatory = form.prefix !== undefined && form.prefix !== 'NFx';
+  if (mandatory && form.prefix !== mandatoryPrefix(prefixes)) return false;
   if (form.rexW && !(prefixes.rex & 8)) return false;
   if (form.onlySize !== undefined && form.onlySize !== operandSize(form, mode, prefixes)) return false;
   const { onlyAddressSize } = form;
@@ -232,7 +239,8 @@ function unknown(map: OpcodeMap, opcode: number, modrm: number, mode: Mode, pref
 
 /** LEA, far pointers in memory: encodings that no other instruction has taken for a register. */
 const needsMemory = ({ definition, modrm, operands }: Form, byte: number): boolean =>
-  (definition.mnemonic === 'LEA' || operands.some(({ size }) => size === '16:v')) && (modrm === 'r' || modrm === ((byte >> 3) & 7));
+  (definition.mnemonic === 'LEA' || operands.some(({ size }) => size === '16:v'))
+    && (modrm === 'r' || modrm === ((byte >> 3) & 7));
 
 /** The checks that need the operands. */
 function requireValid(form: Form, operands: readonly Operand[], lock: boolean): void {

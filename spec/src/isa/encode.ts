@@ -26,7 +26,9 @@ export function operandSizes(form: Form, mode: Mode): number[] {
   if (form.vex) return [form.vex.w === 1 ? 64 : 32];
   if (form.onlySize !== undefined) return [form.onlySize];
   // Where 66 would select another encoding, it cannot select a size.
-  if (form.prefix === 'NP') return mode !== 64 ? (form.rexW ? [] : [mode]) : form.rexW ? [64] : form.sized ? [32, 64] : [32];
+  if (form.prefix === 'NP') {
+    return mode !== 64 ? (form.rexW ? [] : [mode]) : form.rexW ? [64] : form.sized ? [32, 64] : [32];
+  }
   if (mode !== 64) return form.rexW ? [] : form.sized || form.size64 ? [mode, 48 - mode] : [mode];
   if (form.rexW || form.size64 === 'forced') return [64];
   if (form.size64 === 'default') return [64, 16];
@@ -88,7 +90,8 @@ export function encode(encoding: Encoding): Uint8Array | string {
   const parts: Parts = {
     rex: form.rexW || wide ? 8 : 0, rexNeeded: false, rexForbidden: false, opcode: form.opcode, vvvv: 0,
     modrm: form.modrmByte ?? (typeof form.modrm === 'number' ? form.modrm << 3 : form.modrm === 'r' ? 0 : undefined),
-    tail: [], immediate: [], addressSize: form.onlyAddressSize ?? encoding.addressSize ?? mode, segment: encoding.segment ?? -1,
+    tail: [], immediate: [], addressSize: form.onlyAddressSize ?? encoding.addressSize ?? mode,
+    segment: encoding.segment ?? -1,
   };
   for (const [n, operand] of encoding.operands.entries()) {
     const problem = place(parts, form.operands[n]!, operand, encoding);
@@ -98,7 +101,8 @@ export function encode(encoding: Encoding): Uint8Array | string {
   if (rex && mode !== 64) return 'registers r8 to r15, spl, bpl, sil and dil exist only in 64-bit mode';
   if (rex && parts.rexForbidden) return 'ah, ch, dh and bh cannot be used in an instruction with a REX prefix';
   return Uint8Array.from([
-    ...legacyPrefixes(encoding, parts), ...(form.vex ? vexPrefix(form, parts) : [...(rex ? [rex] : []), ...ESCAPES[form.map]]), parts.opcode,
+    ...legacyPrefixes(encoding, parts),
+    ...(form.vex ? vexPrefix(form, parts) : [...(rex ? [rex] : []), ...ESCAPES[form.map]]), parts.opcode,
     ...(parts.modrm === undefined ? [] : [parts.modrm]), ...parts.tail, ...parts.immediate,
   ]);
 }
@@ -157,7 +161,9 @@ function place(parts: Parts, form: OperandForm, operand: Operand, encoding: Enco
     case 'relative': {
       if (form.place === 'implicit') return undefined;
       const value = operand.kind === 'relative' ? operand.displacement : operand.value;
-      const bytes = encoding.form.immediate === 3 ? sizeOf(form.size, size) / 8 : immediateBytes(encoding.form, size, mode);
+      const bytes = encoding.form.immediate === 3
+        ? sizeOf(form.size, size) / 8
+        : immediateBytes(encoding.form, size, mode);
       parts.immediate = [...parts.immediate, ...little(value, bytes)];
       return undefined;
     }

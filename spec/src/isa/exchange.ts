@@ -51,7 +51,9 @@ const CMPXCHG = instruction({
 });
 
 /** Compares rDX:rAX with `2 * half` bits of memory and stores rCX:rBX. */
-const wide = (mnemonic: string, title: string, form: string, half: 32 | 64, cpuid: Feature, source: Citation): InstructionDefinition =>
+const wide = (
+  mnemonic: string, title: string, form: string, half: 32 | 64, cpuid: Feature, source: Citation,
+): InstructionDefinition =>
   instruction({
     mnemonic,
     title,
@@ -79,6 +81,11 @@ const wide = (mnemonic: string, title: string, form: string, half: 32 | 64, cpui
 
 export const EXCHANGE: readonly InstructionDefinition[] = [
   XADD, CMPXCHG,
-  wide('CMPXCHG8B', 'Compare and exchange 8 bytes', '0F C7 /1 | m64', 32, 'CX8', sdm('2A', '3.2, CMPXCHG8B/CMPXCHG16B')),
-  wide('CMPXCHG16B', 'Compare and exchange 16 bytes', 'REX.W + 0F C7 /1 | m128', 64, 'CX16', sdm('2A', '3.2, CMPXCHG8B/CMPXCHG16B')),
+  wide(
+    'CMPXCHG8B', 'Compare and exchange 8 bytes', '0F C7 /1 | m64', 32, 'CX8', sdm('2A', '3.2, CMPXCHG8B/CMPXCHG16B'),
+  ),
+  wide(
+    'CMPXCHG16B', 'Compare and exchange 16 bytes', 'REX.W + 0F C7 /1 | m128', 64, 'CX16',
+    sdm('2A', '3.2, CMPXCHG8B/CMPXCHG16B'),
+  ),
 ];

@@ -114,8 +114,8 @@ export class Execution {
   #target = 0n;
   #branches = false;
   /**
-   * A single-step trap follows the instruction: RFLAGS.TF was 1 at its start. What delivers an event clears it, as INT n
-   * does. SDM vol. 3B, 17.3.1.4.
+   * A single-step trap follows the instruction: RFLAGS.TF was 1 at its start. What delivers an event clears it, as
+   * INT n does. SDM vol. 3B, 17.3.1.4.
    */
   singleStep = false;
   /** A task switch is past its commit point: a fault is one of the new task, whose RIP and RFLAGS are in place. */
@@ -223,7 +223,10 @@ export class Execution {
     }
   }
 
-  /** Reads what the instruction is going to write: a page that cannot be written faults as a write, before anything else. */
+  /**
+   * Reads what the instruction is going to write: a page that cannot be written faults as a write, before anything
+   * else.
+   */
   readToModify(operand: Operand): bigint {
     if (operand.kind === 'memory') this.requireStorable(operand, operand.size / 8);
     return this.read(operand);
@@ -290,7 +293,10 @@ export class Execution {
     return linear;
   }
 
-  /** Linear address of `bytes` bytes at `offset` of a segment, with the segment's checks. SDM vol. 3A, 5.3 and 5.5; vol. 1, 3.3.7.1. */
+  /**
+   * Linear address of `bytes` bytes at `offset` of a segment, with the segment's checks. SDM vol. 3A, 5.3 and 5.5;
+   * vol. 1, 3.3.7.1.
+   */
   linear(segment: number, offset: bigint, bytes: number, write: boolean, executeOnlyToo = false): bigint {
     const fault: FaultMnemonic = segment === SS ? '#SS' : '#GP';
     if (this.mode === 64) {
@@ -304,18 +310,25 @@ export class Execution {
     return u(32, this.state.base(segment) + offset);
   }
 
-  private checkSegment(segment: number, offset: bigint, bytes: number, write: boolean, executeOnlyToo: boolean, fault: FaultMnemonic): void {
+  private checkSegment(
+    segment: number, offset: bigint, bytes: number, write: boolean, executeOnlyToo: boolean, fault: FaultMnemonic,
+  ): void {
     const attributes = this.state.attributes(segment);
     const name = SEGMENT_NAMES[segment]!;
     const typed = this.addressing === 'protected';
     if (!(attributes & ATTRIBUTE.present)) this.fault(fault, `${name} holds a null selector`, 0);
     const code = (attributes & ATTRIBUTE.code) !== 0;
-    // Real-address mode writes through CS, whatever type protected mode left there, but not to read-only data: SDM vol. 3A, 9.9.2.
-    if (write && (code ? typed : !(attributes & ATTRIBUTE.writableOrReadable))) this.fault(fault, `${name} is not writable`, 0);
+    // Real-address mode writes through CS, whatever type protected mode left there, but not to read-only data:
+    // SDM vol. 3A, 9.9.2.
+    if (write && (code ? typed : !(attributes & ATTRIBUTE.writableOrReadable))) {
+      this.fault(fault, `${name} is not writable`, 0);
+    }
     const unreadable = code && !(attributes & ATTRIBUTE.writableOrReadable) && !executeOnlyToo;
     if (typed && !write && unreadable) this.fault(fault, `${name} is execute-only`, 0);
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
-    if (outsideLimit(attributes, limit, first, last)) this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
+    if (outsideLimit(attributes, limit, first, last)) {
+      this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
+    }
   }
 
   // ---- stack
@@ -343,7 +356,10 @@ export class Execution {
     return this.memory.read(this.linear(SS, u(width, this.state.gpr[4]! + BigInt(depth)), size / 8, false), size / 8);
   }
 
-  /** Pushes a selector into a slot of the operand size; the profile says what becomes of its upper bytes. SDM vol. 2B, PUSH. */
+  /**
+   * Pushes a selector into a slot of the operand size; the profile says what becomes of its upper bytes. SDM vol. 2B,
+   * PUSH.
+   */
   pushSelector(size: number, selector: number): void {
     const width = this.stackAddressSize;
     const pointer = u(width, u(width, this.state.gpr[4]!) - BigInt(size / 8));
@@ -369,7 +385,10 @@ export class Execution {
     if (this.flags & TF) this.state.setQuad(OFFSET.pendingDebug, this.state.quad(OFFSET.pendingDebug) | SINGLE_STEP);
   }
 
-  /** An event's handler was entered, or another task: no shadow outlasts that, HLT and shutdown end, no single-step trap follows. */
+  /**
+   * An event's handler was entered, or another task: no shadow outlasts that, HLT and shutdown end, no single-step trap
+   * follows.
+   */
   enteredHandler(): void {
     this.state.setByte(OFFSET.movSsShadow, 0);
     this.state.setByte(OFFSET.stiShadow, 0);
@@ -399,8 +418,9 @@ export class Execution {
   }
 
   /**
-   * One iteration a step of a string instruction: interruptible between any two, resumed from the registers. SDM vol. 2B,
-   * REP. That it is in between is noted: for RF, and so that no breakpoint on the instruction is met again.
+   * One iteration a step of a string instruction: interruptible between any two, resumed from the registers.
+   * SDM vol. 2B, REP. That it is in between is noted: for RF, and so that no breakpoint on the instruction is met
+   * again.
    */
   repeat(i: Instruction, body: () => void): void {
     const counted = i.repeat !== 0;
@@ -433,7 +453,9 @@ export class Execution {
   /** The flags, for an instruction that depends on those of `mask`. */
   readFlags(mask: number): number {
     if (this.state.undefinedFlags & mask && this.onUndefined === 'stop') {
-      throw new Undefined(`flag bits ${hex(this.state.undefinedFlags & mask)} of RFLAGS, read at ${hex(this.ip)}`, [0n, 1n]);
+      throw new Undefined(
+        `flag bits ${hex(this.state.undefinedFlags & mask)} of RFLAGS, read at ${hex(this.ip)}`, [0n, 1n],
+      );
     }
     return this.state.rflags;
   }

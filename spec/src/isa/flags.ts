@@ -1,8 +1,8 @@
 /** Status flags of RFLAGS, computed eagerly. SDM vol. 1, 3.4.3.1; rules by instruction in appendix A. */
 
 export const CF = 1 << 0, PF = 1 << 2, AF = 1 << 4, ZF = 1 << 6, SF = 1 << 7, OF = 1 << 11;
-export const TF = 1 << 8, IF = 1 << 9, DF = 1 << 10, NT = 1 << 14, RF = 1 << 16, VM = 1 << 17, AC = 1 << 18, ID = 1 << 21;
-export const VIF = 1 << 19, VIP = 1 << 20;
+export const TF = 1 << 8, IF = 1 << 9, DF = 1 << 10, NT = 1 << 14, RF = 1 << 16, VM = 1 << 17, AC = 1 << 18;
+export const VIF = 1 << 19, VIP = 1 << 20, ID = 1 << 21;
 /** I/O privilege level: bits 13:12. */
 export const IOPL = 3 << 12;
 export const STATUS = CF | PF | AF | ZF | SF | OF;
@@ -64,7 +64,11 @@ export function subtractionFlags(n: number, a: bigint, b: bigint, difference: bi
 }
 
 /** The sixteen conditions, by encoding, with every mnemonic suffix. SDM vol. 1, appendix B. */
-export const CONDITIONS: readonly { readonly names: readonly [string, ...string[]]; readonly holds: (flags: number) => boolean; readonly reads: number }[] = [
+export const CONDITIONS: readonly {
+  readonly names: readonly [string, ...string[]];
+  readonly holds: (flags: number) => boolean;
+  readonly reads: number;
+}[] = [
   { names: ['O'], reads: OF, holds: (f) => (f & OF) !== 0 },
   { names: ['NO'], reads: OF, holds: (f) => (f & OF) === 0 },
   { names: ['B', 'C', 'NAE'], reads: CF, holds: (f) => (f & CF) !== 0 },

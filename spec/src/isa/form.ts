@@ -7,10 +7,11 @@
  *
  * v: word, doubleword or quadword by operand size; z: word or doubleword; y: doubleword or quadword.
  * `m16:v` is a far pointer in memory, an offset of the operand size and a selector.
- * `simm8` is an imm8 that is sign-extended; `vvvv32` is the register that VEX.vvvv names. After a second bar: `d64` and `f64` (operand size defaults or is forced to
- * 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in, 64-bit mode), `b0` (REX.B is 0),
- * `s16` and `s32` (only at this operand size), `a16`, `a32` and `a64` (only at this address size), `r1` (not register 0: that is another instruction), `asz` (the address
- * size means something although there is no memory operand), `osz` (the same of the operand size).
+ * `simm8` is an imm8 that is sign-extended; `vvvv32` is the register that VEX.vvvv names. After a second bar: `d64` and
+ * `f64` (operand size defaults or is forced to 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in,
+ * 64-bit mode), `b0` (REX.B is 0), `s16` and `s32` (only at this operand size), `a16`, `a32` and `a64` (only at this
+ * address size), `r1` (not register 0: that is another instruction), `asz` (the address size means something although
+ * there is no memory operand), `osz` (the same of the operand size).
  */
 
 import type { InstructionDefinition } from './instruction.ts';
@@ -148,7 +149,8 @@ function operandForm(text: string, where: string): OperandForm {
 }
 
 const IMMEDIATES: ReadonlyMap<string, ImmediateSize> = new Map<string, ImmediateSize>([
-  ['ib', 1], ['iw', 2], ['id', 4], ['iq', 8], ['iv', 'v'], ['iz', 'z'], ['cb', 1], ['cz', 'z'], ['moffs', 'moffs'], ['cp', 'far'],
+  ['ib', 1], ['iw', 2], ['id', 4], ['iq', 8], ['iv', 'v'], ['iz', 'z'], ['cb', 1], ['cz', 'z'], ['moffs', 'moffs'],
+  ['cp', 'far'],
 ]);
 
 /** Parses one line of an instruction's `forms`. Throws a `SyntaxError` that names the instruction and the line. */
@@ -195,7 +197,11 @@ function parseEncoding(text: string, where: string): Encoding {
 }
 
 /** `VEX.LZ.F2.0F38.W0`, the second dot's part only where there is a mandatory prefix. */
-function takeVex(tokens: string[], where: string): { vex: VexForm; map: OpcodeMap; prefix: MandatoryPrefix } | undefined {
+function takeVex(tokens: string[], where: string): {
+  vex: VexForm;
+  map: OpcodeMap;
+  prefix: MandatoryPrefix;
+} | undefined {
   if (!tokens[0]?.startsWith('VEX.')) return undefined;
   const parts = /^VEX\.(LZ|LIG|128|256)\.(?:(66|F3|F2)\.)?(0F|0F38|0F3A)\.(W0|W1|WIG)$/.exec(tokens[0]);
   if (!parts) throw new SyntaxError(`${where}: ${JSON.stringify(tokens[0])} is no VEX prefix`);

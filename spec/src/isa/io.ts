@@ -56,6 +56,8 @@ const output = (name: string, forms: string[]): InstructionDefinition => instruc
 });
 
 export const IO: readonly InstructionDefinition[] = [
-  input(' in the instruction', ['E4 ib | AL, imm8', 'E5 ib | eAX, imm8']), input(' in DX', ['EC | AL, DX', 'ED | eAX, DX']),
-  output(' in the instruction', ['E6 ib | imm8, AL', 'E7 ib | imm8, eAX']), output(' in DX', ['EE | DX, AL', 'EF | DX, eAX']),
+  input(' in the instruction', ['E4 ib | AL, imm8', 'E5 ib | eAX, imm8']),
+  input(' in DX', ['EC | AL, DX', 'ED | eAX, DX']),
+  output(' in the instruction', ['E6 ib | imm8, AL', 'E7 ib | imm8, eAX']),
+  output(' in DX', ['EE | DX, AL', 'EF | DX, eAX']),
 ];

@@ -13,7 +13,9 @@ function setLogicFlags(x: Execution, n: number, result: bigint): void {
   x.undefineFlags(AF);
 }
 
-const logic = (mnemonic: string, title: string, row: number, combine: (a: bigint, b: bigint) => bigint, source: Citation): InstructionDefinition => instruction({
+const logic = (
+  mnemonic: string, title: string, row: number, combine: (a: bigint, b: bigint) => bigint, source: Citation,
+): InstructionDefinition => instruction({
   mnemonic,
   title,
   forms: arithmeticForms(row),
@@ -29,7 +31,10 @@ const logic = (mnemonic: string, title: string, row: number, combine: (a: bigint
 const TEST = instruction({
   mnemonic: 'TEST',
   title: 'Logical compare',
-  forms: ['A8 ib | AL, imm8', 'A9 iz | rAX, immz', 'F6 /0 ib | r/m8, imm8', 'F7 /0 iz | r/mv, immz', '84 /r | r/m8, r8', '85 /r | r/mv, rv'],
+  forms: [
+    'A8 ib | AL, imm8', 'A9 iz | rAX, immz', 'F6 /0 ib | r/m8, imm8', 'F7 /0 iz | r/mv, immz', '84 /r | r/m8, r8',
+    '85 /r | r/mv, rv',
+  ],
   operation(x, i) {
     setLogicFlags(x, i.size, x.read(i.operands[0]!) & x.read(i.operands[1]!));
   },

@@ -34,7 +34,9 @@ function setProductFlags(x: Execution, significant: boolean): void {
   x.undefineFlags(SF | ZF | AF | PF);
 }
 
-const multiply = (mnemonic: string, title: string, digit: number, read: Reading, source: Citation): InstructionDefinition =>
+const multiply = (
+  mnemonic: string, title: string, digit: number, read: Reading, source: Citation,
+): InstructionDefinition =>
   instruction({
     mnemonic,
     title,
@@ -62,7 +64,9 @@ const IMUL = instruction({
   source: sdm('2A', '3.2, IMUL'),
 });
 
-const divide = (mnemonic: string, title: string, digit: number, read: Reading, source: Citation): InstructionDefinition =>
+const divide = (
+  mnemonic: string, title: string, digit: number, read: Reading, source: Citation,
+): InstructionDefinition =>
   instruction({
     mnemonic,
     title,

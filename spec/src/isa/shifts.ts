@@ -21,9 +21,13 @@ const forms = (digit: number): string[] => [
 ];
 
 /** The count is masked to 5 bits, or 6 for 64-bit operands. */
-const countOf = (x: Execution, i: Instruction): number => Number(x.read(i.operands[1]!) & (i.size === 64 ? 0x3fn : 0x1fn));
+const countOf = (x: Execution, i: Instruction): number =>
+  Number(x.read(i.operands[1]!) & (i.size === 64 ? 0x3fn : 0x1fn));
 
-const shift = (mnemonic: string, digit: number, title: string, aliases: string[], operate: (n: number, a: bigint, count: number) => Shifted): InstructionDefinition => instruction({
+const shift = (
+  mnemonic: string, digit: number, title: string, aliases: string[],
+  operate: (n: number, a: bigint, count: number) => Shifted,
+): InstructionDefinition => instruction({
   mnemonic,
   aliases,
   title,
@@ -40,7 +44,9 @@ const shift = (mnemonic: string, digit: number, title: string, aliases: string[]
   source: sdm('2B', '4.3, SAL/SAR/SHL/SHR'),
 });
 
-const rotate = (mnemonic: string, digit: number, title: string, operate: (n: number, a: bigint, count: number) => Shifted): InstructionDefinition => instruction({
+const rotate = (
+  mnemonic: string, digit: number, title: string, operate: (n: number, a: bigint, count: number) => Shifted,
+): InstructionDefinition => instruction({
   mnemonic,
   title,
   forms: forms(digit),
@@ -54,10 +60,13 @@ const rotate = (mnemonic: string, digit: number, title: string, operate: (n: num
   source: sdm('2B', '4.3, RCL/RCR/ROL/ROR'),
 });
 
-const rotateLeft = (n: number, a: bigint, count: number): bigint => u(n, u(128, a << BigInt(count)) | (a >> BigInt(n - count)));
+const rotateLeft = (n: number, a: bigint, count: number): bigint =>
+  u(n, u(128, a << BigInt(count)) | (a >> BigInt(n - count)));
 
 /** Nine bits for a byte, seventeen for a word: CF takes part. */
-const rotateThroughCarry = (mnemonic: string, digit: number, title: string, left: boolean): InstructionDefinition => instruction({
+const rotateThroughCarry = (
+  mnemonic: string, digit: number, title: string, left: boolean,
+): InstructionDefinition => instruction({
   mnemonic,
   title,
   forms: forms(digit),
@@ -84,16 +93,24 @@ export const SHIFTS: readonly InstructionDefinition[] = [
     return { result, carry, overflow: bit(result, n - 1) !== carry, carryUndefined: count > n };
   }),
   shift('SHR', 5, 'Shift right, logical', [], (n, a, count) =>
-    ({ result: a >> BigInt(count), carry: count > 0 && bit(a, count - 1), overflow: bit(a, n - 1), carryUndefined: count > n })),
+    ({
+      result: a >> BigInt(count), carry: count > 0 && bit(a, count - 1), overflow: bit(a, n - 1),
+      carryUndefined: count > n,
+    })),
   shift('SAR', 7, 'Shift right, arithmetic', [], (n, a, count) =>
-    ({ result: u(n, s(n, a) >> BigInt(count)), carry: count > 0 && bit(u(64, s(n, a)), Math.min(count - 1, 63)), overflow: false, carryUndefined: false })),
+    ({
+      result: u(n, s(n, a) >> BigInt(count)), carry: count > 0 && bit(u(64, s(n, a)), Math.min(count - 1, 63)),
+      overflow: false, carryUndefined: false,
+    })),
   rotate('ROL', 0, 'Rotate left', (n, a, count) => {
     const result = rotateLeft(n, a, count);
     return { result, carry: bit(result, 0), overflow: bit(result, n - 1) !== bit(result, 0), carryUndefined: false };
   }),
   rotate('ROR', 1, 'Rotate right', (n, a, count) => {
     const result = rotateLeft(n, a, n - count);
-    return { result, carry: bit(result, n - 1), overflow: bit(result, n - 1) !== bit(result, n - 2), carryUndefined: false };
+    return {
+      result, carry: bit(result, n - 1), overflow: bit(result, n - 1) !== bit(result, n - 2), carryUndefined: false,
+    };
   }),
   rotateThroughCarry('RCL', 2, 'Rotate left through carry', true),
   rotateThroughCarry('RCR', 3, 'Rotate right through carry', false),

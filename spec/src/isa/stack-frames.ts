@@ -25,7 +25,9 @@ const ENTER = instruction({
   operation(x, i) {
     const bytes = i.size / 8;
     const level = Number(x.read(i.operands[1]!) & 31n);
-    const display = Array.from({ length: Math.max(level - 1, 0) }, (_, n) => below(x, x.state.gpr[RBP]!, (n + 1) * bytes));
+    const display = Array.from(
+      { length: Math.max(level - 1, 0) }, (_, n) => below(x, x.state.gpr[RBP]!, (n + 1) * bytes),
+    );
     const frame = below(x, x.state.gpr[RSP]!, bytes);
     const top = below(x, frame, level * bytes + Number(x.read(i.operands[0]!)));
     x.requirePushable(level + 1, bytes);

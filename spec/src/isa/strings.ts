@@ -106,7 +106,9 @@ const CMPS = SIZES.map(([suffix, size, form]) => instruction({
       const read = (segment: number, index: number): bigint =>
         x.memory.read(x.linear(segment, u(i.addressSize, x.state.gpr[index]!), size / 8, false), size / 8);
       // Zen 4 has a path of its own for REPE CMPSB.
-      const early = x.cpu.accesses.compares === 'destination first' && !(i.repeat === 0xf3 && size === 8) ? read(ES, RDI) : undefined;
+      const early = x.cpu.accesses.compares === 'destination first' && !(i.repeat === 0xf3 && size === 8)
+        ? read(ES, RDI)
+        : undefined;
       const a = read(x.sourceSegment(i), RSI);
       const b = early ?? read(ES, RDI);
       x.setFlags(STATUS, subtractionFlags(size, a, b, u(size, a - b)));

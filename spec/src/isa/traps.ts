@@ -14,9 +14,12 @@ const BOUND = instruction({
   operation(x, i) {
     const bounds = i.operands[1] as MemoryOperand;
     const bytes = i.size / 8;
-    // Two accesses: the upper bound may be on another page, at address 0, or beyond the limit when the lower one is not.
+    // Two accesses: the upper bound may be on another page, at address 0, or beyond the limit when the lower one is
+    // not.
     const upperBound = { ...bounds, displacement: u(bounds.addressSize, bounds.displacement + BigInt(bytes)) };
-    const [index, lower, upper] = [x.read(i.operands[0]!), x.load(bounds, bytes), x.load(upperBound, bytes)].map((value) => s(i.size, value));
+    const [index, lower, upper] = [
+      x.read(i.operands[0]!), x.load(bounds, bytes), x.load(upperBound, bytes),
+    ].map((value) => s(i.size, value));
     if (index! < lower! || index! > upper!) x.fault('#BR', `the index ${index} is outside ${lower} to ${upper}`);
   },
   source: sdm('2A', '3.2, BOUND'),
@@ -42,7 +45,10 @@ const INT3 = instruction({
   source: sdm('2A', '3.2, INT n/INTO/INT 3'),
 });
 
-/** Written for in-circuit emulators. A trap that is #DB and leaves DR6 alone; its gate's DPL is not looked at. SDM vol. 3A, 6.12.1.1. */
+/**
+ * Written for in-circuit emulators. A trap that is #DB and leaves DR6 alone; its gate's DPL is not looked at.
+ * SDM vol. 3A, 6.12.1.1.
+ */
 const INT1 = instruction({
   mnemonic: 'INT1',
   aliases: ['ICEBP'],

@@ -1,6 +1,7 @@
 /**
  * The boundary between two instructions, in the order of SDM vol. 3A, 6.9, table 6-2: INIT, traps of the instruction
- * before, NMI, external interrupts, instruction breakpoints; faults of fetching, decoding and executing come after them.
+ * before, NMI, external interrupts, instruction breakpoints; faults of fetching, decoding and executing come after
+ * them.
  */
 
 import { u } from '../numbers/bits.ts';
@@ -24,7 +25,10 @@ const BTF = 2;
 /** Constants: this is read before every instruction. */
 const { rflags: RFLAGS, dr7: CONTROL, movSsShadow: SHADOWS_AND_SIGNALS, pendingDebug: PENDING } = OFFSET;
 
-/** Not 0 where the next instruction needs more than to be executed: TF, RF, VIP, an enabled breakpoint, a shadow, a signal, a pending trap. */
+/**
+ * Not 0 where the next instruction needs more than to be executed: TF, RF, VIP, an enabled breakpoint, a shadow, a
+ * signal, a pending trap.
+ */
 export const attention = (state: State): number =>
   (state.doubleword(RFLAGS) & (TF | RF | VIP)) | (state.doubleword(CONTROL) & ARMED)
   | state.doubleword(SHADOWS_AND_SIGNALS) | state.doubleword(PENDING);
@@ -38,7 +42,9 @@ const takesInterrupt = (state: State, interrupts: Interrupts): boolean =>
 /** Whether a signal that is there by now ends the activity state that the processor is in. */
 export function wakes(state: State, interrupts: Interrupts): boolean {
   switch (state.activity) {
-    case HLT: return state.byte(OFFSET.initPending) !== 0 || state.doubleword(OFFSET.pendingDebug) !== 0 || takesNmi(state) || takesInterrupt(state, interrupts);
+    case HLT:
+      return state.byte(OFFSET.initPending) !== 0 || state.doubleword(OFFSET.pendingDebug) !== 0 || takesNmi(state)
+        || takesInterrupt(state, interrupts);
     case SHUTDOWN: return state.byte(OFFSET.initPending) !== 0 || takesNmi(state);
     default: return state.byte(OFFSET.initPending) !== 0;
   }
@@ -59,7 +65,10 @@ export function takeInit(x: Execution, cpu: CpuProfile): boolean {
   return true;
 }
 
-/** Up to the instruction itself. Throws #DB for a trap that was left pending and for an instruction breakpoint, or what delivering an interrupt raises. */
+/**
+ * Up to the instruction itself. Throws #DB for a trap that was left pending and for an instruction breakpoint, or what
+ * delivering an interrupt raises.
+ */
 export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
   const { state } = x;
   // Left by SYSRET, by a shadow that an event ended, or by a snapshot; else the instruction has reported them itself.
@@ -72,7 +81,9 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
     x.finish();
   } else if (takesInterrupt(state, interrupts)) {
     flagIteration(x);
-    deliverEvent(x, { kind: 'external', vector: interrupts.controller!.acknowledge(), errorCode: undefined, returnTo: state.rip });
+    deliverEvent(
+      x, { kind: 'external', vector: interrupts.controller!.acknowledge(), errorCode: undefined, returnTo: state.rip },
+    );
     x.finish();
   }
   // What pushing the frame met.
@@ -80,7 +91,8 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
   if (state.rflags & TF && state.doubleword(OFFSET.debugctl) & BTF) {
     throw new Unmodelled('single-step traps on branches only (RFLAGS.TF = 1 and IA32_DEBUGCTL.BTF = 1)');
   }
-  if (armed(state) && !(state.rflags & RF) && state.byte(OFFSET.movSsShadow) === 0 && state.byte(OFFSET.repeating) === 0) {
+  const held = (state.rflags & RF) !== 0 || state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.repeating) !== 0;
+  if (armed(state) && !held) {
     const linear = x.mode === 64 ? state.rip : u(32, state.rip + state.base(CS));
     const met = metByInstruction(state, linear);
     if (met) raiseDebug(x, met, 'instruction breakpoint', 'an instruction breakpoint');
@@ -93,7 +105,9 @@ export interface Shadow { readonly movSs: number; readonly sti: number; readonly
 
 /** Takes it away, so that what the instruction leaves itself can be told from it. */
 export function lifted(state: State): Shadow {
-  const shadow = { movSs: state.byte(OFFSET.movSsShadow), sti: state.byte(OFFSET.stiShadow), repeating: state.byte(OFFSET.repeating) };
+  const shadow = {
+    movSs: state.byte(OFFSET.movSsShadow), sti: state.byte(OFFSET.stiShadow), repeating: state.byte(OFFSET.repeating),
+  };
   castAgain(state, NO_SHADOW);
   return shadow;
 }
@@ -110,13 +124,16 @@ export function castAgain(state: State, { movSs, sti, repeating }: Shadow): void
 export function afterInstruction(x: Execution, shadow: Shadow): void {
   const { state, cpu } = x;
   if (x.singleStep) state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | DR6.BS);
-  // In a row of loads of SS only the first need shield the next instruction; STI casts nothing in another's shadow. SDM vol. 3A, 6.8.3.
+  // In a row of loads of SS only the first need shield the next instruction; STI casts nothing in another's shadow.
+  // SDM vol. 3A, 6.8.3.
   if (shadow.movSs !== 0 && cpu.debugTraps.stackLoads === 'the first shields') state.setByte(OFFSET.movSsShadow, 0);
   if (shadow.movSs !== 0 || shadow.sti !== 0) state.setByte(OFFSET.stiShadow, 0);
   reportTraps(x);
 }
 
-/** An event between two iterations of a string instruction saves RF = 1, on Intel's processors. SDM vol. 3B, 17.3.1.1. */
+/**
+ * An event between two iterations of a string instruction saves RF = 1, on Intel's processors. SDM vol. 3B, 17.3.1.1.
+ */
 function flagIteration({ state, cpu }: Execution): void {
   if (state.byte(OFFSET.repeating) !== 0 && cpu.debugTraps.betweenIterations === 'RF = 1') state.rflags |= RF;
 }
@@ -129,5 +146,8 @@ function reportTraps(x: Execution): void {
   if (pending === 0n || x.state.byte(OFFSET.movSsShadow) !== 0) return;
   x.state.setQuad(OFFSET.pendingDebug, 0n);
   flagIteration(x);
-  raiseDebug(x, pending, 'trap', pending & DR6.BS ? 'a single-step trap' : pending & DR6.BT ? 'a task-switch trap' : 'a data or I/O breakpoint');
+  raiseDebug(
+    x, pending, 'trap',
+    pending & DR6.BS ? 'a single-step trap' : pending & DR6.BT ? 'a task-switch trap' : 'a data or I/O breakpoint',
+  );
 }

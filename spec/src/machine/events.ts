@@ -1,4 +1,6 @@
-/** From an event to its handler: delivery, contributory faults, double fault, shutdown. SDM vol. 3A, 6.15, table 6-5. */
+/**
+ * From an event to its handler: delivery, contributory faults, double fault, shutdown. SDM vol. 3A, 6.15, table 6-5.
+ */
 
 import { type Event, deliver, isSoftware } from '../isa/events/deliver.ts';
 import { clearGeneralDetect } from '../isa/debug/status.ts';
@@ -20,8 +22,8 @@ export function combined(first: Fault, second: Fault): 'deliver second' | 'doubl
 
 /**
  * Delivers `fault`, raised at RIP or, for a trap, before it; once a task switch is past its commit point, RIP is at the
- * first instruction of the new task. Answers false when it ended in shutdown. `Unmodelled` passes through. A fault that is
- * raised on the way to an interrupt's handler comes here like any other: interrupts are benign.
+ * first instruction of the new task. Answers false when it ended in shutdown. `Unmodelled` passes through. A fault that
+ * is raised on the way to an interrupt's handler comes here like any other: interrupts are benign.
  */
 export function deliverFault(x: Execution, fault: Fault): boolean {
   let current = fault;
@@ -40,7 +42,9 @@ export function deliverFault(x: Execution, fault: Fault): boolean {
         x.observer?.fault?.(error);
         return false;
       }
-      current = next === 'deliver second' ? error : new Fault('#DF', `${error.notation} while ${current.notation} was delivered`, 0);
+      current = next === 'deliver second'
+        ? error
+        : new Fault('#DF', `${error.notation} while ${current.notation} was delivered`, 0);
     }
   }
 }

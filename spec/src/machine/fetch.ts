@@ -37,7 +37,10 @@ export class InstructionFetch {
     return this.at(state.rip);
   }
 
-  /** Decodes the instruction at `ip`, an offset in CS, in the current mode. Throws like its execution would: #PF, #UD, #GP, `Unmodelled`. */
+  /**
+   * Decodes the instruction at `ip`, an offset in CS, in the current mode. Throws like its execution would: #PF, #UD,
+   * #GP, `Unmodelled`.
+   */
   at(ip: bigint): Instruction {
     const { cpu, state, mode } = this.#execution;
     const linear = mode === 64 ? ip : u(32, ip + state.base(CS));
@@ -49,9 +52,14 @@ export class InstructionFetch {
     return i;
   }
 
-  /** An address that is not canonical is reached by running over the edge, and by SYSRET on AMD's processors. SDM vol. 1, 3.3.7.1. */
+  /**
+   * An address that is not canonical is reached by running over the edge, and by SYSRET on AMD's processors.
+   * SDM vol. 1, 3.3.7.1.
+   */
   #requireCanonical(address: bigint): void {
-    if (!this.#execution.canonical(address)) this.#execution.fault('#GP', `an instruction fetch from ${hex(address)}, which is not canonical`, 0);
+    if (!this.#execution.canonical(address)) {
+      this.#execution.fault('#GP', `an instruction fetch from ${hex(address)}, which is not canonical`, 0);
+    }
   }
 
   /** Byte `n` of the instruction at `ip`. */

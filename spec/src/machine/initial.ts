@@ -1,4 +1,7 @@
-/** The state in which an operating system's kernel code finds the processor: where a program starts unless told otherwise. */
+/**
+ * The state in which an operating system's kernel code finds the processor: where a program starts unless told
+ * otherwise.
+ */
 
 import { u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
@@ -22,10 +25,16 @@ export const KERNEL_SELECTORS: Readonly<Record<32 | 64, Readonly<Record<number, 
 const KERNEL_CR0 = CR0.PG | CR0.AM | CR0.WP | CR0.NE | CR0.ET | CR0.MP | CR0.PE;
 
 /** What a kernel finds as RESET left it. */
-const KEPT_FROM_RESET = RESET_TABLE.flatMap(({ fields, reset: value }) => fields.map((field) => [field, value] as const))
-  .filter(([field]) => ['RFLAGS', 'DR6', 'DR7', 'IA32_PAT', 'IA32_APIC_BASE', 'MXCSR', 'IA32_MISC_ENABLE', 'IA32_FEATURE_CONTROL', 'HWCR', 'VM_CR'].includes(field));
+const KEPT: ReadonlySet<string> = new Set([
+  'RFLAGS', 'DR6', 'DR7', 'IA32_PAT', 'IA32_APIC_BASE', 'MXCSR', 'IA32_MISC_ENABLE', 'IA32_FEATURE_CONTROL', 'HWCR',
+  'VM_CR',
+]);
+const KEPT_FROM_RESET = RESET_TABLE.flatMap(({ fields, reset: value }) =>
+  fields.filter((field) => KEPT.has(field)).map((field) => [field, value] as const));
 
-/** Kernel mode (CPL 0), flat segments, FPU in its initial configuration, XCR0 with all components that the engine has. */
+/**
+ * Kernel mode (CPL 0), flat segments, FPU in its initial configuration, XCR0 with all components that the engine has.
+ */
 export function kernelState(cpu: CpuProfile, mode: Mode): State {
   if (mode === 16) return realModeState(cpu);
   const state = new State();
@@ -37,7 +46,8 @@ export function kernelState(cpu: CpuProfile, mode: Mode): State {
   state.xcr0 = xsave ? cpu.xcr0 & MODELLED_COMPONENTS : 1n;
   for (const [index, selector] of Object.entries(KERNEL_SELECTORS[mode])) {
     const segment = Number(index);
-    const attributes = segment === CS ? (mode === 64 ? CODE_64 : CODE_32) : selector & 3 ? DATA_USER : selector === 0 ? 0 : DATA;
+    const data = selector & 3 ? DATA_USER : selector === 0 ? 0 : DATA;
+    const attributes = segment !== CS ? data : mode === 64 ? CODE_64 : CODE_32;
     state.setSegment(segment, { selector, base: 0n, limit: 0xffff_ffff, attributes });
   }
   state.fcw = 0x37f;
@@ -46,8 +56,8 @@ export function kernelState(cpu: CpuProfile, mode: Mode): State {
 }
 
 /**
- * Real-address mode as firmware leaves it to a boot sector: the state after RESET, with the caches on, all selectors and
- * general-purpose registers 0, and the x87 unit initialised.
+ * Real-address mode as firmware leaves it to a boot sector: the state after RESET, with the caches on, all selectors
+ * and general-purpose registers 0, and the x87 unit initialised.
  */
 export function realModeState(cpu: CpuProfile): State {
   const state = new State();
@@ -65,7 +75,10 @@ export function realModeState(cpu: CpuProfile): State {
 /** IA32_APIC_BASE.BSP: this processor is the one that boots. */
 const BSP = 0x100n;
 
-/** Power-up or RESET, at `time`. A processor whose IA32_APIC_BASE.BSP was cleared before stays without it and waits for a start-up IPI. */
+/**
+ * Power-up or RESET, at `time`. A processor whose IA32_APIC_BASE.BSP was cleared before stays without it and waits for
+ * a start-up IPI.
+ */
 export function reset(state: State, cpu: CpuProfile, time: number): void {
   const before = state.quad(OFFSET.apicBase);
   for (const row of RESET_TABLE) for (const field of row.fields) state.set(field, valueOf(row.reset, cpu, time));
@@ -78,7 +91,9 @@ export function init(state: State, cpu: CpuProfile): void {
   for (const { fields, reset: value, initKeeps } of RESET_TABLE) {
     if (initKeeps === 'all') continue;
     const keeps = initKeeps === 'none' ? 0n : initKeeps;
-    for (const field of fields) state.set(field, (BigInt(state.get(field)) & keeps) | (valueOf(value, cpu, 0) & ~keeps));
+    for (const field of fields) {
+      state.set(field, (BigInt(state.get(field)) & keeps) | (valueOf(value, cpu, 0) & ~keeps));
+    }
   }
   afterInit(state);
 }

@@ -1,4 +1,7 @@
-/** Signals from outside the processor: INTR through a controller, and NMI, INIT, start-up IPI and RESET. SDM vol. 3A, 6.3 and 8.4. */
+/**
+ * Signals from outside the processor: INTR through a controller, and NMI, INIT, start-up IPI and RESET. SDM vol. 3A,
+ * 6.3 and 8.4.
+ */
 
 import { OFFSET } from '../state/fields.ts';
 import { type State, WAIT_FOR_SIPI } from '../state/state.ts';
@@ -46,9 +49,14 @@ export class Interrupts {
     this.#state.setWord(OFFSET.sipiPending, 0);
   }
 
-  /** A start-up IPI counts only where a processor waits for it, or will after an INIT that has not acted yet. SDM vol. 3A, 8.4.3. */
+  /**
+   * A start-up IPI counts only where a processor waits for it, or will after an INIT that has not acted yet.
+   * SDM vol. 3A, 8.4.3.
+   */
   startup(vector: number): void {
-    if (!Number.isInteger(vector) || vector < 0 || vector > 0xff) throw new RangeError(`the vector of a start-up IPI is 0 to FFh, not ${vector}`);
+    if (!Number.isInteger(vector) || vector < 0 || vector > 0xff) {
+      throw new RangeError(`the vector of a start-up IPI is 0 to FFh, not ${vector}`);
+    }
     const state = this.#state;
     const pending = state.byte(OFFSET.initPending);
     if (state.activity !== WAIT_FOR_SIPI && pending === 0) return;
@@ -62,7 +70,9 @@ export class InterruptQueue implements InterruptController {
   readonly #vectors: number[] = [];
 
   raise(vector: number): void {
-    if (!Number.isInteger(vector) || vector < 0 || vector > 0xff) throw new RangeError(`an interrupt's vector is 0 to FFh, not ${vector}`);
+    if (!Number.isInteger(vector) || vector < 0 || vector > 0xff) {
+      throw new RangeError(`an interrupt's vector is 0 to FFh, not ${vector}`);
+    }
     this.#vectors.push(vector);
   }
 

@@ -63,7 +63,10 @@ export interface Clock {
 /** Why `run` returned. A `Fault` or an `Unmodelled` is thrown instead. */
 export interface Stop {
   reason: 'halted' | 'shutdown' | 'waiting for SIPI' | 'budget';
-  /** Instructions executed by this call, without the time that passed in HLT; an iteration of a repeated string instruction counts as one. */
+  /**
+   * Instructions executed by this call, without the time that passed in HLT; an iteration of a repeated string
+   * instruction counts as one.
+   */
   executed: number;
   rip: bigint;
 }
@@ -108,8 +111,8 @@ export class Machine {
   readonly #faults: 'throw' | 'deliver';
 
   /**
-   * With a program: its bytes are loaded, a stack is mapped below, and the processor is at its first byte, in kernel mode
-   * or, for a 16-bit program, in real-address mode.
+   * With a program: its bytes are loaded, a stack is mapped below, and the processor is at its first byte, in kernel
+   * mode or, for a 16-bit program, in real-address mode.
    */
   constructor(program?: Loadable, options: MachineOptions = {}) {
     checkOptions(options);
@@ -117,7 +120,9 @@ export class Machine {
     this.state = kernelState(this.cpu, program?.mode ?? 64);
     this.memory = options.memory ?? new Memory();
     this.ports = options.ports ?? new Ports();
-    this.paging = new Paging(this.state, this.cpu, this.memory, { tlb: options.tlb ?? true, processor: options.processor ?? 0 });
+    this.paging = new Paging(
+      this.state, this.cpu, this.memory, { tlb: options.tlb ?? true, processor: options.processor ?? 0 },
+    );
     this.execution = new Execution(this.state, this.cpu, this.paging, this.ports);
     this.interrupts = new Interrupts(this.state);
     this.#fetch = new InstructionFetch(this.execution, this.paging.memory);
@@ -133,10 +138,14 @@ export class Machine {
     }
   }
 
-  /** Real-address mode: the first MiB is there, the stack grows down from the program, as it does below a boot sector. */
+  /**
+   * Real-address mode: the first MiB is there, the stack grows down from the program, as it does below a boot sector.
+   */
   #loadBootSector({ bytes, origin }: Loadable): void {
     if (origin + BigInt(bytes.length) > 0x10000n) {
-      throw new RangeError(`a 16-bit program lies in the first 64 KiB, this one reaches ${hex(origin + BigInt(bytes.length))}`);
+      throw new RangeError(
+        `a 16-bit program lies in the first 64 KiB, this one reaches ${hex(origin + BigInt(bytes.length))}`,
+      );
     }
     this.memory.map(0n, CONVENTIONAL_MEMORY);
     this.load(bytes, origin);
@@ -151,7 +160,10 @@ export class Machine {
     this.memory.writeBytes(linear, bytes);
   }
 
-  /** Power-up or RESET, at once: the next instruction is at FFFFFFF0h. What asks for it in the middle of a step uses `interrupts`. */
+  /**
+   * Power-up or RESET, at once: the next instruction is at FFFFFFF0h. What asks for it in the middle of a step uses
+   * `interrupts`.
+   */
   reset(): void {
     this.interrupts.reset();
     takeInit(this.execution, this.cpu);
@@ -173,15 +185,18 @@ export class Machine {
     return this.execution.mode;
   }
 
-  /** The instruction at `ip`, an offset in CS, in the current mode. Throws like its execution would: #PF, #UD, #GP, `Unmodelled`. */
+  /**
+   * The instruction at `ip`, an offset in CS, in the current mode. Throws like its execution would: #PF, #UD, #GP,
+   * `Unmodelled`.
+   */
   decodeAt(ip: bigint): Instruction {
     return this.#fetch.at(ip);
   }
 
   /**
-   * Executes one instruction (one iteration of a repeated string instruction), after the interrupt that is due before it.
-   * Throws `Fault` with nothing written but CR2 for #PF and DR6 for #DB, and RIP at the instruction, or behind it for a
-   * trap; `Unmodelled` where the engine does not know.
+   * Executes one instruction (one iteration of a repeated string instruction), after the interrupt that is due before
+   * it. Throws `Fault` with nothing written but CR2 for #PF and DR6 for #DB, and RIP at the instruction, or behind it
+   * for a trap; `Unmodelled` where the engine does not know.
    */
   step(): Instruction {
     const i = this.#next();
@@ -255,7 +270,9 @@ export class Machine {
     return fault.at(ip, typeof where === 'string' ? where : print(where, ip));
   }
 
-  /** One instruction, or the delivery of the fault that it raises. A fault that cannot be delivered ends in shutdown. */
+  /**
+   * One instruction, or the delivery of the fault that it raises. A fault that cannot be delivered ends in shutdown.
+   */
   #stepOrDeliver(): void {
     try {
       this.#next();
@@ -269,7 +286,10 @@ export class Machine {
     }
   }
 
-  /** Runs until HLT, shutdown or wait-for-SIPI that nothing ends, or for at most `limit` instructions; time that passes in HLT counts. */
+  /**
+   * Runs until HLT, shutdown or wait-for-SIPI that nothing ends, or for at most `limit` instructions; time that passes
+   * in HLT counts.
+   */
   run(options: { limit?: number } = {}): Stop {
     const limit = options.limit ?? DEFAULT_BUDGET;
     if (!(limit >= 0)) throw new RangeError(`run: limit is ${limit}; it is a number of instructions, 0 or more`);
@@ -291,7 +311,10 @@ export class Machine {
     return { reason: STOPS[state.activity] ?? 'budget', executed, rip: state.rip };
   }
 
-  /** Halted with interrupts on: time goes on to the next moment at which a device acts. Answers how much of it, 0 when nothing will happen. */
+  /**
+   * Halted with interrupts on: time goes on to the next moment at which a device acts. Answers how much of it, 0 when
+   * nothing will happen.
+   */
   #idle(limit: number): number {
     const { state, execution, clock } = this;
     if (!clock || state.activity !== HLT || !(state.rflags & IF) || clock.next === Infinity) return 0;
@@ -302,7 +325,10 @@ export class Machine {
   }
 
   snapshot(): Snapshot {
-    return { state: this.state.snapshot(), memory: this.memory.snapshot(), tlb: this.paging.snapshot(), time: this.execution.time };
+    return {
+      state: this.state.snapshot(), memory: this.memory.snapshot(), tlb: this.paging.snapshot(),
+      time: this.execution.time,
+    };
   }
 
   restore(snapshot: Snapshot): void {
@@ -318,10 +344,14 @@ export class Machine {
   }
 }
 
-const OPTIONS: readonly (keyof MachineOptions)[] = ['cpu', 'onUndefined', 'faults', 'tlb', 'memory', 'ports', 'processor'];
+const OPTIONS: readonly (keyof MachineOptions)[] = [
+  'cpu', 'onUndefined', 'faults', 'tlb', 'memory', 'ports', 'processor',
+];
 
 function checkOptions(options: MachineOptions): void {
   for (const key of Object.keys(options)) {
-    if (!(OPTIONS as readonly string[]).includes(key)) throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
+    if (!(OPTIONS as readonly string[]).includes(key)) {
+      throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
+    }
   }
 }

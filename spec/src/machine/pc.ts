@@ -27,9 +27,15 @@ export interface PcOptions extends BoardOptions {
   frequency?: number;
   /** How the processors share the time. Default: in order, in turns of irregular length. */
   schedule?: Schedule;
-  /** What no device answers, at ports and in memory: as on a PC, all ones are read and writes are lost. Default: `open bus`. */
+  /**
+   * What no device answers, at ports and in memory: as on a PC, all ones are read and writes are lost. Default: `open
+   * bus`.
+   */
   absent?: 'open bus' | 'unmodelled';
-  /** Devices as firmware leaves them, and its tables in memory. False for a run that begins with firmware. Default: true. */
+  /**
+   * Devices as firmware leaves them, and its tables in memory. False for a run that begins with firmware. Default:
+   * true.
+   */
   firmware?: boolean;
   /** Bytes that the first processor starts with, and their mode. */
   program?: Loadable;
@@ -38,7 +44,10 @@ export interface PcOptions extends BoardOptions {
 
 /** Why a run ended. */
 export interface PcStop {
-  /** `halted`: nothing but NMI or INIT could wake anyone; `idle`: somebody waits for an interrupt that no device is going to raise. */
+  /**
+   * `halted`: nothing but NMI or INIT could wake anyone; `idle`: somebody waits for an interrupt that no device is
+   * going to raise.
+   */
   reason: 'exit' | 'power off' | 'reset' | 'shutdown' | 'halted' | 'idle' | 'limit';
   /** For `exit`: the code that the process ends with. */
   code?: number;
@@ -64,7 +73,8 @@ const STACK_GAP = 0x1000n;
 /** Turns in a row for processors that cannot run, while another could: then the schedule is at fault. */
 const MOST_SKIPPED = 100_000;
 const OPTIONS: readonly (keyof PcOptions)[] = [
-  'cpu', 'cpus', 'memory', 'frequency', 'schedule', 'absent', 'firmware', 'program', 'tlb', 'serial', 'serialTiming', 'startTime', 'busFrequency', 'timerBits', 'post',
+  'cpu', 'cpus', 'memory', 'frequency', 'schedule', 'absent', 'firmware', 'program', 'tlb', 'serial', 'serialTiming',
+  'startTime', 'busFrequency', 'timerBits', 'post',
 ];
 
 /** Leaves a processor's run between two instructions. */
@@ -89,11 +99,21 @@ export class Pc {
     if (memory > MIB) this.memory.ram(BigInt(MIB), memory - MIB);
     this.memory.unbacked = this.ports.absent = absent;
     const end = (ended: Omit<PcStop, 'time'>) => (): void => { this.#ended = ended; };
-    const events = { exit: (code: number): void => end({ reason: 'exit', code })(), powerOff: end({ reason: 'power off' }), reset: end({ reason: 'reset' }) };
-    this.board = new Board(this.clock, this.memory, this.ports, { processors: cpus, size: memory }, events, { ...options, busFrequency: options.busFrequency ?? cpu.crystal });
+    const events = {
+      exit: (code: number): void => end({ reason: 'exit', code })(), powerOff: end({ reason: 'power off' }),
+      reset: end({ reason: 'reset' }),
+    };
+    this.board = new Board(
+      this.clock, this.memory, this.ports, { processors: cpus, size: memory }, events,
+      { ...options, busFrequency: options.busFrequency ?? cpu.crystal },
+    );
     this.processors = Array.from({ length: cpus }, (_, processor) => {
-      const machine = new Machine(undefined, { cpu, faults: 'deliver', tlb, memory: this.memory, ports: this.ports, processor });
-      Object.assign(machine.execution.placement, { apicId: processor, processors: cpus, frequency: Number(this.clock.frequency) });
+      const machine = new Machine(
+        undefined, { cpu, faults: 'deliver', tlb, memory: this.memory, ports: this.ports, processor },
+      );
+      Object.assign(
+        machine.execution.placement, { apicId: processor, processors: cpus, frequency: Number(this.clock.frequency) },
+      );
       machine.state.setQuad(OFFSET.apicBase, processor === 0 ? 0n : 0xfee0_0800n); // RESET leaves BSP to the first one
       machine.reset();
       machine.clock = new ProcessorClock(this.clock, machine.state, () => this.#ended !== undefined);
@@ -106,7 +126,10 @@ export class Pc {
     if (options.program) this.start(options.program);
   }
 
-  /** Loads a program into RAM and puts the first processor at its first byte, in kernel mode or real-address mode, with a stack below. */
+  /**
+   * Loads a program into RAM and puts the first processor at its first byte, in kernel mode or real-address mode, with
+   * a stack below.
+   */
   start({ bytes, origin, mode }: Loadable): void {
     this.memory.writeBytes(origin, bytes);
     const { state, cpu, paging } = this.processors[0]!;
@@ -126,7 +149,9 @@ export class Pc {
     return this.#turn.processor;
   }
 
-  /** Runs until the guest ends the run, nothing can go on, or for `limit` instructions; time that passes in HLT counts. */
+  /**
+   * Runs until the guest ends the run, nothing can go on, or for `limit` instructions; time that passes in HLT counts.
+   */
   run({ limit = Infinity }: { limit?: number } = {}): PcStop {
     if (!(limit >= 0)) throw new RangeError(`run: limit is ${limit}; it is a number of instructions, 0 or more`);
     const end = this.time + limit;
@@ -156,7 +181,10 @@ export class Pc {
     return this.processors.filter((machine) => this.#canRun(machine));
   }
 
-  /** While nobody can run, time goes to the next event of a device. Answers why the run ends when there is none that matters. */
+  /**
+   * While nobody can run, time goes to the next event of a device. Answers why the run ends when there is none that
+   * matters.
+   */
   #idle(end: number): Omit<PcStop, 'time'> | undefined {
     const down = this.processors.findIndex((machine) => machine.state.activity === SHUTDOWN && !this.#canRun(machine));
     if (down >= 0) return { reason: 'shutdown', processor: down };
@@ -243,9 +271,13 @@ class ProcessorClock implements MachineClock {
 
 function checkOptions(options: PcOptions): void {
   for (const key of Object.keys(options)) {
-    if (!(OPTIONS as readonly string[]).includes(key)) throw new TypeError(`Pc: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
+    if (!(OPTIONS as readonly string[]).includes(key)) {
+      throw new TypeError(`Pc: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
+    }
   }
   const { cpus = 1, memory = DEFAULT_MEMORY } = options;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > 64) throw new RangeError(`Pc: cpus is ${cpus}; there are 1 to 64`);
-  if (!Number.isInteger(memory) || memory < MIB || memory > TOP || memory % PAGE !== 0) throw new RangeError(`Pc: memory is ${memory}; it is a number of bytes in whole pages, 1 MiB to 3 GiB`);
+  if (!Number.isInteger(memory) || memory < MIB || memory > TOP || memory % PAGE !== 0) {
+    throw new RangeError(`Pc: memory is ${memory}; it is a number of bytes in whole pages, 1 MiB to 3 GiB`);
+  }
 }

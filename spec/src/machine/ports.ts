@@ -14,7 +14,9 @@ export interface PortDevice {
 }
 
 export class Ports implements PortSpace {
-  /** What a port without a device does: `Unmodelled`; or, as the bus of a PC does, it reads all ones and drops writes. */
+  /**
+   * What a port without a device does: `Unmodelled`; or, as the bus of a PC does, it reads all ones and drops writes.
+   */
   absent: 'unmodelled' | 'open bus' = 'unmodelled';
   readonly #devices = new Map<number, PortDevice>();
   /** Who is told of writes besides the device. */
@@ -22,7 +24,9 @@ export class Ports implements PortSpace {
 
   /** Gives `count` ports from `first` on to a device. A port that is taken is a `RangeError`. */
   attach(first: number, device: PortDevice, count = 1): void {
-    if (!Number.isInteger(first) || first < 0 || first + count > 0x1_0000) throw new RangeError(`ports are 0 to FFFFh, not ${first} to ${first + count - 1}`);
+    if (!Number.isInteger(first) || first < 0 || first + count > 0x1_0000) {
+      throw new RangeError(`ports are 0 to FFFFh, not ${first} to ${first + count - 1}`);
+    }
     for (let port = first; port < first + count; port++) {
       if (this.#devices.has(port)) throw new RangeError(`port ${hex(port)} has a device already`);
     }
@@ -41,9 +45,13 @@ export class Ports implements PortSpace {
 
   read(port: number, bytes: number): bigint {
     const device = this.#devices.get(port);
-    if (bytes > 1 && this.#splits(device, port, bytes)) return this.read(port, bytes / 2) | (this.read(port + bytes / 2, bytes / 2) << BigInt(4 * bytes));
+    if (bytes > 1 && this.#splits(device, port, bytes)) {
+      return this.read(port, bytes / 2) | (this.read(port + bytes / 2, bytes / 2) << BigInt(4 * bytes));
+    }
     if (!device?.read && this.absent === 'open bus') return BigInt.asUintN(8 * bytes, -1n);
-    if (!device?.read) throw new Unmodelled(`reading I/O port ${hex(port)}: no device is attached there that can be read`);
+    if (!device?.read) {
+      throw new Unmodelled(`reading I/O port ${hex(port)}: no device is attached there that can be read`);
+    }
     return BigInt.asUintN(8 * bytes, BigInt(device.read(port, bytes)));
   }
 
@@ -55,11 +63,15 @@ export class Ports implements PortSpace {
     }
     this.#taps.get(port)?.(bytes, Number(value));
     if (!device?.write && this.absent === 'open bus') return;
-    if (!device?.write) throw new Unmodelled(`writing I/O port ${hex(port)}: no device is attached there that can be written`);
+    if (!device?.write) {
+      throw new Unmodelled(`writing I/O port ${hex(port)}: no device is attached there that can be written`);
+    }
     device.write(port, bytes, Number(value));
   }
 
-  /** A wide access goes out as narrower ones: at an 8-bit device, and where the upper half on the open bus is another's. */
+  /**
+   * A wide access goes out as narrower ones: at an 8-bit device, and where the upper half on the open bus is another's.
+   */
   #splits(device: PortDevice | undefined, port: number, bytes: number): boolean {
     if (device) return device.width === 1;
     const others = Array.from({ length: bytes - 1 }, (_, n) => this.#devices.get(port + 1 + n));

@@ -1,4 +1,7 @@
-/** Data and I/O breakpoints: ports that look at every access and pass it on. In place only while such a breakpoint is enabled. */
+/**
+ * Data and I/O breakpoints: ports that look at every access and pass it on. In place only while such a breakpoint is
+ * enabled.
+ */
 
 import { metByRead, metByTransfer, metByWrite } from '../isa/debug/breakpoints.ts';
 import type { Execution, MemoryPort, PortSpace } from '../isa/execution.ts';
@@ -6,7 +9,8 @@ import { OFFSET } from '../state/fields.ts';
 import type { State } from '../state/state.ts';
 
 /** What was met waits for the end of the instruction. */
-const pend = (state: State, met: bigint): void => state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | met);
+const pend = (state: State, met: bigint): void =>
+  state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | met);
 
 class WatchedMemory implements MemoryPort {
   readonly #state: State;

@@ -48,7 +48,8 @@ export function printPlace({ state, mode }: Processor, ip: bigint): string {
 }
 
 /** Eight bytes wide, so that texts stand below one another. */
-export const printBytes = ({ bytes }: Instruction): string => [...bytes].map((byte) => digits(byte, 2)).join(' ').padEnd(24);
+export const printBytes = ({ bytes }: Instruction): string =>
+  [...bytes].map((byte) => digits(byte, 2)).join(' ').padEnd(24);
 
 /** The instruction at `ip` with its bytes, or why there is none. */
 function printInstruction(processor: Processor, ip: bigint): { bytes: string; text: string; length: number } {
@@ -64,16 +65,17 @@ function printInstruction(processor: Processor, ip: bigint): { bytes: string; te
 export function dump(processor: Processor, ip: bigint, options: DumpOptions = {}): string {
   const { style = PLAIN, width = 80 } = options;
   const sections = [
-    [heading(processor, style)], code(processor, ip, style), general(processor, style, width), segments(processor, style),
-    control(processor, style), rest(processor, style),
-  ];
-  return sections.filter((lines) => lines.length > 0).map((lines) => lines.map((line) => `  ${line}`.trimEnd()).join('\n')).join('\n\n');
+    [heading(processor, style)], code(processor, ip, style), general(processor, style, width),
+    segments(processor, style), control(processor, style), rest(processor, style),
+  ].filter((lines) => lines.length > 0);
+  return sections.map((lines) => lines.map((line) => `  ${line}`.trimEnd()).join('\n')).join('\n\n');
 }
 
 function heading(processor: Processor, style: Style): string {
   const { state } = processor;
   const level = isReal(state) ? '' : `, CPL ${state.rflags & VM ? 3 : (state.attributes(SS) >> 5) & 3}`;
-  return `${style.strong(modeName(processor))}${level}, paging ${state.cr0 >> 31n ? 'on' : 'off'}  ${style.quiet(processor.cpu.name)}`;
+  return `${style.strong(modeName(processor))}${level}, paging ${state.cr0 >> 31n ? 'on' : 'off'}  `
+    + `${style.quiet(processor.cpu.name)}`;
 }
 
 const SHOWN = 3;
@@ -97,7 +99,10 @@ function grid(cells: readonly (readonly [name: string, value: string])[], column
   const nameWidth = Math.max(...cells.map(([name]) => name.length));
   const valueWidth = Math.max(...cells.map(([, value]) => value.length));
   const text = cells.map(([name, value]) => `${style.quiet(name.padEnd(nameWidth))} ${value.padEnd(valueWidth)}`);
-  return Array.from({ length: Math.ceil(text.length / columns) }, (_, row) => text.slice(row * columns, row * columns + columns).join('   '));
+  return Array.from(
+    { length: Math.ceil(text.length / columns) },
+    (_, row) => text.slice(row * columns, row * columns + columns).join('   '),
+  );
 }
 
 /** In the order of debuggers, not of encodings. */
@@ -112,7 +117,8 @@ function general({ state }: Processor, style: Style, width: number): string[] {
   const flags = flagBits(BigInt(state.rflags));
   return [
     ...grid(cells, wide && width < 96 ? 3 : 4, style),
-    `${style.quiet(wide ? 'RIP' : 'EIP')} ${value(state.rip)}   ${style.quiet(wide ? 'RFLAGS' : 'EFLAGS')} ${value(BigInt(state.rflags))}   ${flags}`,
+    `${style.quiet(wide ? 'RIP' : 'EIP')} ${value(state.rip)}   ${style.quiet(wide ? 'RFLAGS' : 'EFLAGS')} `
+      + `${value(BigInt(state.rflags))}   ${flags}`,
   ];
 }
 
@@ -120,13 +126,19 @@ function general({ state }: Processor, style: Style, width: number): string[] {
 function segments({ state }: Processor, style: Style): string[] {
   const wide = longMode(state);
   const base = (value: bigint): string => (wide ? quad(value) : digits(value, 8));
-  const row = (name: string, selector: string, hidden: string, words = ''): string => `${style.quiet(name.padEnd(4))}  ${selector.padEnd(4)}  ${hidden}  ${words}`;
+  const row = (name: string, selector: string, hidden: string, words = ''): string =>
+    `${style.quiet(name.padEnd(4))}  ${selector.padEnd(4)}  ${hidden}  ${words}`;
   const registers = SEGMENT_ORDER.map((index) => {
     const attributes = state.attributes(index);
     const hidden = `${base(state.base(index))}  ${digits(state.limit(index), 8)}  ${digits(attributes, 4)}`;
-    return row(SEGMENT_NAMES[index]!, digits(state.selector(index), 4), style.hidden(hidden), segmentWords(index, attributes, wide));
+    return row(
+      SEGMENT_NAMES[index]!, digits(state.selector(index), 4), style.hidden(hidden),
+      segmentWords(index, attributes, wide),
+    );
   });
-  const tables = ([['GDTR', OFFSET.gdtrBase, OFFSET.gdtrLimit], ['IDTR', OFFSET.idtrBase, OFFSET.idtrLimit]] as const).map(([name, at, limit]) =>
+  const tables = ([
+    ['GDTR', OFFSET.gdtrBase, OFFSET.gdtrLimit], ['IDTR', OFFSET.idtrBase, OFFSET.idtrLimit],
+  ] as const).map(([name, at, limit]) =>
     row(name, '', `${base(state.quad(at))}  ${digits(state.word(limit), 4).padStart(8)}`));
   return [style.quiet(`  selector  ${'base'.padEnd(wide ? 17 : 8)}  limit     attributes`), ...registers, ...tables];
 }
@@ -134,7 +146,8 @@ function segments({ state }: Processor, style: Style): string[] {
 function control({ state }: Processor, style: Style): string[] {
   const wide = longMode(state) || [OFFSET.cr2, OFFSET.cr3].some((offset) => state.quad(offset) >> 32n !== 0n);
   const value = (v: bigint): string => (wide ? quad(v) : digits(v, 8));
-  const named = (name: string, v: bigint, words = ''): string => `${style.quiet(name.padEnd(4))} ${value(v)}${words && `   ${words}`}`;
+  const named = (name: string, v: bigint, words = ''): string =>
+    `${style.quiet(name.padEnd(4))} ${value(v)}${words && `   ${words}`}`;
   return [
     named('CR0', state.cr0, cr0Bits(state.cr0)),
     `${named('CR2', state.quad(OFFSET.cr2))}   ${named('CR3', state.quad(OFFSET.cr3))}`,
@@ -151,13 +164,19 @@ function rest({ state }: Processor, style: Style): string[] {
     state.quad(OFFSET.pendingDebug) ? `pending debug exceptions ${digits(state.quad(OFFSET.pendingDebug), 4)}` : '',
   ].filter(Boolean);
   const wide = longMode(state);
-  const pointer = (selector: number, offset: bigint): string => `${digits(selector, 4)}:${wide ? quad(offset) : digits(offset & 0xffff_ffffn, 8)}`;
+  const pointer = (selector: number, offset: bigint): string =>
+    `${digits(selector, 4)}:${wide ? quad(offset) : digits(offset & 0xffff_ffffn, 8)}`;
   const lines = [
     ...grid([
-      ['DR6', digits(state.quad(OFFSET.dr6), 8)], ['DR7', digits(state.quad(OFFSET.dr7), 8)], ['XCR0', digits(state.xcr0, 4)], ['MXCSR', digits(state.mxcsr, 4)],
-      ['FCW', digits(state.fcw, 4)], ['FSW', digits(state.fsw, 4)], ['FTW', digits(state.ftw, 2)], ['FOP', digits(state.fop, 3)],
+      ['DR6', digits(state.quad(OFFSET.dr6), 8)], ['DR7', digits(state.quad(OFFSET.dr7), 8)],
+      ['XCR0', digits(state.xcr0, 4)], ['MXCSR', digits(state.mxcsr, 4)],
+      ['FCW', digits(state.fcw, 4)], ['FSW', digits(state.fsw, 4)], ['FTW', digits(state.ftw, 2)],
+      ['FOP', digits(state.fop, 3)],
     ], 4, style),
-    `${style.quiet('FIP  ')} ${pointer(state.fcs, state.fip)}   ${style.quiet('FDP  ')} ${pointer(state.fds, state.fdp)}`,
+    `${style.quiet('FIP  ')} ${pointer(state.fcs, state.fip)}   ${style.quiet('FDP  ')} `
+      + `${pointer(state.fds, state.fdp)}`,
   ];
-  return between.length > 0 ? [`${style.quiet('between instructions:')} ${style.hidden(between.join(', '))}`, ...lines] : lines;
+  return between.length > 0
+    ? [`${style.quiet('between instructions:')} ${style.hidden(between.join(', '))}`, ...lines]
+    : lines;
 }

@@ -5,7 +5,8 @@ import { type DumpOptions, dump } from './dump.ts';
 import { PLAIN } from './style.ts';
 import type { Target } from './target.ts';
 
-export type EndReason = 'exit port' | 'halted' | 'power off' | 'shutdown' | 'limit' | 'unmodelled' | 'reset' | 'idle' | 'interrupted';
+export type EndReason = 'exit port' | 'halted' | 'power off' | 'shutdown' | 'limit' | 'unmodelled' | 'reset' | 'idle'
+  | 'interrupted';
 
 /** Codes of ends that are not the guest's own choice: even, because those that it writes to port F4h are odd. */
 export const EXIT_CODES: Readonly<Record<Exclude<EndReason, 'exit port'>, number>> =
@@ -38,7 +39,8 @@ export class Outcome {
     const { style = PLAIN } = options;
     const { processors } = this.target;
     const well = this.exitCode === 0 || (this.reason === 'exit port' && this.exitCode === 1);
-    const dumps = processors.map((processor, n) => (processors.length > 1 ? this.#named(n, options) : dump(processor, this.#at(n), options)));
+    const dumps = processors.map((processor, n) =>
+      (processors.length > 1 ? this.#named(n, options) : dump(processor, this.#at(n), options)));
     const [head, ...reasons] = this.message.split('\n');
     return [[style.strong((well ? style.good : style.bad)(head!)), ...reasons].join('\n'), ...dumps].join('\n\n');
   }
@@ -48,7 +50,8 @@ export class Outcome {
     const processor = this.target.processors[n]!;
     const name = style.strong(`processor ${n}`);
     if (processor.state.activity === WAIT_FOR_SIPI) return `${name}: waits for a start-up IPI`;
-    return `${name}${n === this.target.current ? '' : style.quiet(', meanwhile')}\n\n${dump(processor, this.#at(n), options)}`;
+    const meanwhile = n === this.target.current ? '' : style.quiet(', meanwhile');
+    return `${name}${meanwhile}\n\n${dump(processor, this.#at(n), options)}`;
   }
 
   /** The instruction to point at. A halted processor is behind its HLT, whose last byte is the opcode. */

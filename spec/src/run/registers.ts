@@ -6,7 +6,8 @@ import { ATTRIBUTE } from '../state/state.ts';
 
 /** Names of the bits that are 1, highest first. */
 const setBits = (value: bigint, names: Readonly<Record<string, bigint>>): string =>
-  Object.entries(names).filter(([, mask]) => value & mask).sort(([, a], [, b]) => (a < b ? 1 : -1)).map(([name]) => name).join(' ');
+  Object.entries(names).filter(([, mask]) => value & mask).sort(([, a], [, b]) => (a < b ? 1 : -1))
+    .map(([name]) => name).join(' ');
 
 const FLAGS = {
   CF: 1n, PF: 4n, AF: 0x10n, ZF: 0x40n, SF: 0x80n, TF: 0x100n, IF: 0x200n, DF: 0x400n, OF: 0x800n, NT: 0x4000n,
@@ -23,16 +24,21 @@ export function flagBits(value: bigint): string {
 }
 
 /** System segments by type. SDM vol. 3A, table 3-2. */
-const SYSTEM: Readonly<Record<number, string>> = { 1: '16-bit TSS', 2: 'LDT', 3: '16-bit TSS, busy', 9: 'TSS', 11: 'TSS, busy' };
+const SYSTEM: Readonly<Record<number, string>> = {
+  1: '16-bit TSS', 2: 'LDT', 3: '16-bit TSS, busy', 9: 'TSS', 11: 'TSS, busy',
+};
 
 /** Attributes of a segment register in words. SDM vol. 3A, table 3-1. */
 export function segmentWords(register: number, attributes: number, longMode: boolean): string {
-  if (!(attributes & ATTRIBUTE.present)) return attributes & 0x60 ? `unusable, DPL ${(attributes >> 5) & 3}` : 'unusable';
+  if (!(attributes & ATTRIBUTE.present)) {
+    return attributes & 0x60 ? `unusable, DPL ${(attributes >> 5) & 3}` : 'unusable';
+  }
   if (register === LDTR || register === TR) return SYSTEM[attributes & 0x1f] ?? `type ${attributes & 0x1f}`;
   const code = (attributes & ATTRIBUTE.code) !== 0;
   const second = (attributes & ATTRIBUTE.writableOrReadable) !== 0;
   const third = (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
-  const size = code && longMode && attributes & ATTRIBUTE.long ? '64-bit' : attributes & ATTRIBUTE.big ? '32-bit' : '16-bit';
+  const legacy = attributes & ATTRIBUTE.big ? '32-bit' : '16-bit';
+  const size = code && longMode && attributes & ATTRIBUTE.long ? '64-bit' : legacy;
   const kind = code ? `code ${second ? 'RX' : 'X'}` : `data ${second ? 'RW' : 'R'}`;
   return [
     code || attributes & ATTRIBUTE.big ? `${kind} ${size}` : kind,

@@ -31,7 +31,9 @@ export interface RunOptions {
   cpus?: number;
   /** Seed of the order in which several processors take turns. Default: they go in turn. */
   seed?: number;
-  /** Instructions per second of guest time, which is also what the time-stamp counter counts. Default: 1,000,000,000. */
+  /**
+   * Instructions per second of guest time, which is also what the time-stamp counter counts. Default: 1,000,000,000.
+   */
   frequency?: number;
   /** Instructions after which the run ends. Default: 100 million. */
   limit?: number;
@@ -44,7 +46,10 @@ export interface RunOptions {
 
 export const DEFAULT_MEMORY = 0x800_0000;
 const DEFAULT_LIMIT = 100_000_000;
-const OPTIONS: readonly string[] = ['flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'seed', 'frequency', 'limit', 'serial', 'ports', 'trace'];
+const OPTIONS: readonly string[] = [
+  'flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'seed', 'frequency', 'limit', 'serial', 'ports',
+  'trace',
+];
 
 /** The file as the options say it is to be taken. Throws an `ImageError` when it is something else. */
 export function load(file: Uint8Array, options: RunOptions = {}): Image {
@@ -74,12 +79,17 @@ export class Run {
 
   constructor(file: Uint8Array, options: RunOptions = {}) {
     checkOptions(options);
-    const { cpu = ivyBridge, memory = DEFAULT_MEMORY, cpus = 1, limit = DEFAULT_LIMIT, seed, frequency, serial, ports = {}, trace } = options;
+    const {
+      cpu = ivyBridge, memory = DEFAULT_MEMORY, cpus = 1, limit = DEFAULT_LIMIT, seed, frequency, serial, ports = {},
+      trace,
+    } = options;
     this.limit = limit;
     this.image = load(file, options);
     this.target = new Target(this.image, { cpu, memory, cpus, seed, frequency, serial, ports });
     const { processors } = this.target;
-    this.#tracers = trace ? processors.map((processor, n) => new Tracer(trace, processor, () => this.target.time, processors.length > 1 ? `cpu${n}` : '')) : [];
+    const name = (n: number): string => (processors.length > 1 ? `cpu${n}` : '');
+    const traced = trace ? processors : [];
+    this.#tracers = traced.map((processor, n) => new Tracer(trace!, processor, () => this.target.time, name(n)));
     processors.forEach((processor, n) => { processor.execution.observer = this.#observer(this.#tracers[n]); });
   }
 
@@ -107,19 +117,29 @@ export class Run {
     try {
       return this.#outcomeOf(this.target.run(most));
     } catch (error) {
-      if (error instanceof Unmodelled) return this.#end('unmodelled', 'stopped', `: ${error.message}`, undefined, this.target.time - 1);
+      if (error instanceof Unmodelled) {
+        return this.#end('unmodelled', 'stopped', `: ${error.message}`, undefined, this.target.time - 1);
+      }
       throw error;
     }
   }
 
   #outcomeOf({ reason, code }: PcStop): Outcome | undefined {
     switch (reason) {
-      case 'exit': return this.#end('exit port', `ended by the guest, which wrote ${hex(this.target.exit!.value)} to port ${hex(EXIT_PORT)},`, '', code! & 0xff);
+      case 'exit':
+        return this.#end(
+          'exit port', `ended by the guest, which wrote ${hex(this.target.exit!.value)} to port ${hex(EXIT_PORT)},`, '',
+          code! & 0xff,
+        );
       case 'power off': return this.#end('power off', 'powered off by the guest');
       case 'reset': return this.#end('reset', 'stopped where the guest reset the machine,');
-      case 'shutdown': return this.#end('shutdown', 'shut down by a triple fault', this.#chain.map((fault) => `\n  ${fault}`).join(''));
+      case 'shutdown':
+        return this.#end(
+          'shutdown', 'shut down by a triple fault', this.#chain.map((fault) => `\n  ${fault}`).join(''),
+        );
       case 'halted': return this.#end('halted', 'halted with interrupts off');
-      case 'idle': return this.#end('idle', 'stopped', ': it waits for an interrupt, and no device is going to raise one');
+      case 'idle':
+        return this.#end('idle', 'stopped', ': it waits for an interrupt, and no device is going to raise one');
       case 'limit': return this.target.time >= this.limit ? this.#end('limit', 'stopped at the limit') : undefined;
     }
   }
@@ -132,15 +152,23 @@ export class Run {
   #end(reason: EndReason, what: string, why = '', code?: number, executed = this.target.time): Outcome {
     for (const tracer of this.#tracers) tracer.end();
     const message = `${what} after ${grouped(executed)} instruction${executed === 1 ? '' : 's'}${why}`;
-    return new Outcome({ reason, exitCode: code ?? EXIT_CODES[reason as keyof typeof EXIT_CODES], message, executed }, this.target);
+    return new Outcome(
+      { reason, exitCode: code ?? EXIT_CODES[reason as keyof typeof EXIT_CODES], message, executed }, this.target,
+    );
   }
 }
 
 function checkOptions(options: RunOptions): void {
   for (const key of Object.keys(options)) {
-    if (!OPTIONS.includes(key)) throw new TypeError(`run: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
+    if (!OPTIONS.includes(key)) {
+      throw new TypeError(`run: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
+    }
   }
   if (options.flat && options.rom) throw new TypeError('run: flat and rom exclude each other');
-  if (options.limit !== undefined && !(options.limit >= 0)) throw new RangeError(`run: limit is ${options.limit}; it is a number of instructions, 0 or more`);
-  if (options.cpus !== undefined && !(Number.isInteger(options.cpus) && options.cpus >= 1)) throw new RangeError(`run: cpus is ${options.cpus}; it is a whole number, 1 or more`);
+  if (options.limit !== undefined && !(options.limit >= 0)) {
+    throw new RangeError(`run: limit is ${options.limit}; it is a number of instructions, 0 or more`);
+  }
+  if (options.cpus !== undefined && !(Number.isInteger(options.cpus) && options.cpus >= 1)) {
+    throw new RangeError(`run: cpus is ${options.cpus}; it is a whole number, 1 or more`);
+  }
 }

@@ -11,6 +11,9 @@ export interface Style {
 const as = (text: string): string => text;
 export const PLAIN: Style = { strong: as, quiet: as, good: as, bad: as, hidden: as };
 
-const sgr = (on: number, off: number) => (text: string): string => (text === '' ? '' : `\u001B[${on}m${text}\u001B[${off}m`);
+const sgr = (on: number, off: number) =>
+  (text: string): string => (text === '' ? '' : `\u001B[${on}m${text}\u001B[${off}m`);
 /** Select Graphic Rendition, ECMA-48, 8.3.117. */
-export const TERMINAL: Style = { strong: sgr(1, 22), quiet: sgr(2, 22), good: sgr(32, 39), bad: sgr(31, 39), hidden: sgr(36, 39) };
+export const TERMINAL: Style = {
+  strong: sgr(1, 22), quiet: sgr(2, 22), good: sgr(32, 39), bad: sgr(31, 39), hidden: sgr(36, 39),
+};

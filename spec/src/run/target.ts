@@ -31,7 +31,10 @@ export class Target {
 
   constructor(image: Image, { cpu, memory, cpus, seed, frequency, serial, ports }: TargetOptions) {
     const startsInRom = image.parts.some(({ rom }) => rom);
-    this.pc = new Pc({ cpu, memory, cpus, frequency, serial, firmware: !startsInRom, schedule: seed === undefined ? undefined : { seed, most: LONGEST_TURN } });
+    this.pc = new Pc({
+      cpu, memory, cpus, frequency, serial, firmware: !startsInRom,
+      schedule: seed === undefined ? undefined : { seed, most: LONGEST_TURN },
+    });
     for (const { address, bytes, rom } of image.parts) {
       if (rom) this.pc.memory.rom(BigInt(address), bytes);
       else this.pc.memory.writeBytes(BigInt(address), bytes);
@@ -39,7 +42,9 @@ export class Target {
     const [first] = this.pc.processors;
     first!.state.restore(image.state(cpu).snapshot());
     first!.paging.changed();
-    this.pc.ports.tap(EXIT_PORT, (_bytes, value) => { this.exit = { value, ip: this.processors[this.current]!.state.rip }; });
+    this.pc.ports.tap(
+      EXIT_PORT, (_bytes, value) => { this.exit = { value, ip: this.processors[this.current]!.state.rip }; },
+    );
     for (const [port, device] of Object.entries(ports)) this.#attach(Number(port), device);
   }
 

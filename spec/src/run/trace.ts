@@ -44,7 +44,9 @@ export class Tracer implements Observer {
   instruction(i: Instruction): void {
     if (this.#options.segments) this.#compare(this.#time() - 1);
     const { rip } = this.#processor.state;
-    if (this.#options.instructions) this.#line(`${printPlace(this.#processor, rip)}  ${printBytes(i)}  ${print(i, rip)}`);
+    if (this.#options.instructions) {
+      this.#line(`${printPlace(this.#processor, rip)}  ${printBytes(i)}  ${print(i, rip)}`);
+    }
   }
 
   fault({ message }: Fault): void {
@@ -52,7 +54,9 @@ export class Tracer implements Observer {
   }
 
   event(vector: number, errorCode: number | undefined): void {
-    if (this.#options.events) this.#line(`  → vector ${vector}${errorCode === undefined ? '' : `, error code 0x${errorCode.toString(16)}`}`);
+    if (this.#options.events) {
+      this.#line(`  → vector ${vector}${errorCode === undefined ? '' : `, error code 0x${errorCode.toString(16)}`}`);
+    }
   }
 
   /** The run is over: what its last instruction changed. */
@@ -68,8 +72,11 @@ export class Tracer implements Observer {
       const now = state.segment(index);
       if (same(before, now)) return;
       const place = `${digits(before.selector, 4)} → ${digits(now.selector, 4)}`;
-      const hidden = `base ${digits(now.base, long ? 16 : 8)}  limit ${digits(now.limit, 8)}  ${digits(now.attributes, 4)}`;
-      this.#line(`  ${SEGMENT_NAMES[index]!.padEnd(4)} ${place}  ${hidden}  ${segmentWords(index, now.attributes, long)}`, time);
+      const hidden = `base ${digits(now.base, long ? 16 : 8)}  limit ${digits(now.limit, 8)}  `
+        + `${digits(now.attributes, 4)}`;
+      this.#line(
+        `  ${SEGMENT_NAMES[index]!.padEnd(4)} ${place}  ${hidden}  ${segmentWords(index, now.attributes, long)}`, time,
+      );
     });
     this.#segments = this.#read();
   }

@@ -1,8 +1,20 @@
 /** Where a rule is written down. Citations are data: tests demand them, pages print them. */
 
 export type Citation =
-  | { readonly kind: 'manual'; readonly manual: 'Intel SDM' | 'AMD APM'; readonly volume: string; readonly section: string; readonly edition: string }
-  | { readonly kind: 'commit'; readonly project: 'Xen' | 'Linux'; readonly commit: string; readonly date: string; readonly what: string }
+  | {
+    readonly kind: 'manual';
+    readonly manual: 'Intel SDM' | 'AMD APM';
+    readonly volume: string;
+    readonly section: string;
+    readonly edition: string;
+  }
+  | {
+    readonly kind: 'commit';
+    readonly project: 'Xen' | 'Linux';
+    readonly commit: string;
+    readonly date: string;
+    readonly what: string;
+  }
   | { readonly kind: 'measured'; readonly processor: string; readonly date: string; readonly what: string }
   | { readonly kind: 'inferred'; readonly from: string };
 

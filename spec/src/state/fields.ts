@@ -36,7 +36,9 @@ export const VECTOR_STRIDE = 64;
 const fields: Field[] = [];
 let end = 0;
 
-function place(name: string, width: number, visibility: Visibility = 'architectural', bytes = Math.max(8, width / 8)): number {
+function place(
+  name: string, width: number, visibility: Visibility = 'architectural', bytes = Math.max(8, width / 8),
+): number {
   const align = Math.min(bytes, 16);
   const offset = Math.ceil(end / align) * align;
   end = offset + bytes;
@@ -50,7 +52,9 @@ export const MTRR_FIXED_NAMES = [
   ...Array.from({ length: 8 }, (_, n) => `IA32_MTRR_FIX4K_${(0xc0000 + 0x8000 * n).toString(16).toUpperCase()}`),
 ] as const;
 export const VARIABLE_MTRRS = 8;
-export const MTRR_VARIABLE_NAMES = Array.from({ length: VARIABLE_MTRRS }, (_, n) => [`IA32_MTRR_PHYSBASE${n}`, `IA32_MTRR_PHYSMASK${n}`]).flat();
+export const MTRR_VARIABLE_NAMES = Array.from(
+  { length: VARIABLE_MTRRS }, (_, n) => [`IA32_MTRR_PHYSBASE${n}`, `IA32_MTRR_PHYSMASK${n}`],
+).flat();
 /** AMD's, as its processors have had since K7. */
 const PERFORMANCE_COUNTERS = [0, 1, 2, 3] as const;
 
@@ -91,14 +95,16 @@ export const OFFSET = {
   mtrrFixed: MTRR_FIXED_NAMES.map((name) => place(name, 64))[0]!,
   mtrrVariable: MTRR_VARIABLE_NAMES.map((name) => place(name, 64))[0]!,
   syscfg: place('SYSCFG', 64), hwcr: place('HWCR', 64), topMem: place('TOP_MEM', 64), topMem2: place('TOP_MEM2', 64),
-  nbCfg: place('NB_CFG', 64), mmioCfgBase: place('MMIO_CFG_BASE', 64), intPending: place('Interrupt pending message', 64),
+  nbCfg: place('NB_CFG', 64), mmioCfgBase: place('MMIO_CFG_BASE', 64),
+  intPending: place('Interrupt pending message', 64),
   vmCr: place('VM_CR', 64), lsCfg: place('LS_CFG', 64), dcCfg: place('DC_CFG', 64), deCfg: place('DE_CFG', 64),
   buCfg2: place('BU_CFG2', 64),
   perfEvtSel: PERFORMANCE_COUNTERS.map((n) => place(`PerfEvtSel${n}`, 64))[0]!,
   perfCtr: PERFORMANCE_COUNTERS.map((n) => place(`PerfCtr${n}`, 64))[0]!,
   /** What RDRAND and RDSEED draw from; it is the seed to begin with. */
   random: place('random state', 64, 'tracking'),
-  dr0: place('DR0', 64), dr1: place('DR1', 64), dr2: place('DR2', 64), dr3: place('DR3', 64), dr6: place('DR6', 64), dr7: place('DR7', 64),
+  dr0: place('DR0', 64), dr1: place('DR1', 64), dr2: place('DR2', 64), dr3: place('DR3', 64), dr6: place('DR6', 64),
+  dr7: place('DR7', 64),
   /** The four page-directory-pointer-table entries that PAE paging loads with CR3. SDM vol. 3A, 4.4.1. */
   pdpte0: place('PDPTE0', 64, 'hidden'), pdpte1: place('PDPTE1', 64, 'hidden'),
   pdpte2: place('PDPTE2', 64, 'hidden'), pdpte3: place('PDPTE3', 64, 'hidden'),
@@ -112,9 +118,15 @@ export const OFFSET = {
   sipiPending: place('pending SIPI', 16, 'hidden'),
   /** 1 from the delivery of an NMI until IRET. SDM vol. 3A, 6.7.1. */
   nmiBlocking: place('blocking by NMI', 8, 'hidden'),
-  /** Debug exceptions that wait for the end of the instruction or of a shadow, as DR6 will have them. SDM vol. 3C, 24.4.2. */
+  /**
+   * Debug exceptions that wait for the end of the instruction or of a shadow, as DR6 will have them. SDM vol. 3C,
+   * 24.4.2.
+   */
   pendingDebug: place('pending debug exceptions', 64, 'hidden'),
-  /** 1 between two iterations of a repeated string instruction, RIP at it: an event there has to do with RF. SDM vol. 3B, 17.3.1.1. */
+  /**
+   * 1 between two iterations of a repeated string instruction, RIP at it: an event there has to do with RF.
+   * SDM vol. 3B, 17.3.1.1.
+   */
   repeating: place('between iterations', 8, 'hidden'),
   /** 0 active, 1 HLT, 2 shutdown, 3 wait for SIPI. SDM vol. 3C, 24.4.2. */
   halted: place('activity state', 8),
@@ -159,7 +171,9 @@ for (let i = 0; i < 16; i++) {
  * x87, MMX, SSE and AVX state with what the processor tracks about it, as byte ranges of the area: what stays in the
  * registers across a VM exit, because neither VMCS nor VMCB nor a push of the general-purpose registers covers it.
  */
-export const EXTENDED_STATE: readonly (readonly [start: number, end: number])[] = [[OFFSET.fcw, OFFSET.guestMode], [OFFSET.st, end]];
+export const EXTENDED_STATE: readonly (readonly [start: number, end: number])[] = [
+  [OFFSET.fcw, OFFSET.guestMode], [OFFSET.st, end],
+];
 
 /** Size of the state area in bytes. */
 export const STATE_SIZE = end;
@@ -174,5 +188,7 @@ export function fieldNamed(name: string): Field {
   const field = byName.get(name);
   if (field) return field;
   const near = fields.map((f) => f.name).filter((n) => n.toUpperCase().startsWith(name.slice(0, 2).toUpperCase()));
-  throw new RangeError(`no field of the state is called ${JSON.stringify(name)}${near.length ? `; near it: ${near.join(', ')}` : ''}`);
+  throw new RangeError(
+    `no field of the state is called ${JSON.stringify(name)}${near.length ? `; near it: ${near.join(', ')}` : ''}`,
+  );
 }

@@ -18,8 +18,8 @@ export const VECTORS = {
 export type FaultMnemonic = keyof typeof VECTORS;
 
 /**
- * What kind of event an exception is: what it saves and which check the gate gets depend on it. SDM vol. 3A, 6.4 and 6.5;
- * vol. 3B, 17.3.1.1. `ICEBP` is opcode F1, which the manual now calls INT1.
+ * What kind of event an exception is: what it saves and which check the gate gets depend on it. SDM vol. 3A, 6.4 and
+ * 6.5; vol. 3B, 17.3.1.1. `ICEBP` is opcode F1, which the manual now calls INT1.
  */
 export type ExceptionKind = 'fault' | 'instruction breakpoint' | 'trap' | 'INT3' | 'INTO' | 'ICEBP';
 
@@ -42,7 +42,10 @@ export class Fault extends Error {
   /** The instruction as printed, once the machine knows it. */
   instruction: string | undefined;
 
-  constructor(mnemonic: FaultMnemonic, reason: string, errorCode?: number, linearAddress?: bigint, kind: ExceptionKind = KINDS[mnemonic] ?? 'fault') {
+  constructor(
+    mnemonic: FaultMnemonic, reason: string, errorCode?: number, linearAddress?: bigint,
+    kind: ExceptionKind = KINDS[mnemonic] ?? 'fault',
+  ) {
     super(reason);
     this.mnemonic = mnemonic;
     this.vector = VECTORS[mnemonic];
@@ -55,7 +58,9 @@ export class Fault extends Error {
 
   /** `#GP(0)`, `#UD`. */
   get notation(): string {
-    return this.errorCode === undefined ? this.mnemonic : `${this.mnemonic}(${this.errorCode === 0 ? '0' : hex(this.errorCode)})`;
+    return this.errorCode === undefined
+      ? this.mnemonic
+      : `${this.mnemonic}(${this.errorCode === 0 ? '0' : hex(this.errorCode)})`;
   }
 
   at(rip: bigint, instruction: string): this {

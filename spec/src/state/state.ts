@@ -31,7 +31,9 @@ export class State {
   }
 
   restore(snapshot: Uint8Array): void {
-    if (snapshot.length !== STATE_SIZE) throw new RangeError(`a snapshot of the state has ${STATE_SIZE} bytes, this one ${snapshot.length}`);
+    if (snapshot.length !== STATE_SIZE) {
+      throw new RangeError(`a snapshot of the state has ${STATE_SIZE} bytes, this one ${snapshot.length}`);
+    }
     this.bytes.set(snapshot);
   }
 
@@ -128,7 +130,10 @@ export class State {
   base(index: number): bigint { return this.quad(OFFSET.segments + SEGMENT_STRIDE * index + 16); }
   /** Selector and hidden part together. */
   segment(index: number): Segment {
-    return { selector: this.selector(index), base: this.base(index), limit: this.limit(index), attributes: this.attributes(index) };
+    return {
+      selector: this.selector(index), base: this.base(index), limit: this.limit(index),
+      attributes: this.attributes(index),
+    };
   }
   setBase(index: number, base: bigint): void { this.setQuad(OFFSET.segments + SEGMENT_STRIDE * index + 16, base); }
   setSegment(index: number, segment: Segment): void {
@@ -156,7 +161,10 @@ export class State {
   }
 }
 
-/** The hidden part of a segment register with its selector. `attributes` is bits 23:8 of the descriptor's upper half, limit bits masked out. */
+/**
+ * The hidden part of a segment register with its selector. `attributes` is bits 23:8 of the descriptor's upper half,
+ * limit bits masked out.
+ */
 export interface Segment {
   selector: number;
   base: bigint;
@@ -166,7 +174,10 @@ export interface Segment {
   attributes: number;
 }
 
-export const ATTRIBUTE = { accessed: 1, writableOrReadable: 2, expandDownOrConforming: 4, code: 8, codeOrData: 0x10, present: 0x80, long: 0x2000, big: 0x4000, granular: 0x8000 } as const;
+export const ATTRIBUTE = {
+  accessed: 1, writableOrReadable: 2, expandDownOrConforming: 4, code: 8, codeOrData: 0x10, present: 0x80, long: 0x2000,
+  big: 0x4000, granular: 0x8000,
+} as const;
 
 export function readField(state: State, field: Field): number | bigint {
   const value = readRaw(state.bytes, field);
@@ -192,7 +203,9 @@ function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** All fields that differ between two state areas, in the table's order; `tracking` fields only where asked for. */
-export function differences(before: Uint8Array, after: Uint8Array, options: { tracking?: boolean } = {}): FieldDifference[] {
+export function differences(
+  before: Uint8Array, after: Uint8Array, options: { tracking?: boolean } = {},
+): FieldDifference[] {
   const found: FieldDifference[] = [];
   if (equalBytes(before, after)) return found;
   for (const field of FIELDS) {

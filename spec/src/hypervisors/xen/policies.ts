@@ -1,9 +1,12 @@
-/** How Xen saved and restored FPU state, by year. Each shares with its neighbours everything but the step that differs. */
+/**
+ * How Xen saved and restored FPU state, by year. Each shares with its neighbours everything but the step that differs.
+ */
 
 import { inferred, xenCommit } from '../../state/citation.ts';
 import { type Policy, policy } from '../policy.ts';
 import {
-  high, isAmd, looks32Bit, noneUnmasked, pointersPassedOver, restoreByWordSize, saveNarrow, saveWide, scrub, takeSelectors, x87Saved,
+  high, isAmd, looks32Bit, noneUnmasked, pointersPassedOver, restoreByWordSize, saveNarrow, saveWide, scrub,
+  takeSelectors, x87Saved,
 } from './fpu.ts';
 
 /** Before the leak was known: the 2006 policy without its scrub. */
@@ -89,7 +92,9 @@ export const guessAndPutBack: Policy = policy({
   id: 'guessAndPutBack',
   name: 'guess, selectors put back',
   summary: 'The guess, with the selector fields zeroed before XSAVEOPT and put back where it wrote nothing.',
-  source: xenCommit('c58d9f2f48', '2013-08-05', 'selector fields zeroed before XSAVEOPT, put back where it writes nothing'),
+  source: xenCommit(
+    'c58d9f2f48', '2013-08-05', 'selector fields zeroed before XSAVEOPT, put back where it writes nothing',
+  ),
   *save(host) {
     const { area } = host;
     const { fcs, fds } = area;
@@ -142,7 +147,9 @@ export const fipWidthAuto: Policy = policy({
   source: fipWidth8.source,
 });
 
-/** Neither all zeros nor all ones above bit 47 or 56, so no processor can have written it: not as FIP, not as FCS:FIP. */
+/**
+ * Neither all zeros nor all ones above bit 47 or 56, so no processor can have written it: not as FIP, not as FCS:FIP.
+ */
 export const POISON = 0x6a3f_5c4b_13a5_33f6n;
 
 /** The guess, with a poisoned FIP that tells whether the save wrote the pointers at all. */
@@ -174,7 +181,9 @@ export const scrubByFlags: Policy = policy({
   id: 'scrubByFlags',
   name: 'width 0, scrub by flags',
   summary: 'As today: the scrub looks at the exception flags and masks, not at FSW.ES.',
-  source: xenCommit('7bd9dc3adf', '2016-03-29', 'the scrub decides by flags and masks (XSA-172, CVE-2016-3158 and -3159)'),
+  source: xenCommit(
+    '7bd9dc3adf', '2016-03-29', 'the scrub decides by flags and masks (XSA-172, CVE-2016-3158 and -3159)',
+  ),
   *restore(host) {
     if (x87Saved(host) && noneUnmasked(host)) yield* scrub(host);
     yield* restoreByWordSize(host);

@@ -29,14 +29,17 @@ function breakpoint(state: State, n: number): Breakpoint {
   const condition = (control >>> (16 + 4 * n)) & 3;
   const bytes = BigInt(LENGTHS[(control >>> (18 + 4 * n)) & 3]!);
   const address = state.quad(OFFSET.dr0 + 8 * n);
-  return { flag: FLAGS[n]!, enabled: ((control >>> (2 * n)) & 3) !== 0, condition, first: u(64, address - (address % bytes)), bytes };
+  return {
+    flag: FLAGS[n]!, enabled: ((control >>> (2 * n)) & 3) !== 0, condition, first: u(64, address - (address % bytes)),
+    bytes,
+  };
 }
 
 const ALL = [0, 1, 2, 3] as const;
 
 /**
- * B bits of an access of `bytes` bytes at `address`, 0 if it meets no enabled breakpoint. Where it meets one, a disabled
- * one that it meets as well is reported too, which the manual leaves open (17.2.3).
+ * B bits of an access of `bytes` bytes at `address`, 0 if it meets no enabled breakpoint. Where it meets one, a
+ * disabled one that it meets as well is reported too, which the manual leaves open (17.2.3).
  */
 function met(state: State, conditions: readonly number[], address: bigint, bytes: number): bigint {
   const here = ALL.map((n) => breakpoint(state, n)).filter(({ condition, first, bytes: length }) =>

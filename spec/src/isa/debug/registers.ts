@@ -10,13 +10,19 @@ import { CR4 } from '../system/control-bits.ts';
 import { DR6, DR7, asDr6, asDr7, raiseDebug } from './status.ts';
 
 /** DR4 and DR5 are other names of DR6 and DR7, unless CR4.DE takes them away. SDM vol. 3B, 17.2.2. */
-const DEBUG_OFFSET = [OFFSET.dr0, OFFSET.dr1, OFFSET.dr2, OFFSET.dr3, OFFSET.dr6, OFFSET.dr7, OFFSET.dr6, OFFSET.dr7] as const;
+const DEBUG_OFFSET = [
+  OFFSET.dr0, OFFSET.dr1, OFFSET.dr2, OFFSET.dr3, OFFSET.dr6, OFFSET.dr7, OFFSET.dr6, OFFSET.dr7,
+] as const;
 
 /** Offset in the state area, once the access is allowed. The order of the three checks is that of KVM's emulator. */
 function debugRegister(x: Execution, { index }: RegisterOperand): number {
   x.requirePrivilege('access to a debug register');
-  if ((index === 4 || index === 5) && x.state.cr4 & CR4.DE) x.fault('#UD', `DR${index} does not exist while CR4.DE is 1`);
-  if (x.state.quad(OFFSET.dr7) & DR7.GD) raiseDebug(x, DR6.BD, 'fault', 'a debug register is accessed while DR7.GD is 1');
+  if ((index === 4 || index === 5) && x.state.cr4 & CR4.DE) {
+    x.fault('#UD', `DR${index} does not exist while CR4.DE is 1`);
+  }
+  if (x.state.quad(OFFSET.dr7) & DR7.GD) {
+    raiseDebug(x, DR6.BD, 'fault', 'a debug register is accessed while DR7.GD is 1');
+  }
   return DEBUG_OFFSET[index]!;
 }
 
@@ -24,7 +30,9 @@ function debugRegister(x: Execution, { index }: RegisterOperand): number {
 function kept(x: Execution, offset: number, value: bigint): bigint {
   const status = offset === OFFSET.dr6;
   if (!status && offset !== OFFSET.dr7) return value;
-  if (value >> 32n) x.fault('#GP', `bits 63:32 of ${status ? 'DR6' : 'DR7'} are reserved, the value is ${hex(value)}`, 0);
+  if (value >> 32n) {
+    x.fault('#GP', `bits 63:32 of ${status ? 'DR6' : 'DR7'} are reserved, the value is ${hex(value)}`, 0);
+  }
   return status ? asDr6(value) : asDr7(value);
 }
 

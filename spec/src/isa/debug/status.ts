@@ -1,4 +1,6 @@
-/** DR6 and DR7: their bits, what may be written, and what a debug exception does to them. SDM vol. 3B, 17.2.3 to 17.2.6. */
+/**
+ * DR6 and DR7: their bits, what may be written, and what a debug exception does to them. SDM vol. 3B, 17.2.3 to 17.2.6.
+ */
 
 import { OFFSET } from '../../state/fields.ts';
 import type { ExceptionKind } from '../../state/outcomes.ts';
@@ -40,7 +42,9 @@ export function raiseDebug(x: Execution, status: bigint, kind: ExceptionKind, re
   return x.fault('#DB', reason, undefined, kind);
 }
 
-/** Entering a debug exception's handler clears GD, so that the handler may use the debug registers. SDM vol. 3B, 17.2.4. */
+/**
+ * Entering a debug exception's handler clears GD, so that the handler may use the debug registers. SDM vol. 3B, 17.2.4.
+ */
 export function clearGeneralDetect(state: State): void {
   state.setQuad(OFFSET.dr7, state.quad(OFFSET.dr7) & ~DR7.GD);
 }

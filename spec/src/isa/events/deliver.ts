@@ -48,7 +48,9 @@ export function deliver(x: Execution, event: Event): void {
 
 function deliverReal(x: Execution, { vector, returnTo }: Event): void {
   const entry = BigInt(vector * 4);
-  if (vector * 4 + 3 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the interrupt vector table`);
+  if (vector * 4 + 3 > x.state.word(OFFSET.idtrLimit)) {
+    x.fault('#GP', `vector ${vector} is beyond the limit of the interrupt vector table`);
+  }
   const pointer = x.tables.read(u(64, x.state.quad(OFFSET.idtrBase) + entry), 4);
   pushOn(x, currentStack(x), 16, [BigInt(x.flags), BigInt(x.state.selector(CS)), returnTo]);
   x.setFlags(IF | TF | AC | RF, 0);
@@ -72,7 +74,9 @@ interface Gate {
 function readGate(x: Execution, { vector, kind }: Event): Gate {
   const bytes = x.longMode ? 16 : 8;
   const code = gateCode(vector, kind);
-  if (vector * bytes + bytes - 1 > x.state.word(OFFSET.idtrLimit)) x.fault('#GP', `vector ${vector} is beyond the limit of the IDT`, code);
+  if (vector * bytes + bytes - 1 > x.state.word(OFFSET.idtrLimit)) {
+    x.fault('#GP', `vector ${vector} is beyond the limit of the IDT`, code);
+  }
   const raw = x.tables.read(u(64, x.state.quad(OFFSET.idtrBase) + BigInt(vector * bytes)), bytes);
   const field = (low: number, bits: number): number => Number(u(bits, raw >> BigInt(low)));
   const type = field(40, 5);
@@ -85,7 +89,9 @@ function readGate(x: Execution, { vector, kind }: Event): Gate {
   };
 }
 
-/** Error code of a fault on a gate: its place in the IDT, the IDT bit, and EXT unless software asked. SDM vol. 3A, 6.13. */
+/**
+ * Error code of a fault on a gate: its place in the IDT, the IDT bit, and EXT unless software asked. SDM vol. 3A, 6.13.
+ */
 const gateCode = (vector: number, kind: EventKind): number => (vector << 3) | 2 | externalBit(kind);
 
 /** EXT of an error code. */
@@ -98,7 +104,9 @@ function deliverProtected(x: Execution, event: Event): void {
   const types = x.longMode ? [0xe, 0xf] : [TASK_GATE, 6, 7, 0xe, 0xf];
   const isGate = types.includes(gate.type);
   if (!isGate) x.fault('#GP', `the descriptor of vector ${vector} is no gate (type ${hex(gate.type)})`, code);
-  if (isSoftware(kind) && gate.dpl < x.cpl) x.fault('#GP', `INT ${vector} needs a gate of DPL ${x.cpl} or more, it is ${gate.dpl}`, code);
+  if (isSoftware(kind) && gate.dpl < x.cpl) {
+    x.fault('#GP', `INT ${vector} needs a gate of DPL ${x.cpl} or more, it is ${gate.dpl}`, code);
+  }
   if (!gate.present) x.fault('#NP', `the gate of vector ${vector} is not present`, code);
   if (gate.type === TASK_GATE) deliverToTask(x, event, gate);
   else deliverToHandler(x, event, gate);
@@ -124,7 +132,9 @@ function deliverToHandler(x: Execution, event: Event, gate: Gate): void {
   const selectors = virtual8086 ? SAVED_SEGMENTS.map((each) => BigInt(state.selector(each))) : [];
   const old = x.longMode || level < x.cpl ? [BigInt(state.selector(SS)), state.gpr[4]!] : [];
   const error = errorCode === undefined ? [] : [BigInt(errorCode)];
-  const values = [...selectors, ...old, BigInt(savedFlags(x, kind)), BigInt(state.selector(CS)), event.returnTo, ...error];
+  const values = [
+    ...selectors, ...old, BigInt(savedFlags(x, kind)), BigInt(state.selector(CS)), event.returnTo, ...error,
+  ];
   const size = x.longMode ? 64 : gate.type & 8 ? 32 : 16;
   requireRoom(x, stack, size, values.length);
   requireWithin(x, gate.offset, code, external);
@@ -142,10 +152,16 @@ function handlerSegment(x: Execution, { selector }: Gate, external: number): { c
   const descriptor = readDescriptor(x, selector, { mnemonic: '#GP', external });
   const code = selectorCode(selector) | external;
   const { attributes, dpl } = descriptor;
-  if (!isCode(attributes) || dpl > x.cpl) x.fault('#GP', `the gate's selector ${hex(selector)} names no code segment of DPL ${x.cpl} or less`, code);
+  if (!isCode(attributes) || dpl > x.cpl) {
+    x.fault('#GP', `the gate's selector ${hex(selector)} names no code segment of DPL ${x.cpl} or less`, code);
+  }
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the code segment of the handler is not present', code);
-  if (x.longMode && (attributes & (ATTRIBUTE.long | ATTRIBUTE.big)) !== ATTRIBUTE.long) x.fault('#GP', 'a handler in IA-32e mode is 64-bit code', code);
+  if (x.longMode && (attributes & (ATTRIBUTE.long | ATTRIBUTE.big)) !== ATTRIBUTE.long) {
+    x.fault('#GP', 'a handler in IA-32e mode is 64-bit code', code);
+  }
   const level = isConforming(attributes) ? x.cpl : dpl;
-  if (x.addressing === 'virtual-8086' && level !== 0) x.fault('#GP', 'a handler for virtual-8086 mode is nonconforming code of DPL 0', code);
+  if (x.addressing === 'virtual-8086' && level !== 0) {
+    x.fault('#GP', 'a handler for virtual-8086 mode is nonconforming code of DPL 0', code);
+  }
   return { code: descriptor, level };
 }

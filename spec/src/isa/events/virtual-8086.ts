@@ -38,8 +38,8 @@ export function requireVirtualFlags(x: Execution, value: number): void {
 }
 
 /**
- * #GP(0) at the beginning of an instruction while VIF and VIP are both 1: only IRET of a monitor and a task switch bring
- * that about. SDM vol. 3B, 20.3.2; that VIP counts below IOPL 3 alone, vol. 3A, 2.3.
+ * #GP(0) at the beginning of an instruction while VIF and VIP are both 1: only IRET of a monitor and a task switch
+ * bring that about. SDM vol. 3B, 20.3.2; that VIP counts below IOPL 3 alone, vol. 3A, 2.3.
  */
 export function requireNoVirtualInterrupt(x: Execution): void {
   const extensions = x.addressing === 'virtual-8086' ? CR4.VME : x.mode === 64 ? 0n : CR4.PVI;

@@ -23,11 +23,15 @@ export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
 export const selectorCode = (selector: number): number => selector & 0xfffc;
 
 const KIND = ATTRIBUTE.codeOrData | ATTRIBUTE.code;
-/** A code segment; a data segment that can be written; a code segment that takes on its caller's level. SDM vol. 3A, table 3-1. */
+/**
+ * A code segment; a data segment that can be written; a code segment that takes on its caller's level. SDM vol. 3A,
+ * table 3-1.
+ */
 export const isCode = (attributes: number): boolean => (attributes & KIND) === KIND;
 export const isWritableData = (attributes: number): boolean =>
   (attributes & (KIND | ATTRIBUTE.writableOrReadable)) === (ATTRIBUTE.codeOrData | ATTRIBUTE.writableOrReadable);
-export const isConforming = (attributes: number): boolean => isCode(attributes) && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
+export const isConforming = (attributes: number): boolean =>
+  isCode(attributes) && (attributes & ATTRIBUTE.expandDownOrConforming) !== 0;
 
 /** What a selector that names no fitting descriptor raises, and the EXT bit of the error code. */
 export interface Complaint {
@@ -43,7 +47,9 @@ export function readDescriptor(x: Execution, selector: number, { mnemonic, exter
   const descriptor = findDescriptor(x, selector);
   if (!descriptor) {
     const table = selector & 4 ? 'LDT' : 'GDT';
-    x.fault(mnemonic, `selector ${hex(selector)} is beyond the limit of the ${table}`, selectorCode(selector) | external);
+    x.fault(
+      mnemonic, `selector ${hex(selector)} is beyond the limit of the ${table}`, selectorCode(selector) | external,
+    );
   }
   return descriptor;
 }
@@ -108,6 +114,8 @@ export function requireMarkable(x: Execution, { attributes, address }: Descripto
 /** Sets the accessed bit in the table, as every load of a code or data segment does. SDM vol. 3A, 3.4.5.1. */
 export function markAccessed(x: Execution, descriptor: Descriptor): Segment {
   const { selector, base, limit, attributes, address } = descriptor;
-  if (!(attributes & ATTRIBUTE.accessed)) x.tables.write(u(64, address + 5n), 1, BigInt((attributes & 0xff) | ATTRIBUTE.accessed));
+  if (!(attributes & ATTRIBUTE.accessed)) {
+    x.tables.write(u(64, address + 5n), 1, BigInt((attributes & 0xff) | ATTRIBUTE.accessed));
+  }
   return { selector, base, limit, attributes: attributes | ATTRIBUTE.accessed };
 }

@@ -58,12 +58,16 @@ const POP_SEGMENT = instruction({
 /** Limit and base in memory: 2 + 4 bytes, or 2 + 8 in 64-bit mode. With a 16-bit operand size the base has 24 bits. */
 const tableBytes = (x: Execution): number => (x.mode === 64 ? 10 : 6);
 
-/** Whatever the paging mode, the base of a descriptor table has the linear addresses of the processor, as an MSR does. */
+/**
+ * Whatever the paging mode, the base of a descriptor table has the linear addresses of the processor, as an MSR does.
+ */
 function requireCanonicalBase(x: Execution, base: bigint, errorCode: number): void {
   if (!isCanonical(base, x.cpu.linearAddressBits)) x.fault('#GP', `the base ${hex(base)} is not canonical`, errorCode);
 }
 
-const loadingTable = (mnemonic: string, digit: number, base: number, limit: number): InstructionDefinition => instruction({
+const loadingTable = (
+  mnemonic: string, digit: number, base: number, limit: number,
+): InstructionDefinition => instruction({
   mnemonic,
   title: 'Load descriptor table register',
   forms: [`0F 01 /${digit} | m`],
@@ -79,7 +83,9 @@ const loadingTable = (mnemonic: string, digit: number, base: number, limit: numb
   source: sdm('2A', '3.2, LGDT/LIDT'),
 });
 
-const storingTable = (mnemonic: string, digit: number, base: number, limit: number): InstructionDefinition => instruction({
+const storingTable = (
+  mnemonic: string, digit: number, base: number, limit: number,
+): InstructionDefinition => instruction({
   mnemonic,
   title: 'Store descriptor table register',
   forms: [`0F 01 /${digit} | m`],
@@ -87,7 +93,10 @@ const storingTable = (mnemonic: string, digit: number, base: number, limit: numb
     preventInUserMode(x, mnemonic);
     const memory = i.operands[0] as MemoryOperand;
     const linear = x.requireStorable(memory, tableBytes(x));
-    x.memory.writeBytes(linear, Uint8Array.of(...toBytes(BigInt(x.state.word(limit)), 2), ...toBytes(x.state.quad(base), tableBytes(x) - 2)));
+    x.memory.writeBytes(
+      linear,
+      Uint8Array.of(...toBytes(BigInt(x.state.word(limit)), 2), ...toBytes(x.state.quad(base), tableBytes(x) - 2)),
+    );
   },
   source: sdm('2B', mnemonic === 'SGDT' ? '4.3, SGDT' : '4.3, SIDT'),
 });
@@ -100,7 +109,9 @@ const LLDT = instruction({
     if (x.addressing !== 'protected') x.fault('#UD', 'LLDT exists only in protected mode');
     x.requirePrivilege('LLDT');
     const selector = Number(x.read(i.operands[0]!));
-    x.state.setSegment(LDTR, isNull(selector) ? { selector, base: 0n, limit: 0, attributes: 0 } : systemSegment(x, selector, LDT_TYPES));
+    x.state.setSegment(
+      LDTR, isNull(selector) ? { selector, base: 0n, limit: 0, attributes: 0 } : systemSegment(x, selector, LDT_TYPES),
+    );
   },
   source: sdm('2A', '3.2, LLDT'),
 });
@@ -109,15 +120,22 @@ const LLDT = instruction({
 const LDT_TYPES = { name: 'an LDT', legacy: [2], long: [2] };
 const TSS_TYPES = { name: 'an available task state segment', legacy: [1, 9], long: [9] };
 
-/** The descriptor of an LDT or of a task state segment, in the GDT. To 64-bit code it has 16 bytes, and a base of 64 bits. */
+/**
+ * The descriptor of an LDT or of a task state segment, in the GDT. To 64-bit code it has 16 bytes, and a base of 64
+ * bits.
+ */
 function systemSegment(x: Execution, selector: number, types: typeof LDT_TYPES): Descriptor {
   const code = selectorCode(selector);
   if (selector & 4) x.fault('#GP', `${types.name} is described in the GDT, not in an LDT`, code);
   const descriptor = readDescriptor(x, selector);
   const { attributes } = descriptor;
   const upper = x.mode === 64 ? findUpperHalf(x, selector) : 0n;
-  if (!(x.longMode ? types.long : types.legacy).includes(attributes & 0x1f)) x.fault('#GP', `this needs the descriptor of ${types.name}`, code);
-  if (upper === undefined) x.fault('#GP', 'the upper half of the descriptor is not in its table, or is not of type 0', code);
+  if (!(x.longMode ? types.long : types.legacy).includes(attributes & 0x1f)) {
+    x.fault('#GP', `this needs the descriptor of ${types.name}`, code);
+  }
+  if (upper === undefined) {
+    x.fault('#GP', 'the upper half of the descriptor is not in its table, or is not of type 0', code);
+  }
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', `${types.name} is described as not present`, code);
   const base = descriptor.base | u(64, upper << 32n);
   requireCanonicalBase(x, base, code);
@@ -168,7 +186,9 @@ const SLDT = instruction({
 
 export const SEGMENTATION: readonly InstructionDefinition[] = [
   MOV_TO_SEGMENT, PUSH_SEGMENT, POP_SEGMENT, ...POINTER_LOADS, ...FAR_TRANSFER, ...FAR_RETURN,
-  loadingTable('LGDT', 2, OFFSET.gdtrBase, OFFSET.gdtrLimit), loadingTable('LIDT', 3, OFFSET.idtrBase, OFFSET.idtrLimit),
-  storingTable('SGDT', 0, OFFSET.gdtrBase, OFFSET.gdtrLimit), storingTable('SIDT', 1, OFFSET.idtrBase, OFFSET.idtrLimit),
+  loadingTable('LGDT', 2, OFFSET.gdtrBase, OFFSET.gdtrLimit),
+  loadingTable('LIDT', 3, OFFSET.idtrBase, OFFSET.idtrLimit),
+  storingTable('SGDT', 0, OFFSET.gdtrBase, OFFSET.gdtrLimit),
+  storingTable('SIDT', 1, OFFSET.idtrBase, OFFSET.idtrLimit),
   LLDT, SLDT, LTR, STR, ...QUERIES,
 ];

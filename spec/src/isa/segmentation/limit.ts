@@ -4,7 +4,8 @@ import { ATTRIBUTE } from '../../state/state.ts';
 
 /** Bytes `first` to `last` are not all inside a segment with these attributes and this limit, its type as it is. */
 export function outsideLimit(attributes: number, limit: number, first: number, last: number): boolean {
-  const expandDown = (attributes & (ATTRIBUTE.code | ATTRIBUTE.expandDownOrConforming)) === ATTRIBUTE.expandDownOrConforming;
+  const { code, expandDownOrConforming } = ATTRIBUTE;
+  const expandDown = (attributes & (code | expandDownOrConforming)) === expandDownOrConforming;
   const top = attributes & ATTRIBUTE.big ? 0xffff_ffff : 0xffff;
   return expandDown ? first <= limit || last > top : last > limit;
 }

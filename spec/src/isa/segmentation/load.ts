@@ -8,7 +8,8 @@ import { SEGMENT_NAMES, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import {
-  type Complaint, type Descriptor, PROTECTION, isCode, isConforming, isNull, isWritableData, markAccessed, readDescriptor,
+  type Complaint, type Descriptor, PROTECTION, isCode, isConforming, isNull, isWritableData, markAccessed,
+  readDescriptor,
   selectorCode,
 } from './descriptor.ts';
 
@@ -71,14 +72,22 @@ function checkedData(x: Execution, segment: number, selector: number, complaint:
   const code = selectorCode(selector) | complaint.external;
   const name = SEGMENT_NAMES[segment]!;
   const executeOnly = isCode(attributes) && !(attributes & ATTRIBUTE.writableOrReadable);
-  if (!(attributes & ATTRIBUTE.codeOrData)) x.fault(mnemonic, `selector ${hex(selector)} names a system segment, ${name} takes none`, code);
+  if (!(attributes & ATTRIBUTE.codeOrData)) {
+    x.fault(mnemonic, `selector ${hex(selector)} names a system segment, ${name} takes none`, code);
+  }
   if (segment === SS) {
-    if (rpl !== x.cpl || dpl !== x.cpl) x.fault(mnemonic, `SS needs RPL and DPL of ${x.cpl}, the CPL; they are ${rpl} and ${dpl}`, code);
+    if (rpl !== x.cpl || dpl !== x.cpl) {
+      x.fault(mnemonic, `SS needs RPL and DPL of ${x.cpl}, the CPL; they are ${rpl} and ${dpl}`, code);
+    }
     if (!isWritableData(attributes)) x.fault(mnemonic, 'SS needs a writable data segment', code);
   } else {
     if (executeOnly) x.fault(mnemonic, `${name} cannot hold an execute-only segment`, code);
-    if (!isConforming(attributes) && (rpl > dpl || x.cpl > dpl)) x.fault(mnemonic, `DPL ${dpl} of selector ${hex(selector)} is below RPL ${rpl} or CPL ${x.cpl}`, code);
+    if (!isConforming(attributes) && (rpl > dpl || x.cpl > dpl)) {
+      x.fault(mnemonic, `DPL ${dpl} of selector ${hex(selector)} is below RPL ${rpl} or CPL ${x.cpl}`, code);
+    }
   }
-  if (!(attributes & ATTRIBUTE.present)) x.fault(segment === SS ? '#SS' : '#NP', `the segment of selector ${hex(selector)} is not present`, code);
+  if (!(attributes & ATTRIBUTE.present)) {
+    x.fault(segment === SS ? '#SS' : '#NP', `the segment of selector ${hex(selector)} is not present`, code);
+  }
   return descriptor;
 }

@@ -21,7 +21,9 @@ function requireAligned(x: Execution, i: Instruction): void {
   }
 }
 
-const moving = (mnemonic: string, title: string, forms: string[], aligned: boolean, source: InstructionDefinition['source']): InstructionDefinition => instruction({
+const moving = (
+  mnemonic: string, title: string, forms: string[], aligned: boolean, source: InstructionDefinition['source'],
+): InstructionDefinition => instruction({
   mnemonic,
   title,
   forms,
@@ -37,7 +39,8 @@ const moving = (mnemonic: string, title: string, forms: string[], aligned: boole
 const MXCSR_MM = 1 << 17;
 
 /** PXOR of a register with itself: processors take it as an order to write zero, and track it. */
-const isZeroingIdiom = ({ operands: [a, b] }: Instruction): boolean => a?.kind === 'register' && b?.kind === 'register' && a.index === b.index;
+const isZeroingIdiom = ({ operands: [a, b] }: Instruction): boolean =>
+  a?.kind === 'register' && b?.kind === 'register' && a.index === b.index;
 
 const PXOR = instruction({
   mnemonic: 'PXOR',
@@ -81,7 +84,13 @@ const STMXCSR = instruction({
 });
 
 export const SSE: readonly InstructionDefinition[] = [
-  moving('MOVUPS', 'Move unaligned packed single', ['NP 0F 10 /r | xmm, xmm/m128', 'NP 0F 11 /r | xmm/m128, xmm'], false, sdm('2B', '4.3, MOVUPS')),
-  moving('MOVAPS', 'Move aligned packed single', ['NP 0F 28 /r | xmm, xmm/m128', 'NP 0F 29 /r | xmm/m128, xmm'], true, sdm('2B', '4.3, MOVAPS')),
+  moving(
+    'MOVUPS', 'Move unaligned packed single', ['NP 0F 10 /r | xmm, xmm/m128', 'NP 0F 11 /r | xmm/m128, xmm'], false,
+    sdm('2B', '4.3, MOVUPS'),
+  ),
+  moving(
+    'MOVAPS', 'Move aligned packed single', ['NP 0F 28 /r | xmm, xmm/m128', 'NP 0F 29 /r | xmm/m128, xmm'], true,
+    sdm('2B', '4.3, MOVAPS'),
+  ),
   PXOR, LDMXCSR, STMXCSR,
 ];

@@ -54,5 +54,6 @@ const SWAPGS = instruction({
 });
 
 export const BASES: readonly InstructionDefinition[] = [
-  reading('RDFSBASE', 0, FS), reading('RDGSBASE', 1, GS), writing('WRFSBASE', 2, FS), writing('WRGSBASE', 3, GS), SWAPGS,
+  reading('RDFSBASE', 0, FS), reading('RDGSBASE', 1, GS), writing('WRFSBASE', 2, FS), writing('WRGSBASE', 3, GS),
+  SWAPGS,
 ];

@@ -1,4 +1,7 @@
-/** Caches as a whole, and the order of everything. There are no caches here: what remains are the faults. SDM vol. 3A, 2.8.4. */
+/**
+ * Caches as a whole, and the order of everything. There are no caches here: what remains are the faults. SDM vol. 3A,
+ * 2.8.4.
+ */
 
 import { u } from '../../numbers/bits.ts';
 import { type Citation, apm, laterSdm, sdm } from '../../state/citation.ts';

@@ -14,11 +14,14 @@ import { preventInUserMode } from './umip.ts';
 
 /** Bits of CR4 that a processor reserves unless it has the feature. */
 const CR4_FEATURES: readonly (readonly [bit: bigint, feature: Feature])[] = [
-  [CR4.VME, 'VME'], [CR4.PVI, 'VME'], [CR4.PSE, 'PSE'], [CR4.LA57, 'LA57'], [CR4.FSGSBASE, 'FSGSBASE'], [CR4.PCIDE, 'PCID'], [CR4.OSXSAVE, 'XSAVE'],
+  [CR4.VME, 'VME'], [CR4.PVI, 'VME'], [CR4.PSE, 'PSE'], [CR4.LA57, 'LA57'], [CR4.FSGSBASE, 'FSGSBASE'],
+  [CR4.PCIDE, 'PCID'], [CR4.OSXSAVE, 'XSAVE'],
   [CR4.SMEP, 'SMEP'], [CR4.SMAP, 'SMAP'], [CR4.PKE, 'PKU'], [CR4.UMIP, 'UMIP'],
 ];
 
-const CONTROL_OFFSET: Readonly<Record<number, number>> = { 0: OFFSET.cr0, 2: OFFSET.cr2, 3: OFFSET.cr3, 4: OFFSET.cr4, 8: OFFSET.cr8 };
+const CONTROL_OFFSET: Readonly<Record<number, number>> = {
+  0: OFFSET.cr0, 2: OFFSET.cr2, 3: OFFSET.cr3, 4: OFFSET.cr4, 8: OFFSET.cr8,
+};
 
 /** Offset in the state area; a number that is no control register was #UD when it was decoded. */
 function controlRegister(x: Execution, operand: RegisterOperand): number {
@@ -49,7 +52,9 @@ const MOV_TO_CONTROL = instruction({
       case 3: loadPageDirectoryBase(x, value); break;
       case 4: writeCr4(x, value); break;
       default: {
-        if (target.index === 8 && value > 15n) x.fault('#GP', `CR8 bits 63:4 are reserved, the value is ${hex(value)}`, 0);
+        if (target.index === 8 && value > 15n) {
+          x.fault('#GP', `CR8 bits 63:4 are reserved, the value is ${hex(value)}`, 0);
+        }
         x.state.setQuad(offset, value);
       }
     }
@@ -87,7 +92,9 @@ function writeCr0(x: Execution, written: bigint): void {
 function checkEnteringLongMode(x: Execution): void {
   if (!(x.state.cr4 & CR4.PAE)) x.fault('#GP', 'IA-32e mode needs CR4.PAE', 0);
   if (x.state.attributes(CS) & ATTRIBUTE.long) x.fault('#GP', 'IA-32e mode cannot be entered while CS.L is 1', 0);
-  if (isSixteenBitTss(x.state.attributes(TR))) x.fault('#GP', 'IA-32e mode cannot be entered with a 16-bit task state segment in TR', 0);
+  if (isSixteenBitTss(x.state.attributes(TR))) {
+    x.fault('#GP', 'IA-32e mode cannot be entered with a 16-bit task state segment in TR', 0);
+  }
 }
 
 const isSixteenBitTss = (attributes: number): boolean => (attributes & 0x9d) === 0x81;
@@ -105,9 +112,13 @@ function writeCr4(x: Execution, value: bigint): void {
   const changed = value ^ state.cr4;
   const known = Object.values(CR4).reduce((all, flag) => all | flag, 0n);
   const absent = CR4_FEATURES.reduce((all, [bit, feature]) => (x.cpu.features.has(feature) ? all : all | bit), 0n);
-  if (value >> 32n || value & absent) x.fault('#GP', `CR4 value ${hex(value)} sets a bit that this processor reserves`, 0);
+  if (value >> 32n || value & absent) {
+    x.fault('#GP', `CR4 value ${hex(value)} sets a bit that this processor reserves`, 0);
+  }
   if (value & ~known) x.unmodelled(`CR4 bits ${hex(value & ~known)}`);
-  if (x.longMode && changed & (CR4.PAE | CR4.LA57)) x.fault('#GP', 'CR4.PAE and CR4.LA57 cannot change in IA-32e mode', 0);
+  if (x.longMode && changed & (CR4.PAE | CR4.LA57)) {
+    x.fault('#GP', 'CR4.PAE and CR4.LA57 cannot change in IA-32e mode', 0);
+  }
   if (changed & value & CR4.PCIDE) checkIdentifiers(x);
   const reloads = (changed & (CR4.PAE | CR4.PGE | CR4.PSE | CR4.SMEP)) !== 0n && usesPdptes(x, state.cr0, value);
   const pdptes = reloads ? readPdptes(x, state.quad(OFFSET.cr3)) : undefined;

@@ -24,7 +24,9 @@ function loadCode(x: Execution, selector: number, attributes: number): void {
 }
 
 function loadStack(x: Execution, selector: number, level: number): void {
-  x.state.setSegment(SS, { selector: selector & 0xffff, base: 0n, limit: 0xffff_ffff, attributes: DATA | (level << 5) });
+  x.state.setSegment(
+    SS, { selector: selector & 0xffff, base: 0n, limit: 0xffff_ffff, attributes: DATA | (level << 5) },
+  );
 }
 
 /** Writes RIP; what the new code segment's width leaves out becomes 0. */
@@ -95,8 +97,8 @@ const sysret = (mnemonic: string, form: string, size: 32 | 64): InstructionDefin
 });
 
 /**
- * Where SYSRET loads the selector alone, the hidden part stays what an interrupt or the kernel left there. Its DPL alone
- * becomes 3: AMD's processors keep the CPL elsewhere, here the DPL of SS says it.
+ * Where SYSRET loads the selector alone, the hidden part stays what an interrupt or the kernel left there. Its DPL
+ * alone becomes 3: AMD's processors keep the CPL elsewhere, here the DPL of SS says it.
  */
 function returnStack(x: Execution, selector: number): void {
   const before = x.state.segment(SS);

@@ -16,6 +16,7 @@ import { RANDOM } from './random.ts';
 import { TRANSLATION_LOOKASIDE_BUFFER } from './translation-lookaside-buffer.ts';
 
 export const SYSTEM: readonly InstructionDefinition[] = [
-  ...CONTROL_REGISTERS, ...DEBUG_REGISTERS, ...TRANSLATION_LOOKASIDE_BUFFER, ...MSRS, ...INTERRUPT_FLAG, ...PROCESSOR, ...FAST_CALLS, ...BASES,
+  ...CONTROL_REGISTERS, ...DEBUG_REGISTERS, ...TRANSLATION_LOOKASIDE_BUFFER, ...MSRS, ...INTERRUPT_FLAG, ...PROCESSOR,
+  ...FAST_CALLS, ...BASES,
   ...COUNTERS, ...RANDOM, ...MONITORS, ...PROTECTION, ...CACHES,
 ];

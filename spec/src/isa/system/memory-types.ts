@@ -41,7 +41,10 @@ export const MEMORY_TYPE_MSRS: readonly Msr[] = [
   ...FIXED.map(([number, range], n) =>
     cell(number, `IA32_MTRR_FIX${range}`, OFFSET.mtrrFixed + 8 * n, { on, check: requireTypes })),
   ...series(VARIABLE_MTRRS, (n) => [
-    cell(0x200 + 2 * n, `IA32_MTRR_PHYSBASE${n}`, OFFSET.mtrrVariable + 16 * n, { on, writable: physical(0xffn), check: requireType }),
+    cell(
+      0x200 + 2 * n, `IA32_MTRR_PHYSBASE${n}`, OFFSET.mtrrVariable + 16 * n,
+      { on, writable: physical(0xffn), check: requireType },
+    ),
     cell(0x201 + 2 * n, `IA32_MTRR_PHYSMASK${n}`, OFFSET.mtrrVariable + 16 * n + 8, { on, writable: physical(0x800n) }),
   ]).flat(),
 ];

@@ -1,4 +1,7 @@
-/** What WRMSR does to registers with rules of their own. SDM vol. 3C, chapter 35; AMD APM vol. 2, 3.1.7 and 3.2, from memory. */
+/**
+ * What WRMSR does to registers with rules of their own. SDM vol. 3C, chapter 35; AMD APM vol. 2, 3.1.7 and 3.2, from
+ * memory.
+ */
 
 import { hex, u } from '../../numbers/bits.ts';
 import { OFFSET } from '../../state/fields.ts';
@@ -13,7 +16,9 @@ export function writeEfer(x: Execution, value: bigint): void {
   const writable = (features.has('SYSCALL') ? EFER.SCE : 0n) | (features.has('LM') ? EFER.LME | EFER.LMA : 0n)
     | (features.has('NX') ? EFER.NXE : 0n) | (features.has('FFXSR') ? EFER.FFXSR : 0n);
   requireBits(x, 'IA32_EFER', value, writable);
-  if ((value ^ x.state.efer) & EFER.LME && x.state.cr0 & CR0.PG) x.fault('#GP', 'IA32_EFER.LME cannot change while CR0.PG is 1', 0);
+  if ((value ^ x.state.efer) & EFER.LME && x.state.cr0 & CR0.PG) {
+    x.fault('#GP', 'IA32_EFER.LME cannot change while CR0.PG is 1', 0);
+  }
   x.state.efer = (value & ~EFER.LMA) | (x.state.efer & EFER.LMA);
   x.paging.changed();
 }
@@ -36,9 +41,15 @@ export function writeApicBase(x: Execution, value: bigint): void {
   requireBits(x, 'IA32_APIC_BASE', value, address | APIC_ENABLED | BOOTSTRAP | extended);
   const before = x.state.quad(OFFSET.apicBase) & (APIC_ENABLED | EXTENDED), after = value & (APIC_ENABLED | EXTENDED);
   if (after === EXTENDED) x.fault('#GP', 'x2APIC mode needs the local APIC enabled', 0);
-  if (before === 0n && after === (APIC_ENABLED | EXTENDED)) x.fault('#GP', 'x2APIC mode is entered from xAPIC mode, not from a disabled local APIC', 0);
-  if (before === (APIC_ENABLED | EXTENDED) && after === APIC_ENABLED) x.fault('#GP', 'x2APIC mode is left by disabling the local APIC, not to xAPIC mode', 0);
-  if (x.apic && (value ^ x.state.quad(OFFSET.apicBase)) & address) x.unmodelled('moving the registers of the local APIC to another address');
+  if (before === 0n && after === (APIC_ENABLED | EXTENDED)) {
+    x.fault('#GP', 'x2APIC mode is entered from xAPIC mode, not from a disabled local APIC', 0);
+  }
+  if (before === (APIC_ENABLED | EXTENDED) && after === APIC_ENABLED) {
+    x.fault('#GP', 'x2APIC mode is left by disabling the local APIC, not to xAPIC mode', 0);
+  }
+  if (x.apic && (value ^ x.state.quad(OFFSET.apicBase)) & address) {
+    x.unmodelled('moving the registers of the local APIC to another address');
+  }
   x.state.setQuad(OFFSET.apicBase, value);
   if (before !== 0n && after === 0n) x.apic?.reset();
 }
@@ -69,7 +80,9 @@ export function writeMiscEnable(x: Execution, value: bigint): void {
 
 /** IgnneEm, SseDis, Wrap32Dis and IoCfgGpFault change what programs compute. */
 const HWCR_UNMODELLED = 0x12_8100n;
-/** The rest that families 0Fh to 19h have. TscFreqSel, bit 24, says that the time-stamp counter is steady, and stays 1. */
+/**
+ * The rest that families 0Fh to 19h have. TscFreqSel, bit 24, says that the time-stamp counter is steady, and stays 1.
+ */
 const HWCR_KEPT = 0x1_4bcd_76f8n, TSC_FREQUENCY = 0x100_0000n;
 
 export function writeHwcr(x: Execution, value: bigint): void {

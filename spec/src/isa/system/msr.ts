@@ -24,7 +24,8 @@ type On = Msr['on'];
 export const everywhere: On = () => true;
 export const intel: On = (cpu) => cpu.vendor === 'GenuineIntel';
 export const amd: On = (cpu) => cpu.vendor === 'AuthenticAMD';
-export const having = (...features: readonly Feature[]): On => (cpu) => features.some((feature) => cpu.features.has(feature));
+export const having = (...features: readonly Feature[]): On =>
+  (cpu) => features.some((feature) => cpu.features.has(feature));
 
 /** Raises #GP(0) when `value` sets a bit outside `mask`. */
 export function requireBits(x: Execution, name: string, value: bigint, mask: bigint): void {
@@ -33,7 +34,9 @@ export function requireBits(x: Execution, name: string, value: bigint, mask: big
 
 /** Raises #GP(0) for a value that is no linear address of this processor, whatever CR4.LA57 says. */
 export function requireCanonical(x: Execution, name: string, value: bigint): void {
-  if (!isCanonical(value, x.cpu.linearAddressBits)) x.fault('#GP', `${hex(value)}, written to ${name}, is not canonical`, 0);
+  if (!isCanonical(value, x.cpu.linearAddressBits)) {
+    x.fault('#GP', `${hex(value)}, written to ${name}, is not canonical`, 0);
+  }
 }
 
 const ALL = 0xffff_ffff_ffff_ffffn;
@@ -61,7 +64,9 @@ export function cell(number: number, name: string, offset: number, options: Cell
 }
 
 /** A register that says something about the processor and cannot be written. */
-export const readOnly = (number: number, name: string, value: bigint | ((x: Execution) => bigint), on: On = everywhere): Msr =>
+export const readOnly = (
+  number: number, name: string, value: bigint | ((x: Execution) => bigint), on: On = everywhere,
+): Msr =>
   ({ number, name, on, read: typeof value === 'bigint' ? () => value : value, write: undefined });
 
 /** A register that the processor has and the engine does not. */
@@ -72,4 +77,5 @@ export const lacking = (number: number, name: string, on: On): Msr => ({
 });
 
 /** `count` registers with consecutive numbers. */
-export const series = <T>(count: number, make: (n: number) => T): T[] => Array.from({ length: count }, (_, n) => make(n));
+export const series = <T>(count: number, make: (n: number) => T): T[] =>
+  Array.from({ length: count }, (_, n) => make(n));

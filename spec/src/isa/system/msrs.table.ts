@@ -46,7 +46,8 @@ const x2apicRegister = (n: number): Msr => ({
 const TSC_DEADLINE: Msr = {
   number: 0x6e0, name: 'IA32_TSC_DEADLINE', on: having('TSC_DEADLINE'),
   read: (x) => (x.apic ?? x.unmodelled('IA32_TSC_DEADLINE of a machine without a local APIC')).readMsr(0x6e0),
-  write: (x, value) => (x.apic ?? x.unmodelled('IA32_TSC_DEADLINE of a machine without a local APIC')).writeMsr(0x6e0, value),
+  write: (x, value) =>
+    (x.apic ?? x.unmodelled('IA32_TSC_DEADLINE of a machine without a local APIC')).writeMsr(0x6e0, value),
 };
 
 const speculation = having('IBRS_IBPB', 'IBRS');
@@ -57,7 +58,9 @@ const SPECULATION: readonly Msr[] = [
     number: 0x49, name: 'IA32_PRED_CMD', on: having('IBRS_IBPB', 'IBPB'), read: undefined,
     write: (x, value) => requireBits(x, 'IA32_PRED_CMD', value, 1n),
   },
-  readOnly(0x10a, 'IA32_ARCH_CAPABILITIES', (x) => x.cpu.msrs?.IA32_ARCH_CAPABILITIES ?? 0n, having('ARCH_CAPABILITIES')),
+  readOnly(
+    0x10a, 'IA32_ARCH_CAPABILITIES', (x) => x.cpu.msrs?.IA32_ARCH_CAPABILITIES ?? 0n, having('ARCH_CAPABILITIES'),
+  ),
 ];
 
 const COMMON: readonly Msr[] = [
@@ -69,7 +72,8 @@ const COMMON: readonly Msr[] = [
     read: (x) => x.state.quad(OFFSET.tscAdjust), write: writeTscAdjust,
   },
   {
-    number: 0x1b, name: 'IA32_APIC_BASE', on: having('APIC'), read: (x) => x.state.quad(OFFSET.apicBase), write: writeApicBase,
+    number: 0x1b, name: 'IA32_APIC_BASE', on: having('APIC'), read: (x) => x.state.quad(OFFSET.apicBase),
+    write: writeApicBase,
   },
   // No banks, so no registers of banks either. SDM vol. 3B, 15.3.1.
   readOnly(0x179, 'IA32_MCG_CAP', 0n, having('MCA')),
@@ -77,10 +81,16 @@ const COMMON: readonly Msr[] = [
   cell(0x174, 'IA32_SYSENTER_CS', OFFSET.sysenterCs, { on: having('SEP'), writable: LOW_DOUBLEWORD }),
   sysenterAddress(0x175, 'IA32_SYSENTER_ESP', OFFSET.sysenterEsp),
   sysenterAddress(0x176, 'IA32_SYSENTER_EIP', OFFSET.sysenterEip),
-  { number: 0x1d9, name: 'IA32_DEBUGCTL', on: everywhere, read: (x) => x.state.quad(OFFSET.debugctl), write: writeDebugctl },
+  {
+    number: 0x1d9, name: 'IA32_DEBUGCTL', on: everywhere, read: (x) => x.state.quad(OFFSET.debugctl),
+    write: writeDebugctl,
+  },
   cell(0xda0, 'IA32_XSS', OFFSET.xss, { on: having('XSAVES'), writable: 0n }),
   TSC_DEADLINE, ...series(0x100, x2apicRegister),
-  { number: 0xc000_0080, name: 'IA32_EFER', on: having('SYSCALL', 'LM', 'NX'), read: (x) => x.state.efer, write: writeEfer },
+  {
+    number: 0xc000_0080, name: 'IA32_EFER', on: having('SYSCALL', 'LM', 'NX'), read: (x) => x.state.efer,
+    write: writeEfer,
+  },
   cell(0xc000_0081, 'IA32_STAR', OFFSET.star, { on: having('SYSCALL') }),
   cell(0xc000_0082, 'IA32_LSTAR', OFFSET.lstar, { on: longMode, check: canonical }),
   cell(0xc000_0083, 'IA32_CSTAR', OFFSET.cstar, { on: longMode, check: canonical }),
@@ -115,7 +125,8 @@ const INTEL: readonly Msr[] = [
   readOnly(0xce, 'MSR_PLATFORM_INFO', PLATFORM_INFO, intel),
   cell(0x140, 'MISC_FEATURES_ENABLES', OFFSET.miscFeaturesEnables, { on: intel, writable: 1n }),
   {
-    number: 0x1a0, name: 'IA32_MISC_ENABLE', on: intel, read: (x) => x.state.quad(OFFSET.miscEnable), write: writeMiscEnable,
+    number: 0x1a0, name: 'IA32_MISC_ENABLE', on: intel, read: (x) => x.state.quad(OFFSET.miscEnable),
+    write: writeMiscEnable,
   },
   lacking(0xe2, 'MSR_PKG_CST_CONFIG_CONTROL', intel),
   lacking(0x1a2, 'MSR_TEMPERATURE_TARGET', intel),
@@ -133,7 +144,8 @@ const INTEL: readonly Msr[] = [
 
 /** An event selector: counting (EN, bit 22) is what is missing. */
 const eventSelect = (n: number): Msr => cell(0xc001_0000 + n, `PerfEvtSel${n}`, OFFSET.perfEvtSel + 8 * n, {
-  on: amd, check: (x, value, name) => { if (value & 0x40_0000n) x.unmodelled(`counting performance events (${name}.EN)`); },
+  on: amd,
+  check: (x, value, name) => { if (value & 0x40_0000n) x.unmodelled(`counting performance events (${name}.EN)`); },
 });
 
 /** Address bits of a boundary of 8 MiB. */
@@ -142,7 +154,9 @@ const TOP_OF_MEMORY = 0x000f_ffff_ff80_0000n;
 const AMD: readonly Msr[] = [
   readOnly(0x8b, 'PATCH_LEVEL', 0n, amd),
   ...series(4, eventSelect),
-  ...series(4, (n) => cell(0xc001_0004 + n, `PerfCtr${n}`, OFFSET.perfCtr + 8 * n, { on: amd, writable: 0xffff_ffff_ffffn })),
+  ...series(
+    4, (n) => cell(0xc001_0004 + n, `PerfCtr${n}`, OFFSET.perfCtr + 8 * n, { on: amd, writable: 0xffff_ffff_ffffn }),
+  ),
   cell(0xc001_0010, 'SYSCFG', OFFSET.syscfg, { on: amd, writable: 0x7c_0000n }),
   { number: 0xc001_0015, name: 'HWCR', on: amd, read: (x) => x.state.quad(OFFSET.hwcr), write: writeHwcr },
   cell(0xc001_001a, 'TOP_MEM', OFFSET.topMem, { on: amd, writable: TOP_OF_MEMORY }),
@@ -150,7 +164,8 @@ const AMD: readonly Msr[] = [
   cell(0xc001_001f, 'NB_CFG', OFFSET.nbCfg, { on: amd }),
   cell(0xc001_0055, 'Interrupt pending message', OFFSET.intPending, { on: amd }),
   cell(0xc001_0058, 'MMIO_CFG_BASE', OFFSET.mmioCfgBase, {
-    on: amd, check: (x, value, name) => { if (value & 1n) x.unmodelled(`PCI configuration space in memory (${name}.Enable)`); },
+    on: amd,
+    check: (x, value, name) => { if (value & 1n) x.unmodelled(`PCI configuration space in memory (${name}.Enable)`); },
   }),
   // Where system management mode has its memory: nowhere.
   readOnly(0xc001_0112, 'SMM_ADDR', 0n, amd),

@@ -14,7 +14,8 @@ const byNumber = new Map<number, Msr[]>();
 for (const msr of MSR_TABLE) byNumber.set(msr.number, [...(byNumber.get(msr.number) ?? []), msr]);
 
 /** The MSR of this number on `cpu`, if it has one. */
-export const msrOf = (cpu: CpuProfile, number: number): Msr | undefined => byNumber.get(number)?.find(({ on }) => on(cpu));
+export const msrOf = (cpu: CpuProfile, number: number): Msr | undefined =>
+  byNumber.get(number)?.find(({ on }) => on(cpu));
 
 /** The register that ECX names. One that this processor lacks is #GP(0). */
 function named(x: Execution, mnemonic: string): Msr {

@@ -1,4 +1,7 @@
-/** CR3, with what a load of it does beside. SDM vol. 3A, 4.4.1 and 4.10.4.1; vol. 2B, MOV—Move to/from Control Registers. */
+/**
+ * CR3, with what a load of it does beside. SDM vol. 3A, 4.4.1 and 4.10.4.1; vol. 2B, MOV—Move to/from Control
+ * Registers.
+ */
 
 import { hex, u } from '../../numbers/bits.ts';
 import { OFFSET } from '../../state/fields.ts';
@@ -14,7 +17,9 @@ export function loadPageDirectoryBase(x: Execution, value: bigint): void {
   const identifiers = (state.cr4 & CR4.PCIDE) !== 0n;
   const keep = identifiers && (value & NO_FLUSH) !== 0n;
   const base = identifiers ? value & ~NO_FLUSH : value;
-  if (x.longMode && base >> BigInt(x.cpu.physicalAddressBits)) x.fault('#GP', `CR3 value ${hex(base)} is wider than a physical address`, 0);
+  if (x.longMode && base >> BigInt(x.cpu.physicalAddressBits)) {
+    x.fault('#GP', `CR3 value ${hex(base)} is wider than a physical address`, 0);
+  }
   const pdptes = usesPdptes(x, state.cr0, state.cr4) ? readPdptes(x, base) : undefined;
   if (pdptes) setPdptes(x, pdptes);
   // The flat mapping stands for the structures of the CR3 that the loader left: the same value again keeps it.
@@ -35,7 +40,9 @@ export function readPdptes(x: Execution, cr3: bigint): bigint[] {
   const reserved = 0x1e6n | u(64, -1n << BigInt(x.cpu.physicalAddressBits));
   return [0n, 8n, 16n, 24n].map((offset) => {
     const pdpte = x.paging.readPhysical(u(32, base + offset), 8);
-    if (pdpte & 1n && pdpte & reserved) x.fault('#GP', `the PDPTE at ${hex(u(32, base + offset))} sets reserved bits ${hex(pdpte & reserved)}`, 0);
+    if (pdpte & 1n && pdpte & reserved) {
+      x.fault('#GP', `the PDPTE at ${hex(u(32, base + offset))} sets reserved bits ${hex(pdpte & reserved)}`, 0);
+    }
     return pdpte;
   });
 }

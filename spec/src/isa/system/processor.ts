@@ -19,7 +19,10 @@ const NOP = instruction({
   source: sdm('2B', '4.3, NOP'),
 });
 
-/** What is left of the prefetches' opcode: hints that no processor here knows, and that do nothing. The digit is ModRM.reg. */
+/**
+ * What is left of the prefetches' opcode: hints that no processor here knows, and that do nothing. The digit is
+ * ModRM.reg.
+ */
 const HINT_NOPS = [0, 1, 2, 3, 4, 5, 6, 7].map((digit) => instruction({
   mnemonic: `HINTNOP${digit}`,
   title: 'Reserved no operation',
@@ -55,14 +58,19 @@ const CPUID = instruction({
   forms: ['0F A2'],
   operation(x) {
     const { state } = x;
-    if (state.quad(OFFSET.miscFeaturesEnables) & CPUID_FAULTING && x.cpl !== 0) x.fault('#GP', 'MISC_FEATURES_ENABLES[0] is 1: CPUID needs CPL 0', 0);
+    if (state.quad(OFFSET.miscFeaturesEnables) & CPUID_FAULTING && x.cpl !== 0) {
+      x.fault('#GP', 'MISC_FEATURES_ENABLES[0] is 1: CPUID needs CPL 0', 0);
+    }
     const [leaf, subleaf] = [RAX, RCX].map((index) => Number(u(32, state.gpr[index]!)));
     const result = cpuid(x.cpu, leaf!, subleaf!, {
       ...x.placement, in64BitMode: x.mode === 64, xcr0: state.xcr0, monitor: monitorEnabled(x),
       osxsave: (state.cr4 & CR4.OSXSAVE) !== 0n, ospke: (state.cr4 & CR4.PKE) !== 0n,
-      apicEnabled: (state.quad(OFFSET.apicBase) & APIC_ENABLED) !== 0n, limited: (state.quad(OFFSET.miscEnable) & LIMIT_CPUID) !== 0n,
+      apicEnabled: (state.quad(OFFSET.apicBase) & APIC_ENABLED) !== 0n,
+      limited: (state.quad(OFFSET.miscEnable) & LIMIT_CPUID) !== 0n,
     });
-    for (const [index, value] of [[RAX, result.eax], [RBX, result.ebx], [RCX, result.ecx], [RDX, result.edx]] as const) {
+    for (const [index, value] of [
+      [RAX, result.eax], [RBX, result.ebx], [RCX, result.ecx], [RDX, result.edx],
+    ] as const) {
       state.gpr[index] = u(32, BigInt(value));
     }
   },

@@ -56,5 +56,6 @@ const access = (mnemonic: string, title: string, modrm: string, value: number): 
 });
 
 export const PROTECTION: readonly InstructionDefinition[] = [
-  RDPKRU, WRPKRU, access('CLAC', 'Clear AC flag in EFLAGS register', 'CA', 0), access('STAC', 'Set AC flag in EFLAGS register', 'CB', AC),
+  RDPKRU, WRPKRU, access('CLAC', 'Clear AC flag in EFLAGS register', 'CA', 0),
+  access('STAC', 'Set AC flag in EFLAGS register', 'CB', AC),
 ];

@@ -32,4 +32,6 @@ const drawing = (mnemonic: Feature & string, title: string, digit: number): Inst
   source: sdm('2B', `4.3, ${mnemonic}`),
 });
 
-export const RANDOM: readonly InstructionDefinition[] = [drawing('RDRAND', 'Read random number', 6), drawing('RDSEED', 'Read random seed', 7)];
+export const RANDOM: readonly InstructionDefinition[] = [
+  drawing('RDRAND', 'Read random number', 6), drawing('RDSEED', 'Read random seed', 7),
+];

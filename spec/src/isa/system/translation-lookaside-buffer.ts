@@ -8,7 +8,8 @@ import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { CR4 } from './control-bits.ts';
 
-const currentIdentifier = (x: Execution): number => (x.state.cr4 & CR4.PCIDE ? Number(u(12, x.state.quad(OFFSET.cr3))) : 0);
+const currentIdentifier = (x: Execution): number =>
+  (x.state.cr4 & CR4.PCIDE ? Number(u(12, x.state.quad(OFFSET.cr3))) : 0);
 
 /** Forgets the page that holds an address; the address is not accessed, and no segment check is made. */
 const INVLPG = instruction({
@@ -39,8 +40,12 @@ const INVPCID = instruction({
     const individual = type === 0n;
     if (type > 3n) x.fault('#GP', `INVPCID type ${hex(type)}; there are 0 to 3`, 0);
     if (u(64, descriptor) >> 12n) x.fault('#GP', 'bits 63:12 of an INVPCID descriptor are reserved', 0);
-    if (type < 2n && pcid !== 0 && !(x.state.cr4 & CR4.PCIDE)) x.fault('#GP', 'INVPCID of an identifier needs CR4.PCIDE', 0);
-    if (individual && !isCanonical(linear, x.cpu.linearAddressBits)) x.fault('#GP', `${hex(linear)} is not canonical`, 0);
+    if (type < 2n && pcid !== 0 && !(x.state.cr4 & CR4.PCIDE)) {
+      x.fault('#GP', 'INVPCID of an identifier needs CR4.PCIDE', 0);
+    }
+    if (individual && !isCanonical(linear, x.cpu.linearAddressBits)) {
+      x.fault('#GP', `${hex(linear)} is not canonical`, 0);
+    }
     x.paging.invalidate(
       individual ? { kind: 'page', linear, pcid, global: false }
       : type === 1n ? { kind: 'context', pcid }

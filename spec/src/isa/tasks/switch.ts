@@ -50,7 +50,9 @@ export function switchTask(x: Execution, request: TaskSwitch): void {
   if (nested) x.tables.write(task.base, 2, BigInt(old.selector));
   if (by !== 'return') setBusy(x, task.address, BUSY);
   enterTask(x, task, layout, nested, external);
-  if (request.errorCode !== undefined) pushOn(x, currentStack(x, external), layout.width * 8, [BigInt(request.errorCode)]);
+  if (request.errorCode !== undefined) {
+    pushOn(x, currentStack(x, external), layout.width * 8, [BigInt(request.errorCode)]);
+  }
   if (outsideCode(x)) x.fault('#GP', `the new task's EIP ${hex(x.next)} is beyond the limit of its CS`, external);
 }
 
@@ -67,7 +69,9 @@ function newTask(x: Execution, { selector, by, external = 0 }: TaskSwitch): Desc
   if (!fits) x.fault(mnemonic, `selector ${hex(selector)} names no ${state} task state segment`, code);
   if (!(attributes & ATTRIBUTE.present)) x.fault('#NP', 'the task state segment is not present', code);
   const { leastLimit } = layoutOf(attributes);
-  if (limit < leastLimit) x.fault('#TS', `the limit of the task state segment is ${hex(limit)}, not ${hex(leastLimit)}`, code);
+  if (limit < leastLimit) {
+    x.fault('#TS', `the limit of the task state segment is ${hex(limit)}, not ${hex(leastLimit)}`, code);
+  }
   return descriptor;
 }
 

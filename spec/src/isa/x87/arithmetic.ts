@@ -1,6 +1,9 @@
 /** FADD, FSUB, FMUL, FDIV and their relatives: one shape, four operations and two reversals. SDM vol. 2A, 3.2. */
 
-import { type Control, type Outcome, type Source, add, divide, divideReversed, fromFloat32, fromFloat64, fromInteger, multiply, subtract, subtractReversed } from '../../numbers/float80.ts';
+import {
+  type Control, type Outcome, type Source, add, divide, divideReversed, fromFloat32, fromFloat64, fromInteger, multiply,
+  subtract, subtractReversed,
+} from '../../numbers/float80.ts';
 import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
@@ -35,7 +38,9 @@ interface Family {
 const row = (digit: number): string => (0xc0 + digit * 8).toString(16).toUpperCase();
 
 function family({ mnemonic, title, digit, reversedDigit, compute, source }: Family): InstructionDefinition[] {
-  const withMemory = (name: string, forms: string[], convert: (i: Instruction, bits: bigint) => Source): InstructionDefinition => x87Instruction({
+  const withMemory = (
+    name: string, forms: string[], convert: (i: Instruction, bits: bigint) => Source,
+  ): InstructionDefinition => x87Instruction({
     mnemonic: name,
     title,
     forms,
@@ -71,10 +76,28 @@ function family({ mnemonic, title, digit, reversedDigit, compute, source }: Fami
 }
 
 export const X87_ARITHMETIC: readonly InstructionDefinition[] = [
-  ...family({ mnemonic: 'FADD', title: 'Add floating point', digit: 0, reversedDigit: 0, compute: add, source: sdm('2A', '3.2, FADD/FADDP/FIADD') }),
-  ...family({ mnemonic: 'FMUL', title: 'Multiply floating point', digit: 1, reversedDigit: 1, compute: multiply, source: sdm('2A', '3.2, FMUL/FMULP/FIMUL') }),
-  ...family({ mnemonic: 'FSUB', title: 'Subtract floating point', digit: 4, reversedDigit: 5, compute: subtract, source: sdm('2A', '3.2, FSUB/FSUBP/FISUB') }),
-  ...family({ mnemonic: 'FSUBR', title: 'Reverse subtract floating point', digit: 5, reversedDigit: 4, compute: subtractReversed, source: sdm('2A', '3.2, FSUBR/FSUBRP/FISUBR') }),
-  ...family({ mnemonic: 'FDIV', title: 'Divide floating point', digit: 6, reversedDigit: 7, compute: divide, source: sdm('2A', '3.2, FDIV/FDIVP/FIDIV') }),
-  ...family({ mnemonic: 'FDIVR', title: 'Reverse divide floating point', digit: 7, reversedDigit: 6, compute: divideReversed, source: sdm('2A', '3.2, FDIVR/FDIVRP/FIDIVR') }),
+  ...family({
+    mnemonic: 'FADD', title: 'Add floating point', digit: 0, reversedDigit: 0, compute: add,
+    source: sdm('2A', '3.2, FADD/FADDP/FIADD'),
+  }),
+  ...family({
+    mnemonic: 'FMUL', title: 'Multiply floating point', digit: 1, reversedDigit: 1, compute: multiply,
+    source: sdm('2A', '3.2, FMUL/FMULP/FIMUL'),
+  }),
+  ...family({
+    mnemonic: 'FSUB', title: 'Subtract floating point', digit: 4, reversedDigit: 5, compute: subtract,
+    source: sdm('2A', '3.2, FSUB/FSUBP/FISUB'),
+  }),
+  ...family({
+    mnemonic: 'FSUBR', title: 'Reverse subtract floating point', digit: 5, reversedDigit: 4, compute: subtractReversed,
+    source: sdm('2A', '3.2, FSUBR/FSUBRP/FISUBR'),
+  }),
+  ...family({
+    mnemonic: 'FDIV', title: 'Divide floating point', digit: 6, reversedDigit: 7, compute: divide,
+    source: sdm('2A', '3.2, FDIV/FDIVP/FIDIV'),
+  }),
+  ...family({
+    mnemonic: 'FDIVR', title: 'Reverse divide floating point', digit: 7, reversedDigit: 6, compute: divideReversed,
+    source: sdm('2A', '3.2, FDIVR/FDIVRP/FIDIVR'),
+  }),
 ];

@@ -4,7 +4,9 @@ import { sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { CR0 } from '../system/control-bits.ts';
-import { environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack } from './environment.ts';
+import {
+  environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack,
+} from './environment.ts';
 import { FSW, controlWord, raisePending, touch, withSummary, x87Instruction } from './unit.ts';
 
 const FNINIT = x87Instruction({

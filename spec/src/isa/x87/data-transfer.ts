@@ -1,11 +1,15 @@
 /** Loads, stores, constants and stack management. SDM vol. 1, 8.3.3 and 8.3.4. */
 
-import { type Outcome, loadFloat32, loadFloat64, loadInteger, storeFloat32, storeFloat64, storeInteger } from '../../numbers/float80.ts';
+import {
+  type Outcome, loadFloat32, loadFloat64, loadInteger, storeFloat32, storeFloat64, storeInteger,
+} from '../../numbers/float80.ts';
 import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand, RegisterOperand } from '../operand.ts';
-import { FSW, control, isEmpty, physical, pop, pushOutcome, setSt, signal, st, underflow, x87Instruction } from './unit.ts';
+import {
+  FSW, control, isEmpty, physical, pop, pushOutcome, setSt, signal, st, underflow, x87Instruction,
+} from './unit.ts';
 
 const exact = (value: bigint): Outcome => ({ written: true, value, flags: 0, c1: 0 });
 const memoryOf = (i: Instruction): MemoryOperand => i.operands[0] as MemoryOperand;
@@ -48,7 +52,10 @@ const FILD = x87Instruction({
 });
 
 /** Stores ST(0) to memory; where an unmasked exception leaves no result, neither memory nor the stack changes. */
-const storing = (mnemonic: string, title: string, forms: string[], pops: boolean, convert: (x: Execution, size: number) => Outcome, source: InstructionDefinition['source']): InstructionDefinition => x87Instruction({
+const storing = (
+  mnemonic: string, title: string, forms: string[], pops: boolean, convert: (x: Execution, size: number) => Outcome,
+  source: InstructionDefinition['source'],
+): InstructionDefinition => x87Instruction({
   mnemonic,
   title,
   forms,
@@ -56,7 +63,9 @@ const storing = (mnemonic: string, title: string, forms: string[], pops: boolean
   operation(x, i) {
     const memory = memoryOf(i);
     x.requireStorable(memory, memory.size / 8);
-    const outcome = isEmpty(x.state, 0) ? { ...underflow(x.state), value: INDEFINITE[`${mnemonic[1] === 'I' ? 'int' : 'fp'}${memory.size}`]! } : convert(x, memory.size);
+    const outcome = isEmpty(x.state, 0)
+      ? { ...underflow(x.state), value: INDEFINITE[`${mnemonic[1] === 'I' ? 'int' : 'fp'}${memory.size}`]! }
+      : convert(x, memory.size);
     if (outcome.written) x.store(memory, memory.size / 8, outcome.value);
     signal(x.state, outcome.flags, outcome.c1);
     if (pops && outcome.written) pop(x.state);
@@ -72,13 +81,24 @@ const INDEFINITE: Readonly<Record<string, bigint>> = {
 
 const asFloat = (x: Execution, size: number): Outcome =>
   size === 80 ? exact(st(x.state, 0)) : (size === 32 ? storeFloat32 : storeFloat64)(st(x.state, 0), control(x.state));
-const asInteger = (x: Execution, size: number): Outcome => storeInteger(st(x.state, 0), size as 16 | 32 | 64, control(x.state));
+const asInteger = (x: Execution, size: number): Outcome =>
+  storeInteger(st(x.state, 0), size as 16 | 32 | 64, control(x.state));
 
 const STORES: readonly InstructionDefinition[] = [
-  storing('FST', 'Store floating point value', ['D9 /2 | m32fp', 'DD /2 | m64fp'], false, asFloat, sdm('2A', '3.2, FST/FSTP')),
-  storing('FSTP', 'Store floating point value and pop', ['D9 /3 | m32fp', 'DD /3 | m64fp', 'DB /7 | m80fp'], true, asFloat, sdm('2A', '3.2, FST/FSTP')),
-  storing('FIST', 'Store integer', ['DF /2 | m16int', 'DB /2 | m32int'], false, asInteger, sdm('2A', '3.2, FIST/FISTP')),
-  storing('FISTP', 'Store integer and pop', ['DF /3 | m16int', 'DB /3 | m32int', 'DF /7 | m64int'], true, asInteger, sdm('2A', '3.2, FIST/FISTP')),
+  storing(
+    'FST', 'Store floating point value', ['D9 /2 | m32fp', 'DD /2 | m64fp'], false, asFloat, sdm('2A', '3.2, FST/FSTP'),
+  ),
+  storing(
+    'FSTP', 'Store floating point value and pop', ['D9 /3 | m32fp', 'DD /3 | m64fp', 'DB /7 | m80fp'], true, asFloat,
+    sdm('2A', '3.2, FST/FSTP'),
+  ),
+  storing(
+    'FIST', 'Store integer', ['DF /2 | m16int', 'DB /2 | m32int'], false, asInteger, sdm('2A', '3.2, FIST/FISTP'),
+  ),
+  storing(
+    'FISTP', 'Store integer and pop', ['DF /3 | m16int', 'DB /3 | m32int', 'DF /7 | m64int'], true, asInteger,
+    sdm('2A', '3.2, FIST/FISTP'),
+  ),
 ];
 
 const copying = (mnemonic: string, forms: string[], pops: boolean): InstructionDefinition => x87Instruction({
@@ -116,7 +136,9 @@ const FXCH = x87Instruction({
 });
 
 const SIGN = 1n << 79n;
-const changingSign = (mnemonic: string, title: string, form: string, change: (value: bigint) => bigint): InstructionDefinition => x87Instruction({
+const changingSign = (
+  mnemonic: string, title: string, form: string, change: (value: bigint) => bigint,
+): InstructionDefinition => x87Instruction({
   mnemonic,
   title,
   forms: [form],
@@ -129,7 +151,9 @@ const changingSign = (mnemonic: string, title: string, form: string, change: (va
   source: sdm('2A', `3.2, ${mnemonic}`),
 });
 
-const constant = (mnemonic: string, title: string, form: string, value: bigint): InstructionDefinition => x87Instruction({
+const constant = (
+  mnemonic: string, title: string, form: string, value: bigint,
+): InstructionDefinition => x87Instruction({
   mnemonic,
   title,
   forms: [form],

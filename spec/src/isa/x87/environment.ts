@@ -17,7 +17,9 @@ export function fullTagWord(state: State): number {
   return tags;
 }
 
-/** The abridged form: bit j is 1 unless tag j says empty. Only emptiness survives; the rest is computed anew when read. */
+/**
+ * The abridged form: bit j is 1 unless tag j says empty. Only emptiness survives; the rest is computed anew when read.
+ */
 export function abridgedTagWord(full: number): number {
   let abridged = 0;
   for (let j = 0; j < 8; j++) if (((full >> (2 * j)) & 3) !== 3) abridged |= 1 << j;
@@ -26,7 +28,10 @@ export function abridgedTagWord(full: number): number {
 
 export const environmentBytes = (size: number): number => (size === 16 ? 14 : 28);
 
-/** Size of the environment that an instruction uses: 16-bit with an operand-size prefix, else 32-bit; REX.W changes nothing. */
+/**
+ * Size of the environment that an instruction uses: 16-bit with an operand-size prefix, else 32-bit; REX.W changes
+ * nothing.
+ */
 export const environmentSize = (size: number): 16 | 32 => (size === 16 ? 16 : 32);
 
 /**
@@ -43,11 +48,14 @@ function linearWords(size: 16 | 32, address: bigint, fop: number): [bigint, bigi
   return [u(16, address), u(32, upper << 12n) | BigInt(fop & 0x7ff)];
 }
 
-/** The environment as FNSTENV and FNSAVE store it. Unused words of the 32-bit form are FFFFh, as silicon writes them. */
+/**
+ * The environment as FNSTENV and FNSAVE store it. Unused words of the 32-bit form are FFFFh, as silicon writes them.
+ */
 export function storeEnvironment(x: Execution, size: 16 | 32): Uint8Array {
   const { state } = x;
   const bytes = new Uint8Array(environmentBytes(size));
-  const put = (offset: number, length: number, value: number | bigint): void => bytes.set(toBytes(u(8 * length, BigInt(value)), length), offset);
+  const put = (offset: number, length: number, value: number | bigint): void =>
+    bytes.set(toBytes(u(8 * length, BigInt(value)), length), offset);
   const stride = size / 8;
   if (size === 32) bytes.fill(0xff);
   put(0, 2, state.fcw);
@@ -55,7 +63,8 @@ export function storeEnvironment(x: Execution, size: 16 | 32): Uint8Array {
   put(2 * stride, 2, fullTagWord(state));
   if (linearFormat(x)) {
     const pointers = [
-      ...linearWords(size, linearPointer(state.fcs, state.fip), state.fop), ...linearWords(size, linearPointer(state.fds, state.fdp), 0),
+      ...linearWords(size, linearPointer(state.fcs, state.fip), state.fop),
+      ...linearWords(size, linearPointer(state.fds, state.fdp), 0),
     ];
     pointers.forEach((value, n) => put((3 + n) * stride, n % 2 === 0 ? 2 : stride, value));
     return bytes;

@@ -1,4 +1,7 @@
-/** The x87 unit: register stack, status word, exceptions, and the pointers to the last instruction. SDM vol. 1, chapter 8. */
+/**
+ * The x87 unit: register stack, status word, exceptions, and the pointers to the last instruction. SDM vol. 1,
+ * chapter 8.
+ */
 
 import type { Outcome } from '../../numbers/float80.ts';
 import { REAL_INDEFINITE, controlOf } from '../../numbers/float80.ts';
@@ -10,18 +13,26 @@ import { type Instruction, type InstructionDefinition, instruction } from '../in
 import { CR0 } from '../system/control-bits.ts';
 
 /** Bits of the status word. SDM vol. 1, figure 8-4. */
-export const FSW = { IE: 1, DE: 2, ZE: 4, OE: 8, UE: 0x10, PE: 0x20, SF: 0x40, ES: 0x80, C0: 0x100, C1: 0x200, C2: 0x400, TOP: 0x3800, C3: 0x4000, B: 0x8000 } as const;
+export const FSW = {
+  IE: 1, DE: 2, ZE: 4, OE: 8, UE: 0x10, PE: 0x20, SF: 0x40, ES: 0x80, C0: 0x100, C1: 0x200, C2: 0x400, TOP: 0x3800,
+  C3: 0x4000, B: 0x8000,
+} as const;
 
 export const topOf = (fsw: number): number => (fsw >> 11) & 7;
 
-/** Whether an exception is flagged that the control word does not mask: the state of ES, whatever the loaded bit says. */
+/**
+ * Whether an exception is flagged that the control word does not mask: the state of ES, whatever the loaded bit says.
+ */
 export const pending = (fcw: number, fsw: number): boolean => (fsw & ~fcw & 0x3f) !== 0;
 
 /** FSW with ES and B as they follow from the flags and masks. */
 export const withSummary = (fcw: number, fsw: number): number =>
   pending(fcw, fsw) ? fsw | FSW.ES | FSW.B : fsw & ~(FSW.ES | FSW.B);
 
-/** FCW keeps bits 5:0 and 12:8; bit 6 reads as 1. SDM vol. 1, 8.1.5; FLDCW of 0 and FFFFh gives 0040h and 1F7Fh on silicon. */
+/**
+ * FCW keeps bits 5:0 and 12:8; bit 6 reads as 1. SDM vol. 1, 8.1.5; FLDCW of 0 and FFFFh gives 0040h and 1F7Fh on
+ * silicon.
+ */
 export const controlWord = (value: number): number => (value & 0x1f3f) | 0x40;
 
 /** Physical register number of ST(i). */
@@ -79,7 +90,8 @@ export type Kind =
   /** Neither (FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE). */
   | 'no-wait control';
 
-type X87Definition = Omit<InstructionDefinition, 'operation' | 'cpuid'> & { kind: Kind; operation: InstructionDefinition['operation'] };
+type X87Definition = Omit<InstructionDefinition, 'operation'
+  | 'cpuid'> & { kind: Kind; operation: InstructionDefinition['operation'] };
 
 /** Declares an x87 instruction: the checks in the manual's order, the operation, then the pointers. */
 export const x87Instruction = ({ kind, operation, ...rest }: X87Definition): InstructionDefinition => instruction({
@@ -99,7 +111,9 @@ export const x87Instruction = ({ kind, operation, ...rest }: X87Definition): Ins
 export function raisePending(x: Execution): void {
   if (!(x.state.fsw & FSW.ES)) return;
   if (!(x.state.cr0 & CR0.NE)) x.unmodelled('reporting an x87 exception through FERR# and IGNNE# (CR0.NE = 0)');
-  x.fault('#MF', `an unmasked x87 exception is pending (FSW ${x.state.fsw.toString(16)}h, FCW ${x.state.fcw.toString(16)}h)`);
+  x.fault(
+    '#MF', `an unmasked x87 exception is pending (FSW ${x.state.fsw.toString(16)}h, FCW ${x.state.fcw.toString(16)}h)`,
+  );
 }
 
 /** The x87 state is in use and modified, for the XSAVE family: any x87 instruction does it. */

@@ -1,9 +1,14 @@
-/** The state components that XSAVE manages: how each is stored, loaded, initialised, and when it is in use. SDM vol. 1, 13.1 and 13.6. */
+/**
+ * The state components that XSAVE manages: how each is stored, loaded, initialised, and when it is in use. SDM vol. 1,
+ * 13.1 and 13.6.
+ */
 
 import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
-import { type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece } from './legacy-region.ts';
+import {
+  type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
+} from './legacy-region.ts';
 
 export interface Component {
   readonly number: number;
@@ -81,5 +86,7 @@ export const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr ==
 /** XINUSE as this processor reports it. */
 export function xinuse(x: Execution): bigint {
   if (x.cpu.xinuse === 'tracked') return x.state.xinuse & MODELLED_COMPONENTS;
-  return COMPONENTS.reduce((mask, component) => mask | (component.differs(x.state) ? u(64, 1n << BigInt(component.number)) : 0n), 0n);
+  return COMPONENTS.reduce(
+    (mask, component) => mask | (component.differs(x.state) ? u(64, 1n << BigInt(component.number)) : 0n), 0n,
+  );
 }

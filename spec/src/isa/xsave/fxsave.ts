@@ -6,7 +6,9 @@ import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { CR0, EFER } from '../system/control-bits.ts';
-import { LEGACY_BYTES, checkedMxcsr, loadX87, loadXmm, mxcsrPiece, wideForm, x87Pieces, xmmPiece } from './legacy-region.ts';
+import {
+  LEGACY_BYTES, checkedMxcsr, loadX87, loadXmm, mxcsrPiece, wideForm, x87Pieces, xmmPiece,
+} from './legacy-region.ts';
 
 /** #NM, then a memory operand that is aligned on 16 bytes. */
 function area(x: Execution, i: Instruction, write: boolean): bigint {
@@ -28,7 +30,9 @@ const saving = (mnemonic: string, form: string): InstructionDefinition => instru
   operation(x, i) {
     const linear = area(x, i, true);
     x.memory.requireWritable(linear, LEGACY_BYTES);
-    for (const { offset, bytes } of [...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), ...(withoutXmm(x) ? [] : [xmmPiece(x)])]) {
+    for (const { offset, bytes } of [
+      ...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), ...(withoutXmm(x) ? [] : [xmmPiece(x)]),
+    ]) {
       x.memory.writeBytes(u(64, linear + BigInt(offset)), bytes);
     }
   },

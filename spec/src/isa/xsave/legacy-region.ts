@@ -11,7 +11,10 @@ export const LEGACY_BYTES = 512;
 export const MXCSR_OFFSET = 24;
 export const XMM_OFFSET = 160;
 
-/** A save area in the making: the bytes that an instruction stores, in pieces; bytes between the pieces stay as they are in memory. */
+/**
+ * A save area in the making: the bytes that an instruction stores, in pieces; bytes between the pieces stay as they are
+ * in memory.
+ */
 export type Piece = { readonly offset: number; readonly bytes: Uint8Array };
 
 /**

@@ -42,7 +42,9 @@ const XSETBV = instruction({
     if (!(value & 1n)) x.fault('#GP', 'XCR0[0] must be 1', 0);
     if ((value & 6n) === 4n) x.fault('#GP', 'XCR0[2] (AVX) needs XCR0[1] (SSE)', 0);
     if (value & ~x.cpu.xcr0) x.fault('#GP', 'a bit that this processor does not support in XCR0', 0);
-    if (value & ~MODELLED_COMPONENTS) x.unmodelled(`XCR0 bits ${(value & ~MODELLED_COMPONENTS).toString(16)}h (components beyond x87, SSE and AVX)`);
+    if (value & ~MODELLED_COMPONENTS) {
+      x.unmodelled(`XCR0 bits ${(value & ~MODELLED_COMPONENTS).toString(16)}h (components beyond x87, SSE and AVX)`);
+    }
     x.state.xcr0 = value;
   },
   source: sdm('2C', '5.3, XSETBV'),

@@ -24,7 +24,9 @@ class Writer {
   readonly bytes: number[] = [];
 
   put(size: 1 | 2 | 4 | 8, ...values: (number | bigint)[]): this {
-    for (const value of values) for (let n = 0; n < size; n++) this.bytes.push(Number((BigInt(value) >> BigInt(8 * n)) & 0xffn));
+    for (const value of values) {
+      for (let n = 0; n < size; n++) this.bytes.push(Number((BigInt(value) >> BigInt(8 * n)) & 0xffn));
+    }
     return this;
   }
 
@@ -40,7 +42,8 @@ class Writer {
 }
 
 /** The byte that makes all of them add up to 0. */
-export const checksum = (bytes: Iterable<number>): number => -Array.from(bytes).reduce((sum, byte) => sum + byte, 0) & 0xff;
+export const checksum = (bytes: Iterable<number>): number =>
+  -Array.from(bytes).reduce((sum, byte) => sum + byte, 0) & 0xff;
 
 function table(signature: string, revision: number, body: readonly number[]): number[] {
   const writer = new Writer().text(signature).put(4, HEADER + body.length).put(1, revision, 0)
@@ -51,7 +54,9 @@ function table(signature: string, revision: number, body: readonly number[]): nu
 }
 
 /** Name (\_S5, Package { SLP_TYPa, SLP_TYPb, 0, 0 }) in AML: 18.2.5.1, 18.2.5.4. */
-const DSDT_BODY: readonly number[] = [0x08, ...Array.from('_S5_', (letter) => letter.codePointAt(0)!), 0x12, 8, 4, 0x0a, SLEEP_S5, 0x0a, SLEEP_S5, 0, 0];
+const DSDT_BODY: readonly number[] = [
+  0x08, ...Array.from('_S5_', (letter) => letter.codePointAt(0)!), 0x12, 8, 4, 0x0a, SLEEP_S5, 0x0a, SLEEP_S5, 0, 0,
+];
 
 /** A register in I/O space: a generic address structure, 5.2.3.1. */
 const ioRegister = (writer: Writer, bytes: number, port: number): Writer =>
@@ -59,16 +64,23 @@ const ioRegister = (writer: Writer, bytes: number, port: number): Writer =>
 
 /** Table 5-9. Legacy devices and a keyboard controller are there, VGA is not. */
 function fixedDescription({ timerBits }: AcpiOptions, facs: number, dsdt: number): number[] {
-  const flags = 1 | 4 | 0x20 | (timerBits === 32 ? 0x100 : 0) | 0x400; // WBINVD, PROC_C1, SLP_BUTTON, TMR_VAL_EXT, RESET_REG_SUP
+  // WBINVD, PROC_C1, SLP_BUTTON, TMR_VAL_EXT, RESET_REG_SUP
+  const flags = 1 | 4 | 0x20 | (timerBits === 32 ? 0x100 : 0) | 0x400;
   const writer = new Writer().put(4, facs, dsdt).put(1, 0, 1).put(2, SCI).put(4, 0).put(1, 0, 0, 0, 0)
     .put(4, PM1_EVENT, 0, PM1_CONTROL, 0, 0, PM_TIMER, 0, 0).put(1, 4, 2, 0, 4, 0, 0, 0, 0)
     .put(2, 0xfff, 0xfff, 0, 0).put(1, 0, 0, 0, 0, CENTURY_REGISTER).put(2, 7).put(1, 0).put(4, flags);
   ioRegister(writer, 1, RESET_PORT).put(1, RESET_VALUE, 0, 0, 0).put(8, facs, dsdt);
-  for (const [bytes, port] of [[4, PM1_EVENT], [0, 0], [2, PM1_CONTROL], [0, 0], [0, 0], [4, PM_TIMER], [0, 0], [0, 0]] as const) ioRegister(writer, bytes, port);
+  for (const [bytes, port] of [
+    [4, PM1_EVENT], [0, 0], [2, PM1_CONTROL], [0, 0], [0, 0], [4, PM_TIMER], [0, 0], [0, 0],
+  ] as const) {
+    ioRegister(writer, bytes, port);
+  }
   return table('FACP', 4, writer.bytes);
 }
 
-/** 5.2.11. Local APICs, the I/O APIC, IRQ 0 at its pin 2, the SCI level-triggered and active high, NMI at LINT1 of all. */
+/**
+ * 5.2.11. Local APICs, the I/O APIC, IRQ 0 at its pin 2, the SCI level-triggered and active high, NMI at LINT1 of all.
+ */
 function interruptDescription({ processors, ioApicId }: AcpiOptions): number[] {
   const writer = new Writer().put(4, LOCAL_APIC_ADDRESS, 1);
   processors.forEach((id, n) => writer.put(1, 0, 8, n, id).put(4, 1));
@@ -82,7 +94,9 @@ function interruptDescription({ processors, ioApicId }: AcpiOptions): number[] {
 /** All tables, the root pointer first, to be written to RAM at `address`. */
 export function acpiTables(options: AcpiOptions): Uint8Array {
   const { address } = options;
-  if (address % 64 !== 0 || options.processors.length > 128) throw new RangeError('ACPI tables go to a multiple of 64, with up to 128 processors');
+  if (address % 64 !== 0 || options.processors.length > 128) {
+    throw new RangeError('ACPI tables go to a multiple of 64, with up to 128 processors');
+  }
   const image: number[] = new Array<number>(64).fill(0);
   /** Appends at a multiple of 64: the FACS needs it, the others may have it. */
   const place = (bytes: readonly number[]): number => {
@@ -95,7 +109,8 @@ export function acpiTables(options: AcpiOptions): Uint8Array {
   const tables = [place(fixedDescription(options, facs, dsdt)), place(interruptDescription(options))];
   const rsdt = place(table('RSDT', 1, new Writer().put(4, ...tables).bytes));
   const xsdt = place(table('XSDT', 1, new Writer().put(8, ...tables).bytes));
-  const root = new Writer().text('RSD PTR ').put(1, 0).text('HIDDEN', 6).put(1, 2).put(4, rsdt, 36).put(8, xsdt).put(1, 0, 0, 0, 0).bytes;
+  const root = new Writer().text('RSD PTR ').put(1, 0).text('HIDDEN', 6).put(1, 2)
+    .put(4, rsdt, 36).put(8, xsdt).put(1, 0, 0, 0, 0).bytes;
   root[8] = checksum(root.slice(0, 20));
   root[32] = checksum(root);
   root.forEach((byte, n) => { image[n] = byte; });

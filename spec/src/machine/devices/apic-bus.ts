@@ -1,4 +1,7 @@
-/** How interrupt messages find local APICs, and ends of interrupts the I/O APICs. SDM vol. 3A, 10.6.2; 82093AA data sheet (290566-001), 2.1. */
+/**
+ * How interrupt messages find local APICs, and ends of interrupts the I/O APICs. SDM vol. 3A, 10.6.2; 82093AA data
+ * sheet (290566-001), 2.1.
+ */
 
 import { Unmodelled } from '../../state/outcomes.ts';
 
@@ -44,9 +47,12 @@ export class ApicBus {
   send(message: ApicMessage, except?: ApicReceiver): boolean {
     if (message.mode === DELIVERY.smi) throw new Unmodelled('system management interrupts');
     const { destination, logical, mode } = message;
-    const named = this.#receivers.filter((each) => each !== except && (destination === 'all' || each.matches(destination, logical)));
+    const named = this.#receivers.filter((each) =>
+      each !== except && (destination === 'all' || each.matches(destination, logical)));
     // Of several with the same priority the one of lowest identifier: a processor may take any. SDM vol. 3A, 10.6.2.4.
-    const chosen = mode === DELIVERY.lowestPriority ? named.toSorted((a, b) => a.processorPriority - b.processorPriority || a.id - b.id).slice(0, 1) : named;
+    const chosen = mode === DELIVERY.lowestPriority
+      ? named.toSorted((a, b) => a.processorPriority - b.processorPriority || a.id - b.id).slice(0, 1)
+      : named;
     for (const receiver of chosen) receiver.receive(message);
     return chosen.length > 0;
   }

@@ -141,8 +141,9 @@ export class ApicTimer extends Device<ApicTimerState> {
   protected override restored(): void {
     const { state } = this;
     let due = Infinity;
-    if (state.mode === 'deadline') due = state.deadline === 0n || state.masked ? Infinity : Math.max(this.#deadlineTime(), 0);
-    else if (state.loaded !== 0 && !state.masked) {
+    if (state.mode === 'deadline') {
+      due = state.deadline === 0n || state.masked ? Infinity : Math.max(this.#deadlineTime(), 0);
+    } else if (state.loaded !== 0 && !state.masked) {
       this.#skipMasked();
       if (state.loaded !== 0) due = this.#clock.at(state.start + BigInt(state.loaded) * this.#divisor, this.#hertz);
     }

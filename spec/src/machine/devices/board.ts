@@ -27,7 +27,10 @@ export interface BoardOptions {
   serialTiming?: 'immediate' | 'baud' | undefined;
   /** Date and time at the beginning, in seconds since 1970. Default: 2020-01-01 00:00:00. */
   startTime?: number | undefined;
-  /** Hertz of the local APIC timers before they are divided. Default: the crystal that CPUID tells of, else a bus of 100 MHz. SDM vol. 3A, 10.5.4. */
+  /**
+   * Hertz of the local APIC timers before they are divided. Default: the crystal that CPUID tells of, else a bus of 100
+   * MHz. SDM vol. 3A, 10.5.4.
+   */
   busFrequency?: number | undefined;
   timerBits?: 24 | 32 | undefined;
   /** Takes codes written to ports 80h and 190h. */
@@ -68,7 +71,10 @@ export class Board {
   readonly #busFrequency: bigint;
 
   /** A board for so many processors, with `size` bytes of RAM. */
-  constructor(clock: Clock, memory: Memory, ports: Ports, { processors, size }: { processors: number; size: number }, events: BoardEvents, options: BoardOptions = {}) {
+  constructor(
+    clock: Clock, memory: Memory, ports: Ports, { processors, size }: { processors: number; size: number },
+    events: BoardEvents, options: BoardOptions = {},
+  ) {
     this.#clock = clock;
     this.#busFrequency = BigInt(options.busFrequency ?? BUS_FREQUENCY);
     const line = (irq: number) => (level: boolean): void => this.setIrq(irq, level);
@@ -77,9 +83,15 @@ export class Board {
     this.ioApic = new IoApic(this.bus, processors);
     this.pit = new Pit(clock, line(0));
     this.keyboard = new KeyboardController(line(1), events.reset);
-    this.serial = [new Uart(clock, line(4), { timing, output: options.serial ?? collect }), new Uart(clock, line(3), { timing })];
-    this.rtc = new Rtc(clock, line(8), { startTime: options.startTime ?? START_TIME, bytes: cmosBytes(size, processors) });
-    this.power = new AcpiPower(clock, line(9), { powerOff: events.powerOff, ...(options.timerBits ? { timerBits: options.timerBits } : {}) });
+    this.serial = [
+      new Uart(clock, line(4), { timing, output: options.serial ?? collect }), new Uart(clock, line(3), { timing }),
+    ];
+    this.rtc = new Rtc(
+      clock, line(8), { startTime: options.startTime ?? START_TIME, bytes: cmosBytes(size, processors) },
+    );
+    this.power = new AcpiPower(
+      clock, line(9), { powerOff: events.powerOff, ...(options.timerBits ? { timerBits: options.timerBits } : {}) },
+    );
     this.pci = new PciConfiguration(events.reset);
     this.post = PostPort.PORTS.map(() => new PostPort(options.post));
     // INTR of the PICs goes to LINT0 of the processor that boots, and to pin 0 of the I/O APIC.
@@ -90,7 +102,8 @@ export class Board {
     this.#attachPorts(ports, events);
     memory.attach(IO_APIC_ADDRESS, PAGE, this.ioApic);
     memory.attach(LOCAL_APIC_ADDRESS, PAGE, {
-      read: (offset, bytes, processor) => this.#memoryMapped(processor)?.read(offset, bytes) ?? BigInt.asUintN(8 * bytes, -1n),
+      read: (offset, bytes, processor) =>
+        this.#memoryMapped(processor)?.read(offset, bytes) ?? BigInt.asUintN(8 * bytes, -1n),
       write: (offset, bytes, value, processor) => this.#memoryMapped(processor)?.write(offset, bytes, value),
     });
   }
@@ -98,7 +111,8 @@ export class Board {
   #attachPorts(ports: Ports, events: BoardEvents): void {
     const several: readonly (readonly [PortDevice, readonly number[]])[] = [
       [this.pic, Pic.PORTS], [this.pit, Pit.PORTS], [this.rtc, Rtc.PORTS], [this.keyboard, KeyboardController.PORTS],
-      [new ExitPort(events.exit), [ExitPort.PORT]], [new SystemControlPort(events.reset), [SystemControlPort.PORT]], [this.debug, [0xe9]],
+      [new ExitPort(events.exit), [ExitPort.PORT]], [new SystemControlPort(events.reset), [SystemControlPort.PORT]],
+      [this.debug, [0xe9]],
     ];
     for (const [device, numbers] of several) for (const port of numbers) ports.attach(port, device);
     this.post.forEach((device, n) => ports.attach(PostPort.PORTS[n]!, device));
@@ -132,23 +146,37 @@ export class Board {
     this.ioApic.setLine(irq === 0 ? 2 : irq, level);
   }
 
-  /** Leaves the devices as firmware does: PICs at vectors 8 and 70h and masked, the PIT at 18.2 Hz, virtual wire, ACPI tables. */
+  /**
+   * Leaves the devices as firmware does: PICs at vectors 8 and 70h and masked, the PIT at 18.2 Hz, virtual wire, ACPI
+   * tables.
+   */
   leaveFirmware(memory: Memory): void {
-    const commands = [[0x20, 0x11], [0x21, 8], [0x21, 4], [0x21, 1], [0x21, 0xff], [0xa0, 0x11], [0xa1, 0x70], [0xa1, 2], [0xa1, 1], [0xa1, 0xff]] as const;
+    const commands = [
+      [0x20, 0x11], [0x21, 8], [0x21, 4], [0x21, 1], [0x21, 0xff], [0xa0, 0x11], [0xa1, 0x70], [0xa1, 2], [0xa1, 1],
+      [0xa1, 0xff],
+    ] as const;
     for (const [port, value] of commands) this.pic.write(port, 1, value);
     for (const [port, value] of [[0x43, 0x36], [0x40, 0], [0x40, 0]] as const) this.pit.write(port, 1, value);
     this.localApics[0]?.enableVirtualWire();
     leaveBiosDataArea(memory);
     const processors = this.localApics.map(({ id }) => id);
-    memory.writeBytes(BigInt(ACPI_ADDRESS), acpiTables({ address: ACPI_ADDRESS, processors, ioApicId: processors.length, timerBits: this.power.timerBits }));
+    memory.writeBytes(
+      BigInt(ACPI_ADDRESS),
+      acpiTables({ address: ACPI_ADDRESS, processors, ioApicId: processors.length, timerBits: this.power.timerBits }),
+    );
   }
 
   #parts(): readonly { snapshot(): unknown; restore(snapshot: never): void }[] {
-    return [this.pic, this.pit, this.rtc, ...this.serial, this.power, this.keyboard, this.pci, ...this.post, this.ioApic, ...this.localApics];
+    return [
+      this.pic, this.pit, this.rtc, ...this.serial, this.power, this.keyboard, this.pci, ...this.post, this.ioApic,
+      ...this.localApics,
+    ];
   }
 
   snapshot(): BoardSnapshot {
-    return { parts: this.#parts().map((part) => part.snapshot()), serialText: this.serialText, debugText: this.debug.text };
+    return {
+      parts: this.#parts().map((part) => part.snapshot()), serialText: this.serialText, debugText: this.debug.text,
+    };
   }
 
   restore({ parts, serialText, debugText }: BoardSnapshot): void {

@@ -1,4 +1,7 @@
-/** The calendar of the real-time clock, on its raw registers. Motorola MC146818A data sheet (ADI856R2, 1984), table 2 and "Update cycle". */
+/**
+ * The calendar of the real-time clock, on its raw registers. Motorola MC146818A data sheet (ADI856R2, 1984), table 2
+ * and "Update cycle".
+ */
 
 export interface CalendarFormat {
   readonly binary: boolean;
@@ -11,7 +14,8 @@ const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 
 /** The registers one second later. Years that 4 divides are leap years: two digits know no other rule. */
 export function nextSecond(bytes: number[], { binary, hours24 }: CalendarFormat): void {
-  const get = (register: number): number => (binary ? bytes[register]! : (bytes[register]! >> 4) * 10 + (bytes[register]! & 15));
+  const get = (register: number): number =>
+    (binary ? bytes[register]! : (bytes[register]! >> 4) * 10 + (bytes[register]! & 15));
   const set = (register: number, value: number): void => {
     bytes[register] = binary ? value : Number.parseInt(String(value), 16);
   };

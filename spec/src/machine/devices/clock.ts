@@ -48,7 +48,9 @@ export class Clock {
   readonly #timers: Timer[] = [];
 
   constructor(frequency: number = DEFAULT_FREQUENCY) {
-    if (!Number.isSafeInteger(frequency) || frequency <= 0) throw new RangeError(`the clock's frequency is a whole number of instructions per second, not ${frequency}`);
+    if (!Number.isSafeInteger(frequency) || frequency <= 0) {
+      throw new RangeError(`the clock's frequency is a whole number of instructions per second, not ${frequency}`);
+    }
     this.frequency = BigInt(frequency);
   }
 
@@ -62,7 +64,9 @@ export class Clock {
     this.#source = source;
   }
 
-  /** The earliest moment at which a timer fires: the one number that a machine compares with the time after each step. */
+  /**
+   * The earliest moment at which a timer fires: the one number that a machine compares with the time after each step.
+   */
   get next(): number {
     return this.#next;
   }

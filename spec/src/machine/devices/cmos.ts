@@ -1,4 +1,7 @@
-/** What firmware finds in CMOS memory: IBM PC AT Technical Reference, "CMOS RAM address map", and places that later firmware agreed on. */
+/**
+ * What firmware finds in CMOS memory: IBM PC AT Technical Reference, "CMOS RAM address map", and places that later
+ * firmware agreed on.
+ */
 
 const KIB = 1024, MIB = 0x10_0000;
 /** KiB below 1 MiB; above it up to 64 MiB less 1 KiB, twice; 64 KiB blocks above 16 MiB. */
@@ -19,7 +22,9 @@ export function cmosBytes(memory: number, processors: number): Record<number, nu
   word(EXTENDED, extended);
   word(EXTENDED_AGAIN, extended);
   word(HIGH, Math.max(0, (memory - 16 * MIB) / (64 * KIB)));
-  const sum = Object.entries(bytes).reduce((all, [at, value]) => (Number(at) >= 0x10 && Number(at) < CHECKSUM ? all + value : all), 0);
+  const sum = Object.entries(bytes).reduce(
+    (all, [at, value]) => (Number(at) >= 0x10 && Number(at) < CHECKSUM ? all + value : all), 0,
+  );
   bytes[CHECKSUM] = sum >> 8;
   bytes[CHECKSUM + 1] = sum & 0xff;
   return bytes;

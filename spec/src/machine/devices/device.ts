@@ -11,8 +11,8 @@ export function copy<T>(value: T): T {
 export type Line = (level: boolean) => void;
 
 /**
- * A device with state of type `S`. Lines are not driven by `restore`: whoever listens is restored from a snapshot of the
- * same moment. The clock is restored before the devices that it drives.
+ * A device with state of type `S`. Lines are not driven by `restore`: whoever listens is restored from a snapshot of
+ * the same moment. The clock is restored before the devices that it drives.
  */
 export abstract class Device<S extends object> {
   protected state: S;

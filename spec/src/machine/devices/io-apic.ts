@@ -10,7 +10,9 @@ const PINS = 24;
 /** Maximum redirection entry, and version. */
 const VERSION = ((PINS - 1) << 16) | 0x11;
 
-const ENTRY = { logical: 1n << 11n, polarity: 1n << 13n, remoteIrr: 1n << 14n, level: 1n << 15n, masked: 1n << 16n } as const;
+const ENTRY = {
+  logical: 1n << 11n, polarity: 1n << 13n, remoteIrr: 1n << 14n, level: 1n << 15n, masked: 1n << 16n,
+} as const;
 /** What software can write: all but delivery status and remote IRR. */
 const WRITABLE = 0xff00_0000_0001_afffn;
 
@@ -46,7 +48,9 @@ export class IoApic extends Device<IoApicState> implements MemoryDevice {
   /** Sends a level-triggered interrupt whose device asks and that nobody serves. */
   #serve(pin: number): void {
     const { entries, lines } = this.state;
-    if (lines & (1 << pin) && (entries[pin]! & (ENTRY.level | ENTRY.masked | ENTRY.remoteIrr)) === ENTRY.level) this.#send(pin);
+    if (lines & (1 << pin) && (entries[pin]! & (ENTRY.level | ENTRY.masked | ENTRY.remoteIrr)) === ENTRY.level) {
+      this.#send(pin);
+    }
   }
 
   #send(pin: number): void {
@@ -57,7 +61,10 @@ export class IoApic extends Device<IoApicState> implements MemoryDevice {
     const logical = (entry & ENTRY.logical) !== 0n;
     const keeps = level && (mode === DELIVERY.fixed || mode === DELIVERY.lowestPriority);
     if (keeps) this.state.entries[pin] = entry | ENTRY.remoteIrr;
-    const accepted = this.#bus.send({ vector: Number(entry & 0xffn), mode, level: keeps, destination: destination === 0xff ? 'all' : destination, logical });
+    const accepted = this.#bus.send({
+      vector: Number(entry & 0xffn), mode, level: keeps, destination: destination === 0xff ? 'all' : destination,
+      logical,
+    });
     if (!accepted && keeps) this.state.entries[pin] = entry;
   }
 
@@ -90,7 +97,10 @@ export class IoApic extends Device<IoApicState> implements MemoryDevice {
 
   #check(offset: number, bytes: number): void {
     if (bytes !== 4 || (offset & 0xff) % 0x10 !== 0 || (offset & 0xff) > 0x10) {
-      throw new Unmodelled(`an access to the I/O APIC of ${bytes} bytes at offset ${offset.toString(16)}h: IOREGSEL (0) and IOWIN (10h) are doublewords`);
+      throw new Unmodelled(
+        `an access to the I/O APIC of ${bytes} bytes at offset ${offset.toString(16)}h: IOREGSEL (0) and IOWIN (10h) `
+          + 'are doublewords',
+      );
     }
   }
 

@@ -1,6 +1,7 @@
 /**
- * Keyboard controller and the keyboard behind it, as far as boot code goes. Intel UPI-42 as an IBM PC AT uses it: IBM PC AT
- * Technical Reference, "Keyboard controller"; IBM PS/2 Hardware Interface Technical Reference, "Keyboard and auxiliary device controller".
+ * Keyboard controller and the keyboard behind it, as far as boot code goes. Intel UPI-42 as an IBM PC AT uses it: IBM
+ * PC AT Technical Reference, "Keyboard controller"; IBM PS/2 Hardware Interface Technical Reference, "Keyboard and
+ * auxiliary device controller".
  */
 
 import type { PortDevice } from '../ports.ts';
@@ -31,7 +32,10 @@ export class KeyboardController extends Device<KeyboardControllerState> implemen
 
   /** `line` is IRQ 1: a byte waits and its interrupt is enabled. */
   constructor(line: Line, reset: () => void) {
-    super({ commandByte: COMMAND_BYTE.system | 0x41, wasCommand: false, awaits: undefined, output: [], outputPort: OUTPUT_PORT });
+    super({
+      commandByte: COMMAND_BYTE.system | 0x41, wasCommand: false, awaits: undefined, output: [],
+      outputPort: OUTPUT_PORT,
+    });
     this.#line = line;
     this.#reset = reset;
   }
@@ -45,7 +49,8 @@ export class KeyboardController extends Device<KeyboardControllerState> implemen
   read(port: number): number {
     const { state } = this;
     if (port === 0x64) {
-      return (state.output.length ? STATUS.full : 0) | (state.commandByte & COMMAND_BYTE.system ? STATUS.system : 0) | (state.wasCommand ? STATUS.command : 0) | STATUS.unlocked;
+      return (state.output.length ? STATUS.full : 0) | (state.commandByte & COMMAND_BYTE.system ? STATUS.system : 0)
+        | (state.wasCommand ? STATUS.command : 0) | STATUS.unlocked;
     }
     const byte = state.output.shift() ?? 0;
     // Each byte that comes up raises the line anew.

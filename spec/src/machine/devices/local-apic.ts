@@ -1,4 +1,7 @@
-/** Local APIC: interrupts of one processor, from its own sources, the I/O APIC and other processors. SDM vol. 3A, chapter 10. */
+/**
+ * Local APIC: interrupts of one processor, from its own sources, the I/O APIC and other processors. SDM vol. 3A,
+ * chapter 10.
+ */
 
 import type { Execution } from '../../isa/execution.ts';
 import { OFFSET } from '../../state/fields.ts';
@@ -15,7 +18,8 @@ const VERSION = 0x0005_0014;
 
 /** Registers by offset / 16: the last two digits of their x2APIC MSRs. Table 10-1 and table 10-6. */
 export const REGISTER = {
-  id: 2, version: 3, tpr: 8, apr: 9, ppr: 0xa, eoi: 0xb, ldr: 0xd, dfr: 0xe, svr: 0xf, isr: 0x10, tmr: 0x18, irr: 0x20, esr: 0x28,
+  id: 2, version: 3, tpr: 8, apr: 9, ppr: 0xa, eoi: 0xb, ldr: 0xd, dfr: 0xe, svr: 0xf, isr: 0x10, tmr: 0x18, irr: 0x20,
+  esr: 0x28,
   icr: 0x30, icrHigh: 0x31, timer: 0x32, thermal: 0x33, performance: 0x34, lint0: 0x35, lint1: 0x36, error: 0x37,
   initialCount: 0x38, currentCount: 0x39, divide: 0x3e, selfIpi: 0x3f,
 } as const;
@@ -23,7 +27,8 @@ export const REGISTER = {
 const LVT_MASKED = 0x1_0000, LVT_LEVEL = 0x8000, LVT_REMOTE_IRR = 0x4000;
 /** Bits of LVT entries that software writes. Figure 10-8. */
 const LVT_WRITABLE: Readonly<Record<number, number>> = {
-  [REGISTER.timer]: 0x7_00ff, [REGISTER.thermal]: 0x1_07ff, [REGISTER.performance]: 0x1_07ff, [REGISTER.lint0]: 0x1_a7ff, [REGISTER.lint1]: 0x1_a7ff, [REGISTER.error]: 0x1_00ff,
+  [REGISTER.timer]: 0x7_00ff, [REGISTER.thermal]: 0x1_07ff, [REGISTER.performance]: 0x1_07ff,
+  [REGISTER.lint0]: 0x1_a7ff, [REGISTER.lint1]: 0x1_a7ff, [REGISTER.error]: 0x1_00ff,
 };
 const ENABLED = 0x100;
 const TIMER_MODES = ['one-shot', 'periodic', 'deadline', 'deadline'] as const;
@@ -75,8 +80,10 @@ export interface LocalApicParts {
 }
 
 const initial = (): LocalApicState => ({
-  irr: emptyVectors(), isr: emptyVectors(), tmr: emptyVectors(), tprLow: 0, tprCr8: 0, ldr: 0, dfr: 0xffff_ffff, svr: 0xff, esr: 0, errors: 0, icr: 0n,
-  lvt: Object.fromEntries(Object.keys(LVT_WRITABLE).map((register) => [register, LVT_MASKED])), lint: [false, false], external: false,
+  irr: emptyVectors(), isr: emptyVectors(), tmr: emptyVectors(), tprLow: 0, tprCr8: 0, ldr: 0, dfr: 0xffff_ffff,
+  svr: 0xff, esr: 0, errors: 0, icr: 0n,
+  lvt: Object.fromEntries(Object.keys(LVT_WRITABLE).map((register) => [register, LVT_MASKED])), lint: [false, false],
+  external: false,
 });
 
 export class LocalApic extends Device<LocalApicState> implements ApicReceiver {
@@ -97,11 +104,16 @@ export class LocalApic extends Device<LocalApicState> implements ApicReceiver {
     this.#bus = parts.bus;
     this.#processor = parts.processor;
     this.#acknowledgeExternal = parts.acknowledgeExternal;
-    this.#timer = new ApicTimer(parts.clock, parts.busFrequency, () => x.state.quad(OFFSET.tscOffset), () => this.#local(REGISTER.timer));
+    this.#timer = new ApicTimer(
+      parts.clock, parts.busFrequency, () => x.state.quad(OFFSET.tscOffset), () => this.#local(REGISTER.timer),
+    );
     parts.bus.attach(this);
   }
 
-  /** RESET, INIT (but for the identifier, which does not change here), and the end of being enabled. 10.4.7 and 10.12.5.1. */
+  /**
+   * RESET, INIT (but for the identifier, which does not change here), and the end of being enabled. 10.4.7 and
+   * 10.12.5.1.
+   */
   reset(): void {
     const { lint } = this.state;
     this.state = { ...initial(), lint };
@@ -110,7 +122,10 @@ export class LocalApic extends Device<LocalApicState> implements ApicReceiver {
     this.restored();
   }
 
-  /** As firmware leaves the processor that boots: enabled, LINT0 for the PIC, LINT1 for NMI. MultiProcessor Specification 1.4, 3.6.2.2. */
+  /**
+   * As firmware leaves the processor that boots: enabled, LINT0 for the PIC, LINT1 for NMI. MultiProcessor
+   * Specification 1.4, 3.6.2.2.
+   */
   enableVirtualWire(): void {
     this.state.svr |= ENABLED;
     this.state.lvt[REGISTER.lint0] = DELIVERY.external << 8;
@@ -289,13 +304,20 @@ export class LocalApic extends Device<LocalApicState> implements ApicReceiver {
   }
 
   #checkAccess(offset: number, bytes: number): void {
-    if (bytes !== 4 || offset & 15) throw new Unmodelled(`an access to the local APIC of ${bytes} bytes at offset ${offset.toString(16)}h: its registers are doublewords at multiples of 16`);
+    if (bytes !== 4 || offset & 15) {
+      throw new Unmodelled(
+        `an access to the local APIC of ${bytes} bytes at offset ${offset.toString(16)}h: its registers are `
+          + 'doublewords at multiples of 16',
+      );
+    }
   }
 
   readRegister(register: number): number {
     const { state } = this;
     if (register in state.lvt) return state.lvt[register]!;
-    for (const [base, words] of [[REGISTER.isr, state.isr], [REGISTER.tmr, state.tmr], [REGISTER.irr, state.irr]] as const) {
+    for (const [base, words] of [
+      [REGISTER.isr, state.isr], [REGISTER.tmr, state.tmr], [REGISTER.irr, state.irr],
+    ] as const) {
       if (register >= base && register < base + 8) return words[register - base]!;
     }
     switch (register) {
@@ -352,13 +374,17 @@ export class LocalApic extends Device<LocalApicState> implements ApicReceiver {
   #writeLvt(register: number, value: number): void {
     const mask = this.state.svr & ENABLED ? 0 : LVT_MASKED;
     this.state.lvt[register] = (value & LVT_WRITABLE[register]!) | mask | (this.state.lvt[register]! & LVT_REMOTE_IRR);
-    if (register === REGISTER.timer) this.#timer.configure(TIMER_MODES[(value >> 17) & 3]!, ((value | mask) & LVT_MASKED) !== 0);
+    if (register === REGISTER.timer) {
+      this.#timer.configure(TIMER_MODES[(value >> 17) & 3]!, ((value | mask) & LVT_MASKED) !== 0);
+    }
   }
 
   #writeSvr(value: number): void {
     this.state.svr = value & 0x3ff;
     if (value & ENABLED) return;
-    for (const register of Object.keys(LVT_WRITABLE)) this.#writeLvt(Number(register), this.state.lvt[Number(register)]!);
+    for (const register of Object.keys(LVT_WRITABLE)) {
+      this.#writeLvt(Number(register), this.state.lvt[Number(register)]!);
+    }
   }
 
   /** 10.6.1. */
@@ -374,7 +400,10 @@ export class LocalApic extends Device<LocalApicState> implements ApicReceiver {
     }
     const to = this.x2apic ? Number(icr >> 32n) : Number(icr >> 56n);
     const everyone = to === (this.x2apic ? 0xffff_ffff : 0xff);
-    const message = { mode, vector, level: false, destination: everyone || shorthand >= 2 ? 'all' as const : to, logical: (low & 0x800) !== 0 };
+    const message = {
+      mode, vector, level: false, destination: everyone || shorthand >= 2 ? 'all' as const : to,
+      logical: (low & 0x800) !== 0,
+    };
     if (shorthand === 1) this.receive({ ...message, destination: this.id });
     else this.#bus.send(message, shorthand === 3 ? this : undefined);
   }
@@ -407,12 +436,14 @@ const TSC_DEADLINE = 0x6e0;
 const eight = (first: number): number[] => Array.from({ length: 8 }, (_, n) => first + n);
 const LVT_REGISTERS = Object.keys(LVT_WRITABLE).map(Number);
 const READABLE_MSRS: ReadonlySet<number> = new Set([
-  REGISTER.id, REGISTER.version, REGISTER.tpr, REGISTER.ppr, REGISTER.ldr, REGISTER.svr, ...eight(REGISTER.isr), ...eight(REGISTER.tmr), ...eight(REGISTER.irr),
+  REGISTER.id, REGISTER.version, REGISTER.tpr, REGISTER.ppr, REGISTER.ldr, REGISTER.svr, ...eight(REGISTER.isr),
+  ...eight(REGISTER.tmr), ...eight(REGISTER.irr),
   REGISTER.esr, REGISTER.icr, ...LVT_REGISTERS, REGISTER.initialCount, REGISTER.currentCount, REGISTER.divide,
 ]);
 /** Registers that can be written, with the bits that are not reserved. Table 10-6. */
 const WRITABLE_MSRS: Readonly<Record<number, bigint>> = {
-  [REGISTER.tpr]: 0xffn, [REGISTER.eoi]: 0n, [REGISTER.svr]: 0x1ffn, [REGISTER.esr]: 0n, [REGISTER.icr]: 0xffff_ffff_000c_cfffn,
+  [REGISTER.tpr]: 0xffn, [REGISTER.eoi]: 0n, [REGISTER.svr]: 0x1ffn, [REGISTER.esr]: 0n,
+  [REGISTER.icr]: 0xffff_ffff_000c_cfffn,
   [REGISTER.initialCount]: 0xffff_ffffn, [REGISTER.divide]: 0xbn, [REGISTER.selfIpi]: 0xffn,
   ...Object.fromEntries(LVT_REGISTERS.map((register) => [register, BigInt(LVT_WRITABLE[register]! | 0x1000)])),
 };

@@ -1,4 +1,6 @@
-/** PCI configuration mechanism 1, with a host bridge and nothing behind it. PCI Local Bus Specification 2.2, 3.2.2.3. */
+/**
+ * PCI configuration mechanism 1, with a host bridge and nothing behind it. PCI Local Bus Specification 2.2, 3.2.2.3.
+ */
 
 import type { PortDevice } from '../ports.ts';
 import { Device } from './device.ts';
@@ -9,7 +11,10 @@ interface PciState {
   resetControl: number;
 }
 
-/** Header of the bridge at bus 0, device 0, function 0: Intel 82441FX (290549-001), 3.2. Doublewords by offset; the others are 0. */
+/**
+ * Header of the bridge at bus 0, device 0, function 0: Intel 82441FX (290549-001), 3.2. Doublewords by offset; the
+ * others are 0.
+ */
 const HOST_BRIDGE: Readonly<Record<number, number>> = { 0: 0x1237_8086, 4: 0x0280_0006, 8: 0x0600_0002 };
 const ENABLED = 0x8000_0000;
 

@@ -34,7 +34,8 @@ export interface PicChipState {
 const AUTO_EOI = 2, MODE_8086 = 1, SPECIAL_FULLY_NESTED = 0x10;
 
 const POWER_ON: PicChipState = {
-  lines: 0, irr: 0, imr: 0xff, isr: 0, levelTriggered: 0, expects: 0, single: false, needsIcw4: false, vectorBase: 0, cascade: 0,
+  lines: 0, irr: 0, imr: 0xff, isr: 0, levelTriggered: 0, expects: 0, single: false, needsIcw4: false, vectorBase: 0,
+  cascade: 0,
   icw4: 0, lowest: 7, rotateOnAutoEoi: false, specialMask: false, readIsr: false, poll: false,
 };
 
@@ -85,15 +86,17 @@ export class PicChip extends Device<PicChipState> {
   }
 
   /**
-   * The request that INT stands for. An in-service level keeps out itself and all below: unless it is masked under the special
-   * mask; and with special full nesting a slave's level does not keep out that slave.
+   * The request that INT stands for. An in-service level keeps out itself and all below: unless it is masked under the
+   * special mask; and with special full nesting a slave's level does not keep out that slave.
    */
   get request(): number | undefined {
     if (this.state.expects) return undefined;
     const level = this.#highest(this.state.irr & ~this.state.imr);
     const serving = this.#highest(this.#blocking);
     if (level === undefined || serving === undefined || this.#rank(level) < this.#rank(serving)) return level;
-    return level === serving && this.state.icw4 & SPECIAL_FULLY_NESTED && this.#cascaded & (1 << level) ? level : undefined;
+    return level === serving && this.state.icw4 & SPECIAL_FULLY_NESTED && this.#cascaded & (1 << level)
+      ? level
+      : undefined;
   }
 
   /** In-service levels, without those that are masked under the special mask. */
@@ -103,7 +106,10 @@ export class PicChip extends Device<PicChipState> {
 
   // ---- acknowledgement
 
-  /** The first INTA pulse: the level, or undefined when the request went away. Then IR7's vector is given, and ISR is as it was. */
+  /**
+   * The first INTA pulse: the level, or undefined when the request went away. Then IR7's vector is given, and ISR is as
+   * it was.
+   */
   accept(): number | undefined {
     const level = this.request;
     if (level === undefined) return undefined;
@@ -116,7 +122,9 @@ export class PicChip extends Device<PicChipState> {
 
   /** The second INTA pulse: the vector of `level`. */
   vector(level: number): number {
-    if (!(this.state.icw4 & MODE_8086)) throw new Unmodelled('an interrupt acknowledged by an 8259A in MCS-80/85 mode, which answers with a CALL');
+    if (!(this.state.icw4 & MODE_8086)) {
+      throw new Unmodelled('an interrupt acknowledged by an 8259A in MCS-80/85 mode, which answers with a CALL');
+    }
     return this.state.vectorBase | level;
   }
 

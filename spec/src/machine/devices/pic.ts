@@ -1,4 +1,7 @@
-/** The PC's pair of 8259A interrupt controllers: the slave's INT is input 2 of the master. IBM PC AT Technical Reference, 1-22. */
+/**
+ * The PC's pair of 8259A interrupt controllers: the slave's INT is input 2 of the master. IBM PC AT Technical
+ * Reference, 1-22.
+ */
 
 import type { PortDevice } from '../ports.ts';
 import { type Line } from './device.ts';
@@ -9,7 +12,9 @@ export interface PicSnapshot {
   readonly slave: PicChipState;
 }
 
-/** Inputs that are edge-triggered whatever is written: IRQ 0, 1 and 2; 8 and 13. 82371SB data sheet, 2.5.10 and 2.5.11. */
+/**
+ * Inputs that are edge-triggered whatever is written: IRQ 0, 1 and 2; 8 and 13. 82371SB data sheet, 2.5.10 and 2.5.11.
+ */
 const ALWAYS_EDGE = [0x07, 0x21] as const;
 const CASCADE = 2;
 

@@ -31,7 +31,8 @@ export interface PitCounterState {
 }
 
 const INITIAL: PitCounterState = {
-  mode: 3, bcd: false, access: 3, gate: true, count: undefined, loaded: 0n, held: undefined, low: false, next: undefined, nextAt: undefined,
+  mode: 3, bcd: false, access: 3, gate: true, count: undefined, loaded: 0n, held: undefined, low: false,
+  next: undefined, nextAt: undefined,
   lowByte: undefined, highNext: false, latchedCount: undefined, latchedStatus: undefined,
 };
 
@@ -61,7 +62,10 @@ export class PitCounter extends Device<PitCounterState> {
     }
   }
 
-  /** The first tick after `tick` at which OUT may change if nothing is written and the gate stays; undefined when there is none. */
+  /**
+   * The first tick after `tick` at which OUT may change if nothing is written and the gate stays; undefined when there
+   * is none.
+   */
   edge(tick: bigint): bigint | undefined {
     this.#settle(tick);
     const { count, loaded, held, mode, nextAt } = this.state;
@@ -112,7 +116,9 @@ export class PitCounter extends Device<PitCounterState> {
     const n = BigInt(this.state.count!);
     const first = this.#firstHalf(n);
     const within = elapsed % n;
-    return within < first ? { low: this.state.low, elapsed: within } : { low: !this.state.low, elapsed: within - first };
+    return within < first
+      ? { low: this.state.low, elapsed: within }
+      : { low: !this.state.low, elapsed: within - first };
   }
 
   /** Loads what is due by `tick`. */
@@ -188,13 +194,18 @@ export class PitCounter extends Device<PitCounterState> {
     const raw = state.access === 1 ? value : state.access === 2 ? value << 8 : state.lowByte! | (value << 8);
     state.lowByte = undefined;
     const count = state.bcd ? fromBcd(raw) || 10_000 : raw || 0x1_0000;
-    if (count === 1 && (state.mode === 2 || state.mode === 3)) throw new Unmodelled(`an 8254 count of 1 in mode ${state.mode}, which the data sheet calls illegal`);
+    if (count === 1 && (state.mode === 2 || state.mode === 3)) {
+      throw new Unmodelled(`an 8254 count of 1 in mode ${state.mode}, which the data sheet calls illegal`);
+    }
     if (state.mode === 0) state.count = undefined;
     state.next = count;
     state.nextAt = this.#loadsAt(tick);
   }
 
-  /** A count is loaded by the next pulse; in modes 2 and 3 at the end of the cycle or half-cycle; in 1 and 5 by a trigger. */
+  /**
+   * A count is loaded by the next pulse; in modes 2 and 3 at the end of the cycle or half-cycle; in 1 and 5 by a
+   * trigger.
+   */
   #loadsAt(tick: bigint): bigint | undefined {
     const { mode, count, loaded, held } = this.state;
     if (mode === 1 || mode === 5) return undefined;

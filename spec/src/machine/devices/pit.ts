@@ -1,4 +1,7 @@
-/** The PC's 8254 timer, and port 61h, through which software reaches the gate of counter 2. Intel 8254 data sheet (231164-005). */
+/**
+ * The PC's 8254 timer, and port 61h, through which software reaches the gate of counter 2. Intel 8254 data sheet
+ * (231164-005).
+ */
 
 import type { PortDevice } from '../ports.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -68,7 +71,9 @@ export class Pit implements PortDevice {
 
   // Port 61h: the NMI status and control register. Intel 82371SB data sheet (290550-002), 2.5.7.
 
-  /** Gate of counter 2, speaker, two NMI enables, refresh toggle, OUT of counter 2; no parity error, no channel check. */
+  /**
+   * Gate of counter 2, speaker, two NMI enables, refresh toggle, OUT of counter 2; no parity error, no channel check.
+   */
   #readControl(): number {
     const refresh = (this.#tick / REFRESH) & 1n ? 0x10 : 0;
     return this.#speaker | refresh | (this.out(2) ? 0x20 : 0);

@@ -84,7 +84,9 @@ export class AcpiPower extends Device<AcpiPowerState> implements PortDevice {
     this.state.control = (value & 0x1c02) | CONTROL.sciEnable;
     if (!(value & CONTROL.sleepEnable)) return;
     const type = (value >> 10) & 7;
-    if (type !== SLEEP_S5) throw new Unmodelled(`the sleep state of SLP_TYP ${type}: only ${SLEEP_S5}, soft off, is there`);
+    if (type !== SLEEP_S5) {
+      throw new Unmodelled(`the sleep state of SLP_TYP ${type}: only ${SLEEP_S5}, soft off, is there`);
+    }
     this.#powerOff();
   }
 

@@ -12,12 +12,18 @@ import { Device, type Line } from './device.ts';
 export const RTC_HERTZ = 32_768n;
 
 /** Registers by their place. */
-export const RTC = { second: 0, secondAlarm: 1, minute: 2, minuteAlarm: 3, hour: 4, hourAlarm: 5, weekday: 6, day: 7, month: 8, year: 9, a: 10, b: 11, c: 12, d: 13, century: 0x32 } as const;
+export const RTC = {
+  second: 0, secondAlarm: 1, minute: 2, minuteAlarm: 3, hour: 4, hourAlarm: 5, weekday: 6, day: 7, month: 8, year: 9,
+  a: 10, b: 11, c: 12, d: 13, century: 0x32,
+} as const;
 
 const A = { uip: 0x80 } as const;
 const B = { set: 0x80, periodic: 0x40, alarm: 0x20, update: 0x10, binary: 4, hours24: 2, daylight: 1 } as const;
 const VALID_RAM_AND_TIME = 0x80, INTERRUPT = 0x80;
-/** Update in progress: from 244 us before the update cycle to its end 1984 us later, when the new time is there. Table 5. */
+/**
+ * Update in progress: from 244 us before the update cycle to its end 1984 us later, when the new time is there. Table
+ * 5.
+ */
 const UPDATE_TICKS = 8n + 65n;
 
 interface RtcState {
@@ -153,7 +159,8 @@ export class Rtc extends Device<RtcState> implements PortDevice {
     nextSecond(bytes, this.#format);
     bytes[RTC.c]! |= B.update;
     const matches = (time: number, alarm: number): boolean => bytes[alarm]! >= 0xc0 || bytes[alarm] === bytes[time];
-    if (matches(RTC.second, RTC.secondAlarm) && matches(RTC.minute, RTC.minuteAlarm) && matches(RTC.hour, RTC.hourAlarm)) bytes[RTC.c]! |= B.alarm;
+    const alarms = [[RTC.second, RTC.secondAlarm], [RTC.minute, RTC.minuteAlarm], [RTC.hour, RTC.hourAlarm]] as const;
+    if (alarms.every(([time, alarm]) => matches(time, alarm))) bytes[RTC.c]! |= B.alarm;
   }
 
   #changed(): void {
@@ -164,27 +171,40 @@ export class Rtc extends Device<RtcState> implements PortDevice {
     this.restored();
   }
 
-  /** Waits for the next event that an enabled interrupt could report; without one the registers wait to be looked at. */
+  /**
+   * Waits for the next event that an enabled interrupt could report; without one the registers wait to be looked at.
+   */
   protected override restored(): void {
     const { bytes, start, seconds, periods } = this.state;
     const enabled = this.#running ? bytes[RTC.b]! : 0;
     const due: number[] = [Infinity];
-    if (enabled & (B.update | B.alarm) && !(enabled & B.set)) due.push(this.#clock.at(start + (seconds + 1n) * RTC_HERTZ, RTC_HERTZ));
-    if (enabled & B.periodic && this.#period) due.push(this.#clock.at(start + (periods + 1n) * this.#period, RTC_HERTZ));
+    if (enabled & (B.update | B.alarm) && !(enabled & B.set)) {
+      due.push(this.#clock.at(start + (seconds + 1n) * RTC_HERTZ, RTC_HERTZ));
+    }
+    if (enabled & B.periodic && this.#period) {
+      due.push(this.#clock.at(start + (periods + 1n) * this.#period, RTC_HERTZ));
+    }
     this.#timer.set(bytes[RTC.c]! & INTERRUPT ? Infinity : Math.min(...due));
   }
 }
 
-/** Time of day in BCD and 24-hour form, as firmware leaves it; the divider runs, 1,024 Hz are chosen, no interrupt is enabled. */
+/**
+ * Time of day in BCD and 24-hour form, as firmware leaves it; the divider runs, 1,024 Hz are chosen, no interrupt is
+ * enabled.
+ */
 function initialBytes(startTime: number, more: Readonly<Record<number, number>>): number[] {
-  if (!Number.isSafeInteger(startTime)) throw new RangeError(`the clock starts at a whole number of seconds since 1970, not ${startTime}`);
+  if (!Number.isSafeInteger(startTime)) {
+    throw new RangeError(`the clock starts at a whole number of seconds since 1970, not ${startTime}`);
+  }
   const date = new Date(startTime * 1000);
   const bcd = (value: number): number => Number.parseInt(String(value), 16);
   const bytes = Array.from({ length: 128 }, () => 0);
   const year = date.getUTCFullYear();
   const fields: Readonly<Record<number, number>> = {
-    [RTC.second]: date.getUTCSeconds(), [RTC.minute]: date.getUTCMinutes(), [RTC.hour]: date.getUTCHours(), [RTC.weekday]: date.getUTCDay() + 1,
-    [RTC.day]: date.getUTCDate(), [RTC.month]: date.getUTCMonth() + 1, [RTC.year]: year % 100, [RTC.century]: Math.trunc(year / 100),
+    [RTC.second]: date.getUTCSeconds(), [RTC.minute]: date.getUTCMinutes(), [RTC.hour]: date.getUTCHours(),
+    [RTC.weekday]: date.getUTCDay() + 1,
+    [RTC.day]: date.getUTCDate(), [RTC.month]: date.getUTCMonth() + 1, [RTC.year]: year % 100,
+    [RTC.century]: Math.trunc(year / 100),
   };
   for (const [register, value] of Object.entries(fields)) bytes[Number(register)] = bcd(value);
   Object.assign(bytes, more);

@@ -55,7 +55,10 @@ export function requireA20(on: boolean, by: string): void {
   if (!on) throw new Unmodelled(`address line 20 turned off by ${by}`);
 }
 
-/** Port 92h: bit 1 opens address line 20, a rising bit 0 resets. IBM PS/2 Hardware Interface Technical Reference, system control port A. */
+/**
+ * Port 92h: bit 1 opens address line 20, a rising bit 0 resets. IBM PS/2 Hardware Interface Technical Reference, system
+ * control port A.
+ */
 export class SystemControlPort implements PortDevice {
   readonly width = 1;
   static readonly PORT = 0x92;

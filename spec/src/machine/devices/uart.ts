@@ -45,7 +45,10 @@ interface UartState {
 }
 
 export interface UartOptions {
-  /** `immediate`: a byte is out at once, as if the line were endlessly fast. `baud`: it takes as long as divisor and format say. */
+  /**
+   * `immediate`: a byte is out at once, as if the line were endlessly fast. `baud`: it takes as long as divisor and
+   * format say.
+   */
   timing?: 'immediate' | 'baud';
   /** Takes what is sent. */
   output?: (byte: number) => void;
@@ -62,7 +65,8 @@ export class Uart extends Device<UartState> implements PortDevice {
 
   constructor(clock: Clock, line: Line, { timing = 'immediate', output = () => {} }: UartOptions = {}) {
     super({
-      ier: 0, lcr: 0, mcr: 0, errors: 0, msr: TERMINAL_READY, scratch: 0, divisor: 12, fifo: false, trigger: 1, received: [], transmit: [],
+      ier: 0, lcr: 0, mcr: 0, errors: 0, msr: TERMINAL_READY, scratch: 0, divisor: 12, fifo: false, trigger: 1,
+      received: [], transmit: [],
       shifting: -1, shiftedAt: Infinity, emptyPending: false, timeoutAt: Infinity, timedOut: false, input: [],
     });
     this.#clock = clock;
@@ -149,7 +153,8 @@ export class Uart extends Device<UartState> implements PortDevice {
   #status(): number {
     const { state } = this;
     const empty = state.transmit.length === 0;
-    const value = (state.received.length ? LSR.ready : 0) | state.errors | (empty ? LSR.empty : 0) | (empty && state.shifting < 0 ? LSR.idle : 0);
+    const value = (state.received.length ? LSR.ready : 0) | state.errors | (empty ? LSR.empty : 0)
+      | (empty && state.shifting < 0 ? LSR.idle : 0);
     state.errors = 0;
     return value;
   }
@@ -184,7 +189,8 @@ export class Uart extends Device<UartState> implements PortDevice {
   #controlModem(value: number): void {
     const { state } = this;
     const looped = (value & MCR.loop) !== 0;
-    const lines = (value & MCR.rts ? 0x10 : 0) | (value & MCR.dtr ? 0x20 : 0) | (value & MCR.out1 ? 0x40 : 0) | (value & MCR.out2 ? 0x80 : 0);
+    const lines = (value & MCR.rts ? 0x10 : 0) | (value & MCR.dtr ? 0x20 : 0) | (value & MCR.out1 ? 0x40 : 0)
+      | (value & MCR.out2 ? 0x80 : 0);
     const was = state.mcr & MCR.loop;
     state.mcr = value;
     if (looped) this.setModemLines(lines);
@@ -286,11 +292,14 @@ export class Uart extends Device<UartState> implements PortDevice {
     this.#line(this.#interrupt !== IIR.none && (this.state.mcr & (MCR.out2 | MCR.loop)) === MCR.out2);
   }
 
-  /** The line shows what software did before more is received: an edge-triggered interrupt controller sees each byte. */
+  /**
+   * The line shows what software did before more is received: an edge-triggered interrupt controller sees each byte.
+   */
   #changed(): void {
     const { state } = this;
     this.#signal();
-    while (state.input.length > 0 && !(state.mcr & MCR.loop) && state.received.length < (state.fifo ? FIFO_BYTES : 1)) this.#receive(state.input.shift()!);
+    const room = state.mcr & MCR.loop ? 0 : (state.fifo ? FIFO_BYTES : 1);
+    while (state.input.length > 0 && state.received.length < room) this.#receive(state.input.shift()!);
     this.#signal();
     this.restored();
   }

@@ -2,7 +2,8 @@
 
 export const emptyVectors = (): number[] => Array.from({ length: 8 }, () => 0);
 
-export const hasVector = (words: readonly number[], vector: number): boolean => ((words[vector >> 5]! >>> (vector & 31)) & 1) === 1;
+export const hasVector = (words: readonly number[], vector: number): boolean =>
+  ((words[vector >> 5]! >>> (vector & 31)) & 1) === 1;
 
 export function putVector(words: number[], vector: number, member: boolean): void {
   const bit = 1 << (vector & 31);

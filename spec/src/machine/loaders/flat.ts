@@ -25,7 +25,9 @@ const ESP = GPR_NAMES.indexOf('RSP');
 export function flat(bytes: Uint8Array, { origin, mode, memory }: FlatOptions): Image {
   if (bytes.length === 0) throw new ImageError('the file is empty: there is no first instruction');
   if (mode === 16 && origin > 0xffff && origin % 16 !== 0) {
-    throw new ImageError(`the origin ${hex(origin)} is no start of a real-address segment: expected up to 0xffff, or a multiple of 16`);
+    throw new ImageError(
+      `the origin ${hex(origin)} is no start of a real-address segment: expected up to 0xffff, or a multiple of 16`,
+    );
   }
   new Layout(ramRanges(memory)).take('the binary', origin, bytes.length);
   return {
@@ -35,7 +37,9 @@ export function flat(bytes: Uint8Array, { origin, mode, memory }: FlatOptions): 
       if (mode === 32) return flatProtectedState(cpu, origin);
       const state = realModeState(cpu);
       const selector = origin > 0xffff ? origin / 16 : 0;
-      for (const segment of [CS, SS, DS, ES]) state.setSegment(segment, { ...state.segment(segment), selector, base: BigInt(selector * 16) });
+      for (const segment of [CS, SS, DS, ES]) {
+        state.setSegment(segment, { ...state.segment(segment), selector, base: BigInt(selector * 16) });
+      }
       state.rip = BigInt(origin - selector * 16);
       state.gpr[ESP] = state.rip;
       return state;

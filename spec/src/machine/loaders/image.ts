@@ -1,4 +1,6 @@
-/** What a loader makes of a file: bytes with their places in physical memory, and the processor's state to begin with. */
+/**
+ * What a loader makes of a file: bytes with their places in physical memory, and the processor's state to begin with.
+ */
 
 import type { CpuProfile } from '../../cpus/profile.ts';
 import type { State } from '../../state/state.ts';

@@ -43,7 +43,9 @@ export class Layout {
     const other = this.#taken.find((taken) => overlap(taken, range));
     if (other) throw new ImageError(`${what} (${printed(range)}) overlaps ${other.what} (${printed(other)})`);
     if (!this.ram.some(({ start, end }) => address >= start && range.end <= end)) {
-      throw new ImageError(`${what} does not fit: it needs ${printed(range)}, and RAM is at ${this.ram.map(printed).join(' and ')}`);
+      throw new ImageError(
+        `${what} does not fit: it needs ${printed(range)}, and RAM is at ${this.ram.map(printed).join(' and ')}`,
+      );
     }
     this.#taken.push(range);
   }
@@ -66,7 +68,10 @@ export class Layout {
         at = pages(other.end);
       }
     }
-    throw new ImageError(`${what} needs ${hex(size)} bytes, and no free RAM from ${hex(from)} on holds them; RAM is at ${this.ram.map(printed).join(' and ')}`);
+    throw new ImageError(
+      `${what} needs ${hex(size)} bytes, and no free RAM from ${hex(from)} on holds them; RAM is at `
+        + `${this.ram.map(printed).join(' and ')}`,
+    );
   }
 }
 

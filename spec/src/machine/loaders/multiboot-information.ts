@@ -27,7 +27,9 @@ const LOADER_NAME = 'Hidden State';
 /** Which fields are valid. */
 const HAS = { memory: 1, commandLine: 1 << 2, modules: 1 << 3, memoryMap: 1 << 6, loaderName: 1 << 9 } as const;
 /** Byte offsets in the structure. */
-const AT = { flags: 0, lower: 4, upper: 8, commandLine: 16, moduleCount: 20, modules: 24, mapLength: 44, map: 48, loaderName: 64 } as const;
+const AT = {
+  flags: 0, lower: 4, upper: 8, commandLine: 16, moduleCount: 20, modules: 24, mapLength: 44, map: 48, loaderName: 64,
+} as const;
 const STRUCTURE_BYTES = 120, MODULE_BYTES = 16, MAP_ENTRY_BYTES = 24;
 const AVAILABLE = 1, RESERVED = 2;
 /** Low memory where GRUB, too, has such things; kernels start their other processors and read BIOS data below. */
@@ -44,16 +46,19 @@ export function placeModules(layout: Layout, modules: readonly MultibootModule[]
 export function multibootInformation(layout: Layout, information: Information): Part {
   const { modules } = information;
   const map = memoryMap(layout.ram);
-  const texts = [LOADER_NAME, information.commandLine ?? '', ...modules.map(({ string }) => string)].map(zeroTerminated);
-  const mapAt = STRUCTURE_BYTES, modulesAt = mapAt + map.length * MAP_ENTRY_BYTES, textsAt = modulesAt + modules.length * MODULE_BYTES;
-  const length = textsAt + texts.reduce((sum, text) => sum + text.length, 0);
+  const moduleStrings = modules.map(({ string }) => string);
+  const texts = [LOADER_NAME, information.commandLine ?? '', ...moduleStrings].map(zeroTerminated);
+  const mapAt = STRUCTURE_BYTES, modulesAt = mapAt + map.length * MAP_ENTRY_BYTES;
+  const textsAt = modulesAt + modules.length * MODULE_BYTES;
+  const bytesOf = (some: readonly Uint8Array[]): number => some.reduce((sum, text) => sum + text.length, 0);
+  const length = textsAt + bytesOf(texts);
   const what = 'the Multiboot information';
   const address = layout.takePages(what, length, PREFERRED);
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
   const put = (offset: number, value: number): void => view.setUint32(offset, value, true);
 
-  const textAddresses = texts.map((_, n) => address + textsAt + texts.slice(0, n).reduce((sum, text) => sum + text.length, 0));
+  const textAddresses = texts.map((_, n) => address + textsAt + bytesOf(texts.slice(0, n)));
   texts.forEach((text, n) => bytes.set(text, textAddresses[n]! - address));
   const [loaderName, commandLine, ...strings] = textAddresses;
   const hasCommandLine = information.commandLine !== undefined;
@@ -67,7 +72,8 @@ export function multibootInformation(layout: Layout, information: Information): 
   put(AT.map, address + mapAt);
   put(AT.loaderName, loaderName!);
   modules.forEach(({ part }, n) => {
-    [part.address, part.address + part.bytes.length, strings[n]!, 0].forEach((value, k) => put(modulesAt + n * MODULE_BYTES + 4 * k, value));
+    const at = modulesAt + n * MODULE_BYTES;
+    [part.address, part.address + part.bytes.length, strings[n]!, 0].forEach((value, k) => put(at + 4 * k, value));
   });
   map.forEach(({ start, end, type }, n) => {
     const at = mapAt + n * MAP_ENTRY_BYTES;
@@ -86,6 +92,8 @@ function memoryMap(ram: readonly Range[]): (Range & { type: number })[] {
 function zeroTerminated(text: string): Uint8Array {
   const codes = Array.from(text, (character) => character.codePointAt(0)!);
   const foreign = codes.find((code) => code === 0 || code > 0xff);
-  if (foreign !== undefined) throw new ImageError(`the string ${JSON.stringify(text)} has the character ${hex(foreign)}; expected 0x1 to 0xff`);
+  if (foreign !== undefined) {
+    throw new ImageError(`the string ${JSON.stringify(text)} has the character ${hex(foreign)}; expected 0x1 to 0xff`);
+  }
   return Uint8Array.from([...codes, 0]);
 }

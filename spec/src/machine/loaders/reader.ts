@@ -15,7 +15,10 @@ export class Reader {
   /** Fails unless `length` bytes at `offset` are there. */
   require(offset: number, length: number, what: string): void {
     if (offset + length > this.bytes.length) {
-      throw new ImageError(`${what} lies at offsets ${hex(offset)} to ${hex(offset + length - 1)}, but the file has only ${hex(this.bytes.length)} bytes`);
+      throw new ImageError(
+        `${what} lies at offsets ${hex(offset)} to ${hex(offset + length - 1)}, but the file has only `
+          + `${hex(this.bytes.length)} bytes`,
+      );
     }
   }
 
@@ -34,7 +37,9 @@ export class Reader {
     if (bytes === 4) return this.doubleword(offset, what);
     this.require(offset, 8, what);
     const value = this.#view.getBigUint64(offset, true);
-    if (value >> 52n) throw new ImageError(`${what} is ${hex(value)} at offset ${hex(offset)}; addresses and sizes have up to 52 bits`);
+    if (value >> 52n) {
+      throw new ImageError(`${what} is ${hex(value)} at offset ${hex(offset)}; addresses and sizes have up to 52 bits`);
+    }
     return Number(value);
   }
 }

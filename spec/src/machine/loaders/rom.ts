@@ -10,7 +10,10 @@ const FOUR_GIB = 0x1_0000_0000, MEBIBYTE = 0x10_0000;
 
 export function rom(bytes: Uint8Array): Image {
   if (bytes.length === 0 || bytes.length % GRAIN !== 0 || bytes.length > MAXIMUM) {
-    throw new ImageError(`a ROM of ${hex(bytes.length)} bytes; expected a multiple of 64 KiB (${hex(GRAIN)}), up to 16 MiB: the reset vector is 16 bytes before its end`);
+    throw new ImageError(
+      `a ROM of ${hex(bytes.length)} bytes; expected a multiple of 64 KiB (${hex(GRAIN)}), up to 16 MiB: the reset `
+        + 'vector is 16 bytes before its end',
+    );
   }
   const alias = Math.min(bytes.length, ALIAS);
   return {

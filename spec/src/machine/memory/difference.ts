@@ -24,7 +24,9 @@ export interface JournalEntry {
 /** The cells that a journal touched and that now differ from what they were. */
 export function writtenBy(journal: readonly JournalEntry[], among: (page: bigint) => boolean): MemoryDifference[] {
   const seen = new Map<Page, Map<number, number>>();
-  const pages = new Set([...new Set(journal.map(({ page }) => page))].filter(({ number }) => among(BigInt(number) << 12n)));
+  const pages = new Set(
+    [...new Set(journal.map(({ page }) => page))].filter(({ number }) => among(BigInt(number) << 12n)),
+  );
   for (const { page, offset, before } of journal) {
     if (!pages.has(page)) continue;
     const cells = seen.get(page) ?? new Map<number, number>();
@@ -35,7 +37,10 @@ export function writtenBy(journal: readonly JournalEntry[], among: (page: bigint
   for (const [page, cells] of seen) {
     for (const [offset, before] of cells) {
       if (page.bytes[offset] === before) continue;
-      found.push({ linear: (BigInt(page.number) << 12n) + BigInt(offset), before: Uint8Array.of(before), after: Uint8Array.of(page.bytes[offset]!) });
+      found.push({
+        linear: (BigInt(page.number) << 12n) + BigInt(offset), before: Uint8Array.of(before),
+        after: Uint8Array.of(page.bytes[offset]!),
+      });
     }
   }
   return found.sort((a, b) => (a.linear < b.linear ? -1 : 1));
@@ -51,7 +56,9 @@ export function memoryDifferences(before: MemorySnapshot, after: MemorySnapshot)
       if (a[offset] === b[offset]) continue;
       let end = offset + 1;
       while (end < PAGE && a[end] !== b[end]) end++;
-      found.push({ linear: (BigInt(number) << 12n) + BigInt(offset), before: a.slice(offset, end), after: b.slice(offset, end) });
+      found.push({
+        linear: (BigInt(number) << 12n) + BigInt(offset), before: a.slice(offset, end), after: b.slice(offset, end),
+      });
       offset = end;
     }
   }

@@ -32,9 +32,13 @@ class Remembered {
 
 export class LinearMemory implements MemoryPort {
   readonly #paging: Paging;
-  /** Whose accesses: those of the current privilege level, implicit supervisor-mode ones, explicit ones below level 3. */
+  /**
+   * Whose accesses: those of the current privilege level, implicit supervisor-mode ones, explicit ones below level 3.
+   */
   readonly #level: 'current' | 'implicit' | 'supervisor';
-  readonly #remembered: Readonly<Record<Kind, Remembered>> = { read: new Remembered(), write: new Remembered(), fetch: new Remembered() };
+  readonly #remembered: Readonly<Record<Kind, Remembered>> = {
+    read: new Remembered(), write: new Remembered(), fetch: new Remembered(),
+  };
   readonly #read = this.#remembered.read;
   readonly #write = this.#remembered.write;
   readonly #fetch = this.#remembered.fetch;
@@ -62,7 +66,9 @@ export class LinearMemory implements MemoryPort {
     const key = (doublewords[1]! * 0x10_0000 + low) * 2 + user;
     const slot = low & (REMEMBERED - 1);
     if (from.keys[slot] === key) return from.pages[slot];
-    const { frame, repeatable } = this.#paging.translate(linear, { kind, user: user === 1, implicit: this.#level === 'implicit', probe: false });
+    const { frame, repeatable } = this.#paging.translate(
+      linear, { kind, user: user === 1, implicit: this.#level === 'implicit', probe: false },
+    );
     const page = this.#paging.physical.pageNumbered(frame);
     if (page && repeatable && (kind !== 'write' || page.writable)) {
       from.keys[slot] = key;
@@ -99,7 +105,9 @@ export class LinearMemory implements MemoryPort {
 
   /** The physical address behind `linear`. */
   #physical(linear: bigint, kind: Kind, probe = false): bigint {
-    const { frame } = this.#paging.translate(linear, { kind, user: this.#user === 1, implicit: this.#level === 'implicit', probe });
+    const { frame } = this.#paging.translate(
+      linear, { kind, user: this.#user === 1, implicit: this.#level === 'implicit', probe },
+    );
     return BigInt(frame) * BigInt(PAGE) + BigInt(pageOffset(linear));
   }
 
@@ -125,7 +133,12 @@ export class LinearMemory implements MemoryPort {
   readBytes(linear: bigint, bytes: number): Uint8Array {
     const out = new Uint8Array(bytes);
     for (const { page, physical, offset, at, length } of this.#places(linear, bytes, 'read')) {
-      out.set(page ? page.bytes.subarray(offset, offset + length) : this.#paging.physical.readBytes(physical, length, this.#paging.processor), at);
+      out.set(
+        page
+          ? page.bytes.subarray(offset, offset + length)
+          : this.#paging.physical.readBytes(physical, length, this.#paging.processor),
+        at,
+      );
     }
     return out;
   }

@@ -33,7 +33,9 @@ export function forget(page: Page, offset: number, length: number): void {
 
 /** Remembers a decoded instruction; one that crosses into the next page is decoded anew each time. */
 export function remember(page: Page, offset: number, instruction: Instruction): void {
-  if (offset + instruction.length <= PAGE) (page.decoded ??= new Array<Instruction | undefined>(PAGE))[offset] = instruction;
+  if (offset + instruction.length <= PAGE) {
+    (page.decoded ??= new Array<Instruction | undefined>(PAGE))[offset] = instruction;
+  }
 }
 
 /** The value of `bytes` bytes at `offset`, all of them within the page. */

@@ -70,7 +70,9 @@ export class Paging implements PagingPort {
     const refusal = this.#refusal(translation, access);
     if (refusal) {
       this.#tlb?.invalidate({ kind: 'page', linear, pcid, global: true });
-      throw this.#fault(linear, access, ERROR.present | (refusal.protectionKey ? ERROR.protectionKey : 0), refusal.reason);
+      throw this.#fault(
+        linear, access, ERROR.present | (refusal.protectionKey ? ERROR.protectionKey : 0), refusal.reason,
+      );
     }
     if (!access.probe) translation = this.#use(translation, access, number, pcid);
     const smap = translation.user && !access.user && (state.cr4 & CR4.SMAP) !== 0n;
@@ -82,12 +84,17 @@ export class Paging implements PagingPort {
   #flat(number: number, linear: bigint, access: Access): Translated {
     const page = this.physical.pageNumbered(number);
     if (!page) throw this.#fault(linear, access, 0, `the page of ${hex(linear)} is not present`);
-    if (access.kind === 'write' && !page.writable) throw this.#fault(linear, access, ERROR.present, `the page of ${hex(linear)} is read-only`);
+    if (access.kind === 'write' && !page.writable) {
+      throw this.#fault(linear, access, ERROR.present, `the page of ${hex(linear)} is read-only`);
+    }
     return { frame: number, repeatable: true };
   }
 
   #walk(linear: bigint, access: Access): Translation {
-    const found = walk(this.state, this.#cpu, pagingMode(this.state, this.#cpu), linear, (address, bytes) => this.readPhysical(address, bytes));
+    const found = walk(
+      this.state, this.#cpu, pagingMode(this.state, this.#cpu), linear,
+      (address, bytes) => this.readPhysical(address, bytes),
+    );
     if ('errorCode' in found) throw this.#fault(linear, access, found.errorCode, found.reason);
     return found;
   }
@@ -112,28 +119,37 @@ export class Paging implements PagingPort {
     if (user && !page.user) return { reason: 'a user-mode access to a supervisor-mode page' };
     if (kind === 'fetch') {
       if (page.executeDisable) return { reason: 'an instruction fetch from a page that is execute-disabled' };
-      return !user && page.user && cr4 & CR4.SMEP ? { reason: 'SMEP: a supervisor-mode fetch from a user-mode page' } : undefined;
+      return !user && page.user && cr4 & CR4.SMEP
+        ? { reason: 'SMEP: a supervisor-mode fetch from a user-mode page' }
+        : undefined;
     }
     if (!user && page.user && cr4 & CR4.SMAP && (implicit || !(this.state.rflags & AC))) {
       return { reason: 'SMAP: a supervisor-mode access to a user-mode page' };
     }
     const writeProtected = user || (cr0 & CR0.WP) !== 0n;
     if (kind === 'write' && !page.writable && writeProtected) return { reason: 'a write to a read-only page' };
-    return page.user && cr4 & CR4.PKE && this.state.efer & EFER.LMA ? this.#keyRefusal(page.key, kind, writeProtected) : undefined;
+    return page.user && cr4 & CR4.PKE && this.state.efer & EFER.LMA
+      ? this.#keyRefusal(page.key, kind, writeProtected)
+      : undefined;
   }
 
   /** Protection keys: access-disable and write-disable bits of PKRU. SDM vol. 3A, 4.6.2. */
-  #keyRefusal(key: number, kind: 'read' | 'write', writeProtected: boolean): { reason: string; protectionKey: true } | undefined {
+  #keyRefusal(
+    key: number, kind: 'read' | 'write', writeProtected: boolean,
+  ): { reason: string; protectionKey: true } | undefined {
     const rights = (this.state.doubleword(OFFSET.pkru) >>> (2 * key)) & 3;
     if (rights & 1) return { reason: `PKRU disables accesses with protection key ${key}`, protectionKey: true };
-    if (rights & 2 && kind === 'write' && writeProtected) return { reason: `PKRU disables writes with protection key ${key}`, protectionKey: true };
+    if (rights & 2 && kind === 'write' && writeProtected) {
+      return { reason: `PKRU disables writes with protection key ${key}`, protectionKey: true };
+    }
     return undefined;
   }
 
   #fault(linear: bigint, { kind, user }: Access, errorCode: number, reason: string): Fault {
     const { cr4, efer } = this.state;
     const reportsFetch = (cr4 & CR4.PAE && efer & EFER.NXE) || cr4 & CR4.SMEP;
-    const how = (kind === 'write' ? ERROR.write : 0) | (user ? ERROR.user : 0) | (kind === 'fetch' && reportsFetch ? ERROR.fetch : 0);
+    const how = (kind === 'write' ? ERROR.write : 0) | (user ? ERROR.user : 0)
+      | (kind === 'fetch' && reportsFetch ? ERROR.fetch : 0);
     const where = reason.includes(hex(linear)) ? reason : `${reason}, at ${hex(linear)}`;
     return new Fault('#PF', where, errorCode | how, linear);
   }

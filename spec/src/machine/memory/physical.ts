@@ -38,7 +38,9 @@ export class Memory {
 
   /** Makes the pages of `bytes` bytes at `address` present, filled with zeros; those that are there stay. */
   map(address: bigint, bytes: number, options: { writable?: boolean } = {}): void {
-    if (bytes <= 0 || bytes > 1 << 30) throw new RangeError(`cannot map ${bytes} bytes at ${hex(address)}: between 1 byte and 1 GiB at a time`);
+    if (bytes <= 0 || bytes > 1 << 30) {
+      throw new RangeError(`cannot map ${bytes} bytes at ${hex(address)}: between 1 byte and 1 GiB at a time`);
+    }
     const last = pageNumber(address + BigInt(bytes - 1));
     for (let number = pageNumber(address); number <= last; number++) {
       if (!this.pages.has(number)) this.pages.set(number, newPage(number, options.writable ?? true));
@@ -65,7 +67,9 @@ export class Memory {
   attach(address: bigint, bytes: number, device: MemoryDevice): void {
     const range = rangeOf('a device', address, bytes);
     const taken = this.#devices.find((other) => other.first <= range.last && other.last >= range.first);
-    if (taken) throw new RangeError(`a device at ${hex(address)} overlaps the one at ${hex(BigInt(taken.first) << 12n)}`);
+    if (taken) {
+      throw new RangeError(`a device at ${hex(address)} overlaps the one at ${hex(BigInt(taken.first) << 12n)}`);
+    }
     this.#devices.push({ ...range, device });
   }
 
@@ -117,14 +121,20 @@ export class Memory {
     const out = new Uint8Array(bytes);
     for (const { at, offset, length } of pieces(address, bytes)) {
       const page = this.page(address + BigInt(at));
-      out.set(page ? page.bytes.subarray(offset, offset + length) : toBytes(this.#readDevice(address + BigInt(at), length, processor), length), at);
+      out.set(
+        page
+          ? page.bytes.subarray(offset, offset + length)
+          : toBytes(this.#readDevice(address + BigInt(at), length, processor), length),
+        at,
+      );
     }
     return out;
   }
 
   /** Writes all of `data`; where there is no memory at all nothing is written. */
   writeBytes(address: bigint, data: Uint8Array, processor = 0): void {
-    const parts = [...pieces(address, data.length)].map((piece) => ({ ...piece, page: this.page(address + BigInt(piece.at)) }));
+    const parts = [...pieces(address, data.length)]
+      .map((piece) => ({ ...piece, page: this.page(address + BigInt(piece.at)) }));
     for (const { at, length, page } of parts) if (!page) this.#deviceAt(address + BigInt(at), 'writing', length);
     for (const { at, offset, length, page } of parts) {
       if (page) this.#storeBytes(page, offset, data.subarray(at, at + length));
@@ -154,7 +164,9 @@ export class Memory {
     const number = pageNumber(address);
     const found = this.#devices.find((range) => within(range, number));
     if (found || this.unbacked === 'open bus') return found;
-    throw new Unmodelled(`${doing} ${bytes} bytes at physical address ${hex(address)}, where there is no memory and no device`);
+    throw new Unmodelled(
+      `${doing} ${bytes} bytes at physical address ${hex(address)}, where there is no memory and no device`,
+    );
   }
 
   /** Maps and fills memory outside of any transaction: for what was there before the machine began to run. */

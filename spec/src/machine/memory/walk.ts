@@ -38,7 +38,8 @@ export interface NoTranslation {
 }
 
 export const ENTRY = {
-  present: 1n, writable: 2n, user: 4n, accessed: 0x20n, dirty: 0x40n, pageSize: 0x80n, global: 0x100n, executeDisable: 1n << 63n,
+  present: 1n, writable: 2n, user: 4n, accessed: 0x20n, dirty: 0x40n, pageSize: 0x80n, global: 0x100n,
+  executeDisable: 1n << 63n,
 } as const;
 const NOT_PRESENT = 0, RESERVED = 9;
 
@@ -73,11 +74,16 @@ export function pagingMode(state: State, cpu: CpuProfile): PagingMode {
   if (efer & EFER.LMA) {
     const levels = FOUR_LEVELS(cpu.features.has('PDPE1GB'));
     if (!(cr4 & CR4.LA57)) return { name: '4-level', levels, entryBytes: 8, indexBits: 9 };
-    return { name: '5-level', levels: [{ name: 'PML5 entry', shift: 48, page: 'never' }, ...levels], entryBytes: 8, indexBits: 9 };
+    return {
+      name: '5-level', levels: [{ name: 'PML5 entry', shift: 48, page: 'never' }, ...levels], entryBytes: 8,
+      indexBits: 9,
+    };
   }
   if (cr4 & CR4.PAE) return { name: 'PAE', levels: FOUR_LEVELS(false).slice(2), entryBytes: 8, indexBits: 9 };
   const page = cr4 & CR4.PSE ? 'PS' : 'never';
-  return { name: '32-bit', levels: [{ name: 'page-directory entry', shift: 22, page }, PTE], entryBytes: 4, indexBits: 10 };
+  return {
+    name: '32-bit', levels: [{ name: 'page-directory entry', shift: 22, page }, PTE], entryBytes: 4, indexBits: 10,
+  };
 }
 
 /** Walks the paging structures for `linear`. `read` reads an entry of physical memory. */
@@ -86,17 +92,25 @@ export function walk(
 ): Translation | NoTranslation {
   const executeDisableOn = (state.efer & EFER.NXE) !== 0n;
   let table = tableBase(state, mode, linear);
-  if (table === undefined) return { errorCode: NOT_PRESENT, reason: `the page-directory-pointer-table entry of ${hex(linear)} is not present` };
+  if (table === undefined) {
+    return {
+      errorCode: NOT_PRESENT, reason: `the page-directory-pointer-table entry of ${hex(linear)} is not present`,
+    };
+  }
   let [user, writable, executeDisable] = [true, true, false];
   const entries: bigint[] = [];
   for (const level of mode.levels) {
     const index = (linear >> BigInt(level.shift)) & ((1n << BigInt(mode.indexBits)) - 1n);
     const address: bigint = table + index * BigInt(mode.entryBytes);
     const entry = read(address, mode.entryBytes);
-    if (!(entry & ENTRY.present)) return { errorCode: NOT_PRESENT, reason: `the ${level.name} of ${hex(linear)} is not present` };
+    if (!(entry & ENTRY.present)) {
+      return { errorCode: NOT_PRESENT, reason: `the ${level.name} of ${hex(linear)} is not present` };
+    }
     const last: boolean = level.page === 'always' || (level.page === 'PS' && (entry & ENTRY.pageSize) !== 0n);
     const reserved = entry & reservedBits(mode, level, last, executeDisableOn, cpu.physicalAddressBits);
-    if (reserved) return { errorCode: RESERVED, reason: `the ${level.name} of ${hex(linear)} sets reserved bits ${hex(reserved)}` };
+    if (reserved) {
+      return { errorCode: RESERVED, reason: `the ${level.name} of ${hex(linear)} sets reserved bits ${hex(reserved)}` };
+    }
     entries.push(address);
     user &&= (entry & ENTRY.user) !== 0n;
     writable &&= (entry & ENTRY.writable) !== 0n;
@@ -125,7 +139,10 @@ function tableBase(state: State, mode: PagingMode, linear: bigint): bigint | und
   return pdpte & ENTRY.present ? pdpte & ADDRESS : undefined;
 }
 
-/** Physical address of the page that `entry` maps. 4-MByte pages take bits 39:32 from bits 20:13. SDM vol. 3A, table 4-4. */
+/**
+ * Physical address of the page that `entry` maps. 4-MByte pages take bits 39:32 from bits 20:13. SDM vol. 3A,
+ * table 4-4.
+ */
 function pageAddress(mode: PagingMode, { shift }: Level, entry: bigint): bigint {
   const low = entry & ADDRESS & ~((1n << BigInt(shift)) - 1n);
   if (mode.name !== '32-bit') return low;
@@ -133,7 +150,9 @@ function pageAddress(mode: PagingMode, { shift }: Level, entry: bigint): bigint 
 }
 
 /** Bits that must be 0 in a present entry. SDM vol. 3A, tables 4-4 to 4-19. */
-function reservedBits(mode: PagingMode, level: Level, last: boolean, executeDisableOn: boolean, physicalAddressBits: number): bigint {
+function reservedBits(
+  mode: PagingMode, level: Level, last: boolean, executeDisableOn: boolean, physicalAddressBits: number,
+): bigint {
   if (mode.name === '32-bit') return last && level.shift === 22 ? fourMegabyteReserved(physicalAddressBits) : 0n;
   const aboveWidth = ADDRESS & ~((1n << BigInt(physicalAddressBits)) - 1n);
   const executeDisable = executeDisableOn ? 0n : ENTRY.executeDisable;
