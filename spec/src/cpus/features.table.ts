@@ -1,38 +1,44 @@
-/** CPUID feature flags that the engine knows: [leaf, sub-leaf, register, bit]. SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E. */
+/**
+ * CPUID feature flags that the engine knows: [leaf, sub-leaf, register, bit]. SDM vol. 2A, CPUID; AMD APM vol. 3,
+ * appendix E.
+ */
 
 /**
  * Advertised though modelled in part only, because a kernel does not start without them or a processor of that kind
- * cannot lack them: MMX (data transfers are missing), SSE to SSE4_2, AVX (what the table of instructions has), MTRR and PAT (memory types have no effect), MCE and MCA (no banks),
- * MONITOR and MONITORX (the wait ends at once), IBRS_IBPB, STIBP and SSBD (nothing here is speculative).
+ * cannot lack them: MMX (data transfers are missing), SSE to SSE4_2, AVX (what the table of instructions has), MTRR and
+ * PAT (memory types have no effect), MCE and MCA (no banks), MONITOR and MONITORX (the wait ends at once), IBRS_IBPB,
+ * STIBP and SSBD (nothing here is speculative).
  */
 export const FEATURES = {
   FPU: [1, 0, 'edx', 0], VME: [1, 0, 'edx', 1], DE: [1, 0, 'edx', 2], PSE: [1, 0, 'edx', 3], TSC: [1, 0, 'edx', 4],
   MSR: [1, 0, 'edx', 5], PAE: [1, 0, 'edx', 6], MCE: [1, 0, 'edx', 7], CX8: [1, 0, 'edx', 8], APIC: [1, 0, 'edx', 9],
-  SEP: [1, 0, 'edx', 11], MTRR: [1, 0, 'edx', 12], PGE: [1, 0, 'edx', 13], MCA: [1, 0, 'edx', 14], CMOV: [1, 0, 'edx', 15],
-  PAT: [1, 0, 'edx', 16], PSE36: [1, 0, 'edx', 17], CLFSH: [1, 0, 'edx', 19], MMX: [1, 0, 'edx', 23], FXSR: [1, 0, 'edx', 24],
-  SSE: [1, 0, 'edx', 25], SSE2: [1, 0, 'edx', 26],
-  SSE3: [1, 0, 'ecx', 0], MONITOR: [1, 0, 'ecx', 3], SSSE3: [1, 0, 'ecx', 9], CX16: [1, 0, 'ecx', 13], PCID: [1, 0, 'ecx', 17],
-  SSE4_1: [1, 0, 'ecx', 19],
-  SSE4_2: [1, 0, 'ecx', 20], X2APIC: [1, 0, 'ecx', 21], MOVBE: [1, 0, 'ecx', 22], POPCNT: [1, 0, 'ecx', 23],
-  TSC_DEADLINE: [1, 0, 'ecx', 24], XSAVE: [1, 0, 'ecx', 26],
+  SEP: [1, 0, 'edx', 11], MTRR: [1, 0, 'edx', 12], PGE: [1, 0, 'edx', 13], MCA: [1, 0, 'edx', 14],
+  CMOV: [1, 0, 'edx', 15], PAT: [1, 0, 'edx', 16], PSE36: [1, 0, 'edx', 17], CLFSH: [1, 0, 'edx', 19],
+  MMX: [1, 0, 'edx', 23], FXSR: [1, 0, 'edx', 24], SSE: [1, 0, 'edx', 25], SSE2: [1, 0, 'edx', 26],
+  SSE3: [1, 0, 'ecx', 0], MONITOR: [1, 0, 'ecx', 3], SSSE3: [1, 0, 'ecx', 9], CX16: [1, 0, 'ecx', 13],
+  PCID: [1, 0, 'ecx', 17], SSE4_1: [1, 0, 'ecx', 19], SSE4_2: [1, 0, 'ecx', 20], X2APIC: [1, 0, 'ecx', 21],
+  MOVBE: [1, 0, 'ecx', 22], POPCNT: [1, 0, 'ecx', 23], TSC_DEADLINE: [1, 0, 'ecx', 24], XSAVE: [1, 0, 'ecx', 26],
   OSXSAVE: [1, 0, 'ecx', 27], AVX: [1, 0, 'ecx', 28], RDRAND: [1, 0, 'ecx', 30],
   ARAT: [6, 0, 'eax', 2],
   FSGSBASE: [7, 0, 'ebx', 0], TSC_ADJUST: [7, 0, 'ebx', 1], BMI1: [7, 0, 'ebx', 3], FDP_EXCPTN_ONLY: [7, 0, 'ebx', 6],
-  SMEP: [7, 0, 'ebx', 7], BMI2: [7, 0, 'ebx', 8], INVPCID: [7, 0, 'ebx', 10],
-  FPCSDS: [7, 0, 'ebx', 13], RDSEED: [7, 0, 'ebx', 18], ADX: [7, 0, 'ebx', 19],
-  SMAP: [7, 0, 'ebx', 20], CLFLUSHOPT: [7, 0, 'ebx', 23], CLWB: [7, 0, 'ebx', 24],
-  UMIP: [7, 0, 'ecx', 2], PKU: [7, 0, 'ecx', 3], OSPKE: [7, 0, 'ecx', 4], LA57: [7, 0, 'ecx', 16], RDPID: [7, 0, 'ecx', 22],
+  SMEP: [7, 0, 'ebx', 7], BMI2: [7, 0, 'ebx', 8], INVPCID: [7, 0, 'ebx', 10], FPCSDS: [7, 0, 'ebx', 13],
+  RDSEED: [7, 0, 'ebx', 18], ADX: [7, 0, 'ebx', 19], SMAP: [7, 0, 'ebx', 20], CLFLUSHOPT: [7, 0, 'ebx', 23],
+  CLWB: [7, 0, 'ebx', 24],
+  UMIP: [7, 0, 'ecx', 2], PKU: [7, 0, 'ecx', 3], OSPKE: [7, 0, 'ecx', 4], LA57: [7, 0, 'ecx', 16],
+  RDPID: [7, 0, 'ecx', 22],
   SERIALIZE: [7, 0, 'edx', 14], IBRS_IBPB: [7, 0, 'edx', 26], INTEL_STIBP: [7, 0, 'edx', 27],
   ARCH_CAPABILITIES: [7, 0, 'edx', 29], INTEL_SSBD: [7, 0, 'edx', 31],
-  XSAVEOPT: [0xd, 1, 'eax', 0], XSAVEC: [0xd, 1, 'eax', 1], XGETBV_ECX_1: [0xd, 1, 'eax', 2], XSAVES: [0xd, 1, 'eax', 3],
+  XSAVEOPT: [0xd, 1, 'eax', 0], XSAVEC: [0xd, 1, 'eax', 1], XGETBV_ECX_1: [0xd, 1, 'eax', 2],
+  XSAVES: [0xd, 1, 'eax', 3],
   SYSCALL: [0x8000_0001, 0, 'edx', 11], NX: [0x8000_0001, 0, 'edx', 20], FFXSR: [0x8000_0001, 0, 'edx', 25],
-  PDPE1GB: [0x8000_0001, 0, 'edx', 26],
-  RDTSCP: [0x8000_0001, 0, 'edx', 27], LM: [0x8000_0001, 0, 'edx', 29], LAHF64: [0x8000_0001, 0, 'ecx', 0],
-  LZCNT: [0x8000_0001, 0, 'ecx', 5], MISALIGNSSE: [0x8000_0001, 0, 'ecx', 7],
-  PREFETCHW: [0x8000_0001, 0, 'ecx', 8], MONITORX: [0x8000_0001, 0, 'ecx', 29], InvariantTsc: [0x8000_0007, 0, 'edx', 8],
+  PDPE1GB: [0x8000_0001, 0, 'edx', 26], RDTSCP: [0x8000_0001, 0, 'edx', 27], LM: [0x8000_0001, 0, 'edx', 29],
+  LAHF64: [0x8000_0001, 0, 'ecx', 0], LZCNT: [0x8000_0001, 0, 'ecx', 5], MISALIGNSSE: [0x8000_0001, 0, 'ecx', 7],
+  PREFETCHW: [0x8000_0001, 0, 'ecx', 8], MONITORX: [0x8000_0001, 0, 'ecx', 29],
+  InvariantTsc: [0x8000_0007, 0, 'edx', 8],
   CLZERO: [0x8000_0008, 0, 'ebx', 0], RstrFpErrPtrs: [0x8000_0008, 0, 'ebx', 2], WBNOINVD: [0x8000_0008, 0, 'ebx', 9],
   IBPB: [0x8000_0008, 0, 'ebx', 12], IBRS: [0x8000_0008, 0, 'ebx', 14], STIBP: [0x8000_0008, 0, 'ebx', 15],
-  SSBD: [0x8000_0008, 0, 'ebx', 24], LFenceAlwaysSerializing: [0x8000_0021, 0, 'eax', 2], NullSelectClearsBase: [0x8000_0021, 0, 'eax', 6],
+  SSBD: [0x8000_0008, 0, 'ebx', 24],
+  LFenceAlwaysSerializing: [0x8000_0021, 0, 'eax', 2], NullSelectClearsBase: [0x8000_0021, 0, 'eax', 6],
 } as const satisfies Record<string, readonly [leaf: number, subleaf: number, register: CpuidRegister, bit: number]>;
 
 export type CpuidRegister = 'eax' | 'ebx' | 'ecx' | 'edx';
@@ -40,8 +46,9 @@ export type Feature = keyof typeof FEATURES;
 
 /** What every 64-bit processor since 2005 has, of the features in the table. */
 export const BASE_FEATURES: readonly Feature[] = [
-  'FPU', 'VME', 'DE', 'PSE', 'TSC', 'MSR', 'PAE', 'MCE', 'CX8', 'APIC', 'SEP', 'MTRR', 'PGE', 'MCA', 'CMOV', 'PAT', 'PSE36',
-  'CLFSH', 'MMX', 'FXSR', 'SSE', 'SSE2', 'SSE3', 'MONITOR', 'CX16', 'SYSCALL', 'NX', 'LM', 'LAHF64', 'InvariantTsc',
+  'FPU', 'VME', 'DE', 'PSE', 'TSC', 'MSR', 'PAE', 'MCE', 'CX8', 'APIC', 'SEP', 'MTRR', 'PGE', 'MCA', 'CMOV', 'PAT',
+  'PSE36', 'CLFSH', 'MMX', 'FXSR', 'SSE', 'SSE2', 'SSE3', 'MONITOR', 'CX16', 'SYSCALL', 'NX', 'LM', 'LAHF64',
+  'InvariantTsc',
 ];
 
 /** The XSAVE state components of CPUID leaf 0Dh: size and standard-format offset in bytes. */

@@ -1,42 +1,76 @@
+/** Intel's processors. What they have in common comes first; a profile says what is its own. */
+
 import { inferred, measured, sdm } from '../state/citation.ts';
 import { BASE_FEATURES, type Feature } from './features.table.ts';
-import { type AccessOrder, type CpuProfile, type DebugTraps, type FastCalls, type X87Behaviour, cpuProfile } from './profile.ts';
+import { type CpuProfile, type QuirkSources, type Quirks, cpuProfile } from './profile.ts';
 
-const x87: X87Behaviour = {
-  fopUpdate: 'unmasked exception',
-  saveWithoutException: 'store',
-  restoreWithoutException: 'load',
-  canonicalFdp: false,
+const quirks: Quirks = {
+  x87: {
+    fopUpdate: 'unmasked exception',
+    saveWithoutException: 'store',
+    restoreWithoutException: 'load',
+    canonicalFdp: false,
+  },
+  xinuse: 'tracked',
+  nullSelector: 'clears base and limit',
+  mxcsrMask: 0xffff,
+  wordDoubleShift: 'first operand again',
+  longFarPointer: 'm16:64',
+  nearBranch66: '64 bits',
+  larInLongMode: 'no LDT',
+  accesses: {
+    selectorPush: 'two bytes',
+    compares: 'source first',
+    call: 'target first',
+    return: 'in order',
+    farCall: 'stack of the caller',
+    farReturn: 'checks first',
+  },
+  fastCalls: {
+    syscall: '64-bit mode',
+    sysenter: 'any mode',
+    sysretNotCanonical: 'faults at SYSRET',
+    sysretStack: 'loads SS',
+    sysenterBits: 64,
+  },
+  debugTraps: { stackLoads: 'the first shields', betweenIterations: 'RF = 1' },
+  tscAuxHigh: 'reserved',
 };
 
-const transfers = { longFarPointer: 'm16:64', nearBranch66: '64 bits', larInLongMode: 'no LDT' } as const;
+const pointers = sdm('1', '8.1.8');
 
-const debugTraps: DebugTraps = { stackLoads: 'the first shields', betweenIterations: 'RF = 1' };
-
-const fastCalls: FastCalls = {
-  syscall: '64-bit mode', sysenter: 'any mode', sysretNotCanonical: 'faults at SYSRET', sysretStack: 'loads SS', sysenterBits: 64,
-};
-
-const accesses: AccessOrder = { selectorPush: 'two bytes', compares: 'source first', call: 'target first', return: 'in order', farCall: 'stack of the caller', farReturn: 'checks first' };
-
-const sources = {
-  accesses: inferred('SDM vol. 2, PUSH, CMPS, CALL and IRET: the order of their operation sections; not measured'),
-  stackLoads: sdm('3A', '6.8.3'),
-  betweenIterations: sdm('3B', '17.3.1.1'),
-  fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
-  tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
-  msrs: inferred('dumps of such processors, from memory'),
+const sources: QuirkSources = {
+  fopUpdate: sdm('1', '8.1.9'),
+  saveWithoutException: pointers,
+  restoreWithoutException: pointers,
+  canonicalFdp: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'FXRSTOR64 keeps all 64 bits of FDP and sign-extends FIP from bit 56',
+  ),
+  stackDetails: inferred('Zen 4, measured: FFREE clears C1, FLD of an empty register onto a full stack is an '
+    + 'underflow, '
+    + 'FWAIT marks x87 state modified, FXSAVE does not, LDMXCSR does not mark SSE state'),
+  xinuse: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'FNOP and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it',
+  ),
+  nullSelector: inferred(
+    'common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open',
+  ),
+  mxcsrMask: sdm('1', '11.6.6'),
+  wordDoubleShift: inferred('what Bochs does, from memory; not measured'),
   longFarPointer: sdm('2A', '3.2, JMP and LDS/LES/LFS/LGS/LSS'),
   nearBranch66: sdm('1', '6.3.7'),
   larInLongMode: sdm('2A', '3.2, LAR, table 3-52'),
-  fopUpdate: sdm('1', '8.1.9'),
-  nullSelector: inferred('common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open'),
-  pointers: sdm('1', '8.1.8'),
-  canonicalFdp: measured('a Sapphire Rapids class Xeon', '2026-11', 'FXRSTOR64 keeps all 64 bits of FDP and sign-extends FIP from bit 56'),
-  xinuse: measured('a Sapphire Rapids class Xeon', '2026-11', 'FNOP and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it'),
-  wordDoubleShift: inferred('what Bochs does, from memory; not measured'),
-  stackDetails: inferred('Zen 4, measured: FFREE clears C1, FLD of an empty register onto a full stack is an underflow, FWAIT marks x87 state modified, FXSAVE does not, LDMXCSR does not mark SSE state'),
+  accesses: inferred('SDM vol. 2, PUSH, CMPS, CALL and IRET: the order of their operation sections; not measured'),
+  fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
+  stackLoads: sdm('3A', '6.8.3'),
+  betweenIterations: sdm('3B', '17.3.1.1'),
+  tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
+  msrs: inferred('dumps of such processors, from memory'),
 };
+
+const deprecation = inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and '
+  + 'Haswell '
+  + 'has it is from memory');
 
 const ivyBridgeFeatures: readonly Feature[] = [
   ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'XSAVE', 'AVX', 'XSAVEOPT', 'FSGSBASE', 'SMEP', 'RDTSCP',
@@ -45,32 +79,43 @@ const ivyBridgeFeatures: readonly Feature[] = [
 
 /** The last client generation that keeps FCS and FDS. */
 export const ivyBridge: CpuProfile = cpuProfile({
+  ...quirks,
   id: 'ivyBridge', name: 'Ivy Bridge', vendor: 'GenuineIntel', year: 2012, signature: 0x0003_06a9,
-  features: ivyBridgeFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'reserved',
-  sources: { ...sources, FPCSDS: inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and Haswell has it is from memory') },
+  features: ivyBridgeFeatures,
+  xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 36,
+  sources: { ...sources, FPCSDS: deprecation },
 });
 
-const haswellFeatures: readonly Feature[] = [...ivyBridgeFeatures, 'FPCSDS', 'MOVBE', 'BMI1', 'BMI2', 'LZCNT', 'TSC_ADJUST', 'INVPCID', 'PDPE1GB'];
+const haswellFeatures: readonly Feature[] = [
+  ...ivyBridgeFeatures, 'FPCSDS', 'MOVBE', 'BMI1', 'BMI2', 'LZCNT', 'TSC_ADJUST', 'INVPCID', 'PDPE1GB',
+];
 
 /** CPUID.7.0:EBX[13] = 1: FCS and FDS are deprecated and always stored as 0. */
 export const haswell: CpuProfile = cpuProfile({
+  ...quirks,
   id: 'haswell', name: 'Haswell', vendor: 'GenuineIntel', year: 2013, signature: 0x0003_06c3,
-  features: haswellFeatures, xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'reserved',
-  sources: { ...sources, FPCSDS: ivyBridge.sources.FPCSDS! },
+  features: haswellFeatures,
+  xcr0: 7n, linearAddressBits: 48, physicalAddressBits: 39,
+  sources: { ...sources, FPCSDS: deprecation },
 });
 
 /** CPUID.7.0:EBX[6] = 1 as well: FDP is loaded only by an instruction that incurs an unmasked exception. */
 export const sapphireRapids: CpuProfile = cpuProfile({
+  ...quirks,
   id: 'sapphireRapids', name: 'Sapphire Rapids', vendor: 'GenuineIntel', year: 2023, signature: 0x0008_06f8,
   features: [
-    ...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC', 'XGETBV_ECX_1', 'XSAVES',
-    'RDSEED', 'UMIP', 'PKU', 'RDPID', 'SERIALIZE', 'WBNOINVD', 'IBRS_IBPB', 'INTEL_STIBP', 'INTEL_SSBD', 'ARCH_CAPABILITIES',
+    ...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC',
+    'XGETBV_ECX_1', 'XSAVES', 'RDSEED', 'UMIP', 'PKU', 'RDPID', 'SERIALIZE', 'WBNOINVD', 'IBRS_IBPB', 'INTEL_STIBP',
+    'INTEL_SSBD', 'ARCH_CAPABILITIES',
   ],
+  xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52,
   // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO.
-  msrs: { IA32_ARCH_CAPABILITIES: 0x16bn }, crystal: 25_000_000,
-  xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52, x87, xinuse: 'tracked', nullSelector: 'clears base and limit', mxcsrMask: 0xffff, wordDoubleShift: 'first operand again',
-  ...transfers, accesses, fastCalls, debugTraps, tscAuxHigh: 'reserved',
-  sources: { ...sources, FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0'), crystal: inferred('Linux 5.10, native_calibrate_tsc: 25 MHz for server parts, from memory') },
+  msrs: { IA32_ARCH_CAPABILITIES: 0x16bn },
+  crystal: 25_000_000,
+  sources: {
+    ...sources,
+    FPCSDS: deprecation,
+    FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0'),
+    crystal: inferred('Linux 5.10, native_calibrate_tsc: 25 MHz for server parts, from memory'),
+  },
 });

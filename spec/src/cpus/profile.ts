@@ -59,19 +59,8 @@ export interface DebugTraps {
   betweenIterations: 'RF = 1' | 'RF = 0';
 }
 
-export interface CpuProfile {
-  readonly id: string;
-  readonly name: string;
-  readonly vendor: 'GenuineIntel' | 'AuthenticAMD';
-  readonly year: number;
-  /** CPUID leaf 01h EAX: family, model, stepping. */
-  readonly signature: number;
-  readonly features: ReadonlySet<Feature>;
-  /** Bits that XSETBV accepts in XCR0: CPUID leaf 0Dh, sub-leaf 0, EDX:EAX. 0 without XSAVE. */
-  readonly xcr0: bigint;
-  /** Width of a linear address in bits: 48, or 57 where the processor has 5-level paging. */
-  readonly linearAddressBits: 48 | 57;
-  readonly physicalAddressBits: number;
+/** What a processor does where the manuals leave room or vendors differ. */
+export interface Quirks {
   readonly x87: X87Behaviour;
   /**
    * XINUSE: `tracked` sets a component's bit when an instruction writes it and clears it only on a restore to the
@@ -101,12 +90,32 @@ export interface CpuProfile {
   readonly debugTraps: DebugTraps;
   /** IA32_TSC_AUX[63:32]: reserved, so that writing them is #GP(0), or dropped. */
   readonly tscAuxHigh: 'reserved' | 'dropped';
+}
+
+/** Where each quirk is from, and whatever else about a profile needs saying. */
+export type QuirkSources =
+  & Readonly<Record<Exclude<keyof Quirks, 'x87' | 'debugTraps'> | keyof X87Behaviour | keyof DebugTraps, Citation>>
+  & Readonly<Record<string, Citation>>;
+
+export interface CpuProfile extends Quirks {
+  readonly id: string;
+  readonly name: string;
+  readonly vendor: 'GenuineIntel' | 'AuthenticAMD';
+  readonly year: number;
+  /** CPUID leaf 01h EAX: family, model, stepping. */
+  readonly signature: number;
+  readonly features: ReadonlySet<Feature>;
+  /** Bits that XSETBV accepts in XCR0: CPUID leaf 0Dh, sub-leaf 0, EDX:EAX. 0 without XSAVE. */
+  readonly xcr0: bigint;
+  /** Width of a linear address in bits: 48, or 57 where the processor has 5-level paging. */
+  readonly linearAddressBits: 48 | 57;
+  readonly physicalAddressBits: number;
   /** MSRs of this processor that are constants of the model, by name: see isa/system/msrs.table.ts. */
   readonly msrs?: Readonly<Record<string, bigint>>;
   /** Frequency of the core crystal clock in Hz, where CPUID leaf 15h gives it. */
   readonly crystal?: number;
-  /** Where each of these facts is from. */
-  readonly sources: Readonly<Record<string, Citation>>;
+  /** Where each of these facts is from: of the quirks by their names, of CPUID bits by theirs. */
+  readonly sources: QuirkSources;
 }
 
 export type ProfileInput = Omit<CpuProfile, 'features'> & { features: readonly Feature[] };

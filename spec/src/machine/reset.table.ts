@@ -6,7 +6,10 @@
 import { type Citation, inferred, sdm } from '../state/citation.ts';
 import { MTRR_FIXED_NAMES, MTRR_VARIABLE_NAMES } from '../state/fields.ts';
 
-/** A value, or one for each vendor; the processor's signature (CPUID leaf 1, EAX); the negated time, which makes the time-stamp counter 0. */
+/**
+ * A value, or one for each vendor; the processor's signature (CPUID leaf 1, EAX); the negated time, which makes the
+ * time-stamp counter 0.
+ */
 export type ResetValue = bigint | { readonly intel: bigint; readonly amd: bigint } | 'signature' | 'minus time';
 
 export interface ResetRow {
@@ -21,9 +24,13 @@ export interface ResetRow {
 }
 
 const table = sdm('3A', '9.1.1, table 9-1');
-const apm = inferred('AMD APM vol. 2, table 14-1, from memory; the SDM calls model-specific registers undefined after power-up and unchanged by INIT');
+const apm = inferred(
+  'AMD APM vol. 2, table 14-1, from memory; the SDM calls model-specific registers undefined after power-up and '
+    + 'unchanged by INIT',
+);
 
-const numbered = (count: number, name: (n: number) => string): string[] => Array.from({ length: count }, (_, n) => name(n));
+const numbered = (count: number, name: (n: number) => string): string[] =>
+  Array.from({ length: count }, (_, n) => name(n));
 const DATA_SEGMENTS = ['SS', 'DS', 'ES', 'FS', 'GS'];
 const suffixed = (names: readonly string[], suffix: string): string[] => names.map((name) => `${name}.${suffix}`);
 
@@ -32,13 +39,22 @@ export const RESET_TABLE: readonly ResetRow[] = [
   { fields: ['RIP'], reset: 0xfff0n, initKeeps: 'none', source: table },
   { fields: ['CR0'], reset: 0x6000_0010n, initKeeps: 0x6000_0000n, note: 'INIT keeps CD and NW.', source: table },
   { fields: ['CR2', 'CR3', 'CR4'], reset: 0n, initKeeps: 'none', source: table },
-  { fields: ['CR8'], reset: 0n, initKeeps: 'none', note: 'The task priority of the local APIC.', source: sdm('3A', '10.4.7.1') },
+  {
+    fields: ['CR8'], reset: 0n, initKeeps: 'none', note: 'The task priority of the local APIC.',
+    source: sdm('3A', '10.4.7.1'),
+  },
   { fields: ['CS'], reset: 0xf000n, initKeeps: 'none', source: table },
-  { fields: ['CS.base'], reset: 0xffff_0000n, initKeeps: 'none', note: 'Not the selector times 16: the first instruction is at FFFFFFF0h.', source: sdm('3A', '9.1.4') },
+  {
+    fields: ['CS.base'], reset: 0xffff_0000n, initKeeps: 'none',
+    note: 'Not the selector times 16: the first instruction is at FFFFFFF0h.', source: sdm('3A', '9.1.4'),
+  },
   { fields: DATA_SEGMENTS, reset: 0n, initKeeps: 'none', source: table },
   { fields: suffixed(DATA_SEGMENTS, 'base'), reset: 0n, initKeeps: 'none', source: table },
   { fields: suffixed(['CS', ...DATA_SEGMENTS], 'limit'), reset: 0xffffn, initKeeps: 'none', source: table },
-  { fields: suffixed(['CS', ...DATA_SEGMENTS], 'attributes'), reset: 0x93n, initKeeps: 'none', note: 'Present, read/write, accessed.', source: table },
+  {
+    fields: suffixed(['CS', ...DATA_SEGMENTS], 'attributes'), reset: 0x93n, initKeeps: 'none',
+    note: 'Present, read/write, accessed.', source: table,
+  },
   { fields: ['RDX'], reset: 'signature', initKeeps: 'none', source: table },
   {
     fields: ['RAX', 'RCX', 'RBX', 'RSP', 'RBP', 'RSI', 'RDI', ...numbered(8, (n) => `R${n + 8}`)],
@@ -48,7 +64,10 @@ export const RESET_TABLE: readonly ResetRow[] = [
   { fields: ['GDTR.limit', 'IDTR.limit'], reset: 0xffffn, initKeeps: 'none', source: table },
   { fields: ['LDTR', 'TR', 'LDTR.base', 'TR.base'], reset: 0n, initKeeps: 'none', source: table },
   { fields: ['LDTR.limit', 'TR.limit'], reset: 0xffffn, initKeeps: 'none', source: table },
-  { fields: ['LDTR.attributes'], reset: 0x82n, initKeeps: 'none', note: 'Present, read/write: the type of an LDT.', source: table },
+  {
+    fields: ['LDTR.attributes'], reset: 0x82n, initKeeps: 'none', note: 'Present, read/write: the type of an LDT.',
+    source: table,
+  },
   {
     fields: ['TR.attributes'], reset: 0x8bn, initKeeps: 'none', note: 'A busy 32-bit task state segment.',
     source: inferred('Bochs 2.7; the SDM says present and read/write, which is no type of a task state segment'),
@@ -59,19 +78,28 @@ export const RESET_TABLE: readonly ResetRow[] = [
   { fields: numbered(8, (n) => `R${n}`), reset: 0n, initKeeps: 'all', note: 'ST(0) to ST(7) are +0.0.', source: table },
   { fields: ['FCW'], reset: 0x40n, initKeeps: 'all', source: table },
   { fields: ['FSW'], reset: 0n, initKeeps: 'all', source: table },
-  { fields: ['FTW'], reset: 0xffn, initKeeps: 'all', note: 'The tag word is 5555h: no register is empty, each holds zero.', source: table },
+  {
+    fields: ['FTW'], reset: 0xffn, initKeeps: 'all',
+    note: 'The tag word is 5555h: no register is empty, each holds zero.', source: table,
+  },
   { fields: ['FOP', 'FIP', 'FCS', 'FDP', 'FDS'], reset: 0n, initKeeps: 'all', source: table },
   {
-    fields: [...numbered(16, (n) => `XMM${n}`), ...numbered(16, (n) => `YMM${n}[255:128]`)], reset: 0n, initKeeps: 'all', source: table,
+    fields: [...numbered(16, (n) => `XMM${n}`), ...numbered(16, (n) => `YMM${n}[255:128]`)], reset: 0n,
+    initKeeps: 'all', source: table,
   },
   { fields: ['MXCSR'], reset: 0x1f80n, initKeeps: 'all', source: table },
   { fields: ['XCR0'], reset: 1n, initKeeps: 'all', source: sdm('3A', '2.6') },
-  { fields: ['XINUSE'], reset: 1n, initKeeps: 'all', note: 'FCW is not as FNINIT leaves it.', source: sdm('1', '13.6') },
+  {
+    fields: ['XINUSE'], reset: 1n, initKeeps: 'all', note: 'FCW is not as FNINIT leaves it.', source: sdm('1', '13.6'),
+  },
   { fields: ['PKRU'], reset: 0n, initKeeps: 'all', source: apm },
-  { fields: ['TSC offset'], reset: 'minus time', initKeeps: 'all', note: 'The time-stamp counter is 0.', source: table },
+  {
+    fields: ['TSC offset'], reset: 'minus time', initKeeps: 'all', note: 'The time-stamp counter is 0.', source: table,
+  },
   {
     fields: ['IA32_APIC_BASE'], reset: 0xfee0_0900n, initKeeps: 'all',
-    note: 'Enabled; BSP (bit 8) is 1 on the processor that boots, and RESET keeps what the board has wired.', source: sdm('3A', '10.4.3 and 10.4.4'),
+    note: 'Enabled; BSP (bit 8) is 1 on the processor that boots, and RESET keeps what the board has wired.',
+    source: sdm('3A', '10.4.3 and 10.4.4'),
   },
   { fields: ['IA32_PAT'], reset: 0x0007_0406_0007_0406n, initKeeps: 'all', source: sdm('3A', '11.12.4') },
   { fields: ['IA32_EFER'], reset: 0n, initKeeps: 'none', source: apm },
@@ -84,22 +112,27 @@ export const RESET_TABLE: readonly ResetRow[] = [
   },
   {
     fields: ['IA32_MISC_ENABLE'], reset: { intel: 0x4_1801n, amd: 0n }, initKeeps: 'all',
-    note: 'Fast strings and MONITOR; no branch trace storage, no precise event-based sampling.', source: sdm('3C', '35.1, table 35-2'),
+    note: 'Fast strings and MONITOR; no branch trace storage, no precise event-based sampling.',
+    source: sdm('3C', '35.1, table 35-2'),
   },
   {
     fields: ['IA32_FEATURE_CONTROL'], reset: { intel: 1n, amd: 0n }, initKeeps: 'all',
-    note: 'Locked, without VMX: what firmware leaves where virtualisation is switched off.', source: inferred('the profiles, which have no VMX'),
+    note: 'Locked, without VMX: what firmware leaves where virtualisation is switched off.',
+    source: inferred('the profiles, which have no VMX'),
   },
   {
-    fields: ['HWCR'], reset: { intel: 0n, amd: 0x100_0000n }, initKeeps: 'all', note: 'TscFreqSel: the time-stamp counter is steady.',
+    fields: ['HWCR'], reset: { intel: 0n, amd: 0x100_0000n }, initKeeps: 'all',
+    note: 'TscFreqSel: the time-stamp counter is steady.',
     source: inferred('the profiles, which say so by CPUID'),
   },
   {
-    fields: ['VM_CR'], reset: { intel: 0n, amd: 0x18n }, initKeeps: 'all', note: 'Locked, without SVM.', source: inferred('the profiles, which have no SVM'),
+    fields: ['VM_CR'], reset: { intel: 0n, amd: 0x18n }, initKeeps: 'all', note: 'Locked, without SVM.',
+    source: inferred('the profiles, which have no SVM'),
   },
   {
     fields: [
-      'IA32_TSC_ADJUST', 'MISC_FEATURES_ENABLES', 'IA32_MCG_STATUS', 'IA32_SPEC_CTRL', 'SYSCFG', 'TOP_MEM', 'TOP_MEM2', 'NB_CFG',
+      'IA32_TSC_ADJUST', 'MISC_FEATURES_ENABLES', 'IA32_MCG_STATUS', 'IA32_SPEC_CTRL', 'SYSCFG', 'TOP_MEM', 'TOP_MEM2',
+      'NB_CFG',
       'MMIO_CFG_BASE', 'Interrupt pending message', 'LS_CFG', 'DC_CFG', 'DE_CFG', 'BU_CFG2',
       ...numbered(4, (n) => `PerfEvtSel${n}`), ...numbered(4, (n) => `PerfCtr${n}`),
     ],
@@ -116,7 +149,8 @@ export const RESET_TABLE: readonly ResetRow[] = [
       'blocking by MOV SS', 'blocking by STI', 'blocking by NMI', 'pending NMI', 'pending debug exceptions',
       'between iterations', 'activity state',
     ],
-    reset: 0n, initKeeps: 'none', note: 'Where BSP is 0, the activity state is then wait-for-SIPI.', source: sdm('3A', '8.4'),
+    reset: 0n, initKeeps: 'none', note: 'Where BSP is 0, the activity state is then wait-for-SIPI.',
+    source: sdm('3A', '8.4'),
   },
   {
     fields: ['undefined RFLAGS bits', 'PDPTE0', 'PDPTE1', 'PDPTE2', 'PDPTE3', 'VMX non-root', 'flat mapping'],
@@ -124,7 +158,8 @@ export const RESET_TABLE: readonly ResetRow[] = [
   },
   {
     fields: [
-      'x87 registers written', 'XMM registers written', 'XRSTOR_INFO.valid', 'XRSTOR_INFO.CPL', 'XRSTOR_INFO.VMX non-root',
+      'x87 registers written', 'XMM registers written', 'XRSTOR_INFO.valid', 'XRSTOR_INFO.CPL',
+      'XRSTOR_INFO.VMX non-root',
       'XRSTOR_INFO.linear address', 'XRSTOR_INFO.XCOMP_BV', 'XMODIFIED',
     ],
     reset: 0n, initKeeps: 'all', source: sdm('1', '13.6'),

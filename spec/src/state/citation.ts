@@ -28,9 +28,9 @@ export const sdm = (volume: string, section: string): Citation =>
 export const laterSdm = (volume: string, section: string): Citation =>
   ({ kind: 'manual', manual: 'Intel SDM', volume, section, edition: 'later than 2016, from memory' });
 
-/** AMD64 Architecture Programmer's Manual, which was not at hand either. */
-export const apm = (volume: string, section: string): Citation =>
-  ({ kind: 'manual', manual: 'AMD APM', volume, section, edition: '2023 or before, from memory' });
+/** AMD64 Architecture Programmer's Manual, which was not at hand either, but for what names its edition. */
+export const apm = (volume: string, section: string, edition = '2023 or before, from memory'): Citation =>
+  ({ kind: 'manual', manual: 'AMD APM', volume, section, edition });
 
 /** A commit of the Xen project, by its abbreviated hash and the date it was committed; `what` is in our words. */
 export const xenCommit = (commit: string, date: string, what: string): Citation =>
