@@ -8,7 +8,7 @@ import { assemble } from '../asm/assemble.ts';
 import { hostState } from '../hypervisors/host-state.ts';
 import { kernelState } from '../machine/initial.ts';
 import { Machine } from '../machine/machine.ts';
-import { OFFSET } from '../state/fields.ts';
+import { OFFSET, RAX } from '../state/fields.ts';
 import type { State } from '../state/state.ts';
 import { type Pointers, images, pointersOf, wantedPointers } from './pointers.ts';
 
@@ -125,7 +125,7 @@ function compile(machine: Machine, operator: Operator, wanted: Pointers): (from:
 function startState(cpu: CpuProfile, from: Pointers, guestData: bigint | undefined): State {
   const guest = guestData !== undefined;
   const state = guest ? kernelState(cpu, 64) : hostState(cpu, HOST_STACK);
-  if (guest) state.gpr[0] = guestData;
+  if (guest) state.gpr[RAX] = guestData;
   state.fip = from.fip;
   state.fcs = from.fcs;
   state.fdp = from.fdp;

@@ -2,7 +2,7 @@
 
 import type { CpuProfile } from '../cpus/profile.ts';
 import { kernelState } from '../machine/initial.ts';
-import { CS, DS, ES, SS } from '../state/fields.ts';
+import { CS, DS, ES, RAX, RDX, RSP, SS } from '../state/fields.ts';
 import type { Segment, State } from '../state/state.ts';
 
 /** Xen's selectors: __HYPERVISOR_CS and FLAT_KERNEL_SS of public/arch-x86/xen-x86_64.h. */
@@ -20,7 +20,7 @@ export function hostState(cpu: CpuProfile, stack: bigint): State {
   state.setSegment(CS, flatSegment(HOST_CS, 0xa09b));
   state.setSegment(SS, flatSegment(HOST_SS, 0xc093));
   for (const segment of [DS, ES]) state.setSegment(segment, flatSegment(0, 0));
-  state.gpr[0] = state.gpr[2] = 0xffff_ffffn;
-  state.gpr[4] = stack;
+  state.gpr[RAX] = state.gpr[RDX] = 0xffff_ffffn;
+  state.gpr[RSP] = stack;
   return state;
 }

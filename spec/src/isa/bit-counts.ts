@@ -5,6 +5,7 @@ import { sdm } from '../state/citation.ts';
 import { AF, CF, OF, PF, SF, STATUS, ZF } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
+import { generalRegister } from './operand.ts';
 
 /** Zeros above the highest 1 of `n` bits; `n` for 0. */
 const leadingZeros = (n: number, value: bigint): number => (value === 0n ? n : n - value.toString(2).length);
@@ -19,7 +20,7 @@ function scan(x: Execution, i: Instruction, position: (n: number, value: bigint)
   const target = i.operands[0]!;
   const found = value !== 0n;
   const index = target.kind === 'register' ? target.index : 0;
-  const kept = { kind: 'register', file: 'gpr', index, size: 64, high: false } as const;
+  const kept = generalRegister(index, 64);
   x.write(found ? target : kept, found ? BigInt(position(i.size, value)) : x.read(kept));
   x.setFlags(ZF, found ? 0 : ZF);
   x.undefineFlags(CF | OF | SF | AF | PF);

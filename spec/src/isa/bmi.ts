@@ -3,10 +3,9 @@
 import type { Feature } from '../cpus/features.table.ts';
 import { s, u } from '../numbers/bits.ts';
 import { type Citation, sdm } from '../state/citation.ts';
+import { RDX } from '../state/fields.ts';
 import { AF, CF, OF, PF, SF, ZF, resultFlags } from './flags.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
-
-const RDX = 2;
 
 /** `VEX.LZ.F2.0F38` and the rest, once for 32 and once for 64 bits: W chooses, in 64-bit mode. */
 const both = (prefix: string, opcode: string, operands: string): string[] => [

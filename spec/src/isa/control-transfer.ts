@@ -2,6 +2,7 @@
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
+import { RCX } from '../state/fields.ts';
 import { CONDITIONS, ZF, hexDigit } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
@@ -64,7 +65,7 @@ const looping = (
   title: 'Loop with RCX as counter',
   forms: [`${opcode} cb | rel8 | f64 asz`],
   operation(x, i) {
-    const count = u(i.addressSize, x.state.gpr[1]! - 1n);
+    const count = u(i.addressSize, x.state.gpr[RCX]! - 1n);
     const taken = count !== 0n && continues((x.readFlags(mnemonic === 'LOOP' ? 0 : ZF) & ZF) !== 0);
     if (taken) x.branch(relative(x, i), i.size);
     x.write({ kind: 'register', file: 'gpr', index: 1, size: i.addressSize, high: false }, count);
@@ -80,7 +81,7 @@ const JCXZ = COUNTERS.map(([mnemonic, flags]) => instruction({
   title: 'Jump if rCX is zero',
   forms: [`E3 cb | rel8 | f64 ${flags}`],
   operation(x, i) {
-    if (u(i.addressSize, x.state.gpr[1]!) === 0n) x.branch(relative(x, i), i.size);
+    if (u(i.addressSize, x.state.gpr[RCX]!) === 0n) x.branch(relative(x, i), i.size);
   },
   source: sdm('2A', '3.2, Jcc'),
 }));

@@ -3,14 +3,10 @@
 import { u } from '../numbers/bits.ts';
 import { type Citation, sdm } from '../state/citation.ts';
 import type { Feature } from '../cpus/features.table.ts';
+import { RAX, RBX, RCX, RDX } from '../state/fields.ts';
 import { STATUS, ZF, additionFlags, subtractionFlags } from './flags.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
-import type { MemoryOperand, RegisterOperand } from './operand.ts';
-
-const RAX = 0, RCX = 1, RDX = 2, RBX = 3;
-
-const register = (index: number, size: number): RegisterOperand =>
-  ({ kind: 'register', file: 'gpr', index, size, high: false });
+import { type MemoryOperand, generalRegister } from './operand.ts';
 
 const XADD = instruction({
   mnemonic: 'XADD',
@@ -37,13 +33,13 @@ const CMPXCHG = instruction({
   lock: true,
   operation(x, i) {
     const [target, source] = [i.operands[0]!, i.operands[1]!];
-    const accumulator = register(RAX, i.size);
+    const accumulator = generalRegister(RAX, i.size);
     const before = x.readToModify(target), expected = x.read(accumulator);
     const equal = before === expected;
     // Memory is written in any case; a register only where it changes, so that its upper half is kept.
     const written = equal ? target : target.kind === 'memory' ? target : accumulator;
     x.write(written, equal ? x.read(source) : before);
-    const kept = equal ? register(RAX, 64) : accumulator;
+    const kept = equal ? generalRegister(RAX, 64) : accumulator;
     x.write(kept, equal ? x.read(kept) : before);
     x.setFlags(STATUS, subtractionFlags(i.size, expected, before, u(i.size, expected - before)));
   },
@@ -72,8 +68,8 @@ const wide = (
       x.write(target, equal ? pair(RCX, RBX) : before);
       // What is equal is not loaded: a 32-bit load would clear the upper halves.
       const width = equal ? 64 : half;
-      x.write(register(RAX, width), equal ? x.state.gpr[RAX]! : u(half, before));
-      x.write(register(RDX, width), equal ? x.state.gpr[RDX]! : before >> BigInt(half));
+      x.write(generalRegister(RAX, width), equal ? x.state.gpr[RAX]! : u(half, before));
+      x.write(generalRegister(RDX, width), equal ? x.state.gpr[RDX]! : before >> BigInt(half));
       x.setFlags(ZF, equal ? ZF : 0);
     },
     source,

@@ -6,7 +6,7 @@
 import { hex, isCanonical, u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
-import { CS, DS, FS, OFFSET, SEGMENT_NAMES, SS } from '../state/fields.ts';
+import { CS, DS, FS, OFFSET, RCX, RSP, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
 import { IOPL, TF, VM } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
@@ -336,7 +336,7 @@ export class Execution {
   /** Pushes `size` bits. The stack-address size is 64 in 64-bit mode, else SS.B's. */
   push(size: number, value: bigint): void {
     const width = this.stackAddressSize;
-    const pointer = u(width, u(width, this.state.gpr[4]!) - BigInt(size / 8));
+    const pointer = u(width, u(width, this.state.gpr[RSP]!) - BigInt(size / 8));
     this.memory.write(this.linear(SS, pointer, size / 8, true), size / 8, value);
     this.setStackPointer(pointer);
   }
@@ -345,7 +345,7 @@ export class Execution {
   requirePushable(count: number, bytes: number): void {
     const width = this.stackAddressSize;
     for (let n = 1; n <= count; n++) {
-      const slot = u(width, u(width, this.state.gpr[4]!) - BigInt(n * bytes));
+      const slot = u(width, u(width, this.state.gpr[RSP]!) - BigInt(n * bytes));
       this.memory.requireWritable(this.linear(SS, slot, bytes, true), bytes);
     }
   }
@@ -353,7 +353,7 @@ export class Execution {
   /** Reads what POP would, at `depth` bytes above the top, without moving the stack pointer. */
   peek(size: number, depth = 0): bigint {
     const width = this.stackAddressSize;
-    return this.memory.read(this.linear(SS, u(width, this.state.gpr[4]! + BigInt(depth)), size / 8, false), size / 8);
+    return this.memory.read(this.linear(SS, u(width, this.state.gpr[RSP]! + BigInt(depth)), size / 8, false), size / 8);
   }
 
   /**
@@ -362,7 +362,7 @@ export class Execution {
    */
   pushSelector(size: number, selector: number): void {
     const width = this.stackAddressSize;
-    const pointer = u(width, u(width, this.state.gpr[4]!) - BigInt(size / 8));
+    const pointer = u(width, u(width, this.state.gpr[RSP]!) - BigInt(size / 8));
     // In 64-bit mode the selector is zero-extended to the slot.
     const bytes = this.mode === 64 || this.cpu.accesses.selectorPush === 'zero-extended' ? size / 8 : 2;
     this.memory.write(this.linear(SS, pointer, bytes, true), bytes, BigInt(selector));
@@ -371,7 +371,7 @@ export class Execution {
 
   /** Moves the stack pointer by `bytes` upward; `width` is the stack-address size where it has just changed. */
   release(bytes: number, width = this.stackAddressSize): void {
-    this.setStackPointer(u(width, this.state.gpr[4]! + BigInt(bytes)), width);
+    this.setStackPointer(u(width, this.state.gpr[RSP]! + BigInt(bytes)), width);
   }
 
   /** After a load of SS: no interrupt and no debug trap before the end of the next instruction. SDM vol. 3A, 6.8.3. */
@@ -403,7 +403,7 @@ export class Execution {
 
   /** Bits above a 16-bit stack pointer stay as they are. SDM vol. 1, 6.2.3. */
   setStackPointer(pointer: bigint, width = this.stackAddressSize): void {
-    this.state.gpr[4] = width === 16 ? (this.state.gpr[4]! & ~0xffffn) | pointer : pointer;
+    this.state.gpr[RSP] = width === 16 ? (this.state.gpr[RSP]! & ~0xffffn) | pointer : pointer;
   }
 
   // ---- control flow
@@ -424,7 +424,7 @@ export class Execution {
    */
   repeat(i: Instruction, body: () => void): void {
     const counted = i.repeat !== 0;
-    const count = u(i.addressSize, this.state.gpr[1]!);
+    const count = u(i.addressSize, this.state.gpr[RCX]!);
     if (!counted || count !== 0n) body();
     if (counted && count !== 0n) {
       this.writeRegister('gpr', 1, i.addressSize, false, u(i.addressSize, count - 1n));

@@ -2,14 +2,16 @@
 
 import { u } from '../numbers/bits.ts';
 import { laterSdm, sdm } from '../state/citation.ts';
+import { RAX } from '../state/fields.ts';
 import {
   loadVirtualFlags, requireIopl3, requireVirtualFlags, usesVirtualFlag, virtualImage,
 } from './events/virtual-8086.ts';
 import { AC, AF, CF, DF, ID, IF, IOPL, NT, PF, RF, SF, STATUS, TF, VM, ZF } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
+import { type RegisterOperand, generalRegister } from './operand.ts';
 
-const AH = { kind: 'register', file: 'gpr', index: 0, size: 8, high: true } as const;
+const AH: RegisterOperand = { ...generalRegister(RAX, 8), high: true };
 
 const CLC = instruction({
   mnemonic: 'CLC',
@@ -129,7 +131,7 @@ const SALC = instruction({
   title: 'Set AL if carry',
   forms: ['D6 | | i64'],
   operation(x) {
-    x.write({ kind: 'register', file: 'gpr', index: 0, size: 8, high: false }, x.readFlags(CF) & CF ? 0xffn : 0n);
+    x.write(generalRegister(RAX, 8), x.readFlags(CF) & CF ? 0xffn : 0n);
   },
   source: laterSdm('2D', 'A.3, table A-2'),
 });

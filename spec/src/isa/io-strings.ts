@@ -2,12 +2,10 @@
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
-import { ES } from '../state/fields.ts';
+import { ES, RDI, RDX, RSI } from '../state/fields.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
 import { requireAccess } from './io.ts';
 import { advance } from './strings.ts';
-
-const RDX = 2, RSI = 6, RDI = 7;
 
 /** The widest access is of 32 bits: REX.W changes nothing. */
 const SIZES = [['B', 1, (byte: string) => [`${byte} | | asz`]],

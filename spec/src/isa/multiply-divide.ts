@@ -2,11 +2,11 @@
 
 import { s, u } from '../numbers/bits.ts';
 import { type Citation, sdm } from '../state/citation.ts';
+import { RAX, RDX } from '../state/fields.ts';
 import { AF, CF, OF, PF, SF, STATUS, ZF } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
-
-const RAX = 0, RDX = 2;
+import { generalRegister } from './operand.ts';
 
 /** Reads or extends a value of `n` bits: as unsigned or as signed. */
 type Reading = (n: number, value: bigint) => bigint;
@@ -14,9 +14,9 @@ type Reading = (n: number, value: bigint) => bigint;
 /** A double-width value goes to AX for bytes, else to rDX:rAX. */
 function writeDouble(x: Execution, n: number, low: bigint, high: bigint): void {
   const ax = u(16, u(16, u(8, high) << 8n) | u(8, low));
-  x.write({ kind: 'register', file: 'gpr', index: RAX, size: n === 8 ? 16 : n, high: false }, n === 8 ? ax : u(n, low));
+  x.write(generalRegister(RAX, n === 8 ? 16 : n), n === 8 ? ax : u(n, low));
   const unchanged = n === 8 ? x.state.gpr[RDX]! : u(n, high);
-  x.write({ kind: 'register', file: 'gpr', index: RDX, size: n === 8 ? 64 : n, high: false }, unchanged);
+  x.write(generalRegister(RDX, n === 8 ? 64 : n), unchanged);
 }
 
 /** AX, or rDX:rAX. */

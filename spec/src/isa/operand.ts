@@ -14,6 +14,10 @@ export interface RegisterOperand {
   readonly high: boolean;
 }
 
+/** General-purpose register `index` at `size` bits, of which 8 are the low ones. */
+export const generalRegister = (index: number, size: number): RegisterOperand =>
+  ({ kind: 'register', file: 'gpr', index, size, high: false });
+
 export interface MemoryOperand {
   readonly kind: 'memory';
   /** Segment register used, by encoding. */

@@ -2,14 +2,10 @@
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
-import { SS } from '../state/fields.ts';
+import { RBP, RSP, SS } from '../state/fields.ts';
 import type { Execution } from './execution.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
-
-const RSP = 4, RBP = 5;
-
-const register = (index: number, size: number) =>
-  ({ kind: 'register', file: 'gpr', index, size, high: false }) as const;
+import { generalRegister } from './operand.ts';
 
 /** Offset of a slot `depth` bytes below `pointer`. */
 const below = (x: Execution, pointer: bigint, depth: number): bigint =>
@@ -40,8 +36,8 @@ const ENTER = instruction({
     // By operand size, as an AMD processor does: above a 16-bit stack pointer that is what ESP has there.
     const pointer = u(i.size, x.stackAddressSize === 16 ? (x.state.gpr[RSP]! & ~0xffffn) | frame : frame);
     if (level > 0) x.push(i.size, pointer);
-    x.write(register(RBP, i.size), pointer);
-    x.write(register(RSP, x.stackAddressSize), top);
+    x.write(generalRegister(RBP, i.size), pointer);
+    x.write(generalRegister(RSP, x.stackAddressSize), top);
   },
   source: sdm('2A', '3.2, ENTER'),
 });
@@ -53,8 +49,8 @@ const LEAVE = instruction({
   operation(x, i) {
     const frame = u(x.stackAddressSize, x.state.gpr[RBP]!);
     const value = loadStack(x, frame, i.size / 8);
-    x.write(register(RSP, x.stackAddressSize), u(x.stackAddressSize, frame + BigInt(i.size / 8)));
-    x.write(register(RBP, i.size), value);
+    x.write(generalRegister(RSP, x.stackAddressSize), u(x.stackAddressSize, frame + BigInt(i.size / 8)));
+    x.write(generalRegister(RBP, i.size), value);
   },
   source: sdm('2A', '3.2, LEAVE'),
 });
@@ -84,7 +80,7 @@ const POPA = SIZES.map(([suffix, size]) => instruction({
     // The image of RSP is read and thrown away.
     x.release(size);
     values.forEach((value, n) => {
-      if (7 - n !== RSP) x.write(register(7 - n, size), value);
+      if (7 - n !== RSP) x.write(generalRegister(7 - n, size), value);
     });
   },
   source: sdm('2B', '4.3, POPA/POPAD'),

@@ -2,18 +2,17 @@
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
-import { ES, OFFSET } from '../state/fields.ts';
+import { ES, OFFSET, RAX, RDI, RSI } from '../state/fields.ts';
 import { DF, STATUS, ZF, subtractionFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
-
-const RAX = 0, RSI = 6, RDI = 7;
+import { generalRegister } from './operand.ts';
 
 /** Moves an index register by one element, forward or backward by DF. */
 export function advance(x: Execution, index: number, addressSize: number, bytes: number): void {
   const step = BigInt(x.flags & DF ? -bytes : bytes);
   const moved = u(addressSize, u(addressSize, x.state.gpr[index]!) + step);
-  x.write({ kind: 'register', file: 'gpr', index, size: addressSize, high: false }, moved);
+  x.write(generalRegister(index, addressSize), moved);
 }
 
 /** The forms of an instruction whose byte form has opcode `byte` and whose other forms have `other`. */
@@ -64,7 +63,7 @@ const LODS = SIZES.map(([suffix, size, form]) => instruction({
   operation(x, i) {
     x.repeat(i, () => {
       const from = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), size / 8, false);
-      x.write({ kind: 'register', file: 'gpr', index: RAX, size, high: false }, x.memory.read(from, size / 8));
+      x.write(generalRegister(RAX, size), x.memory.read(from, size / 8));
       advance(x, RSI, i.addressSize, size / 8);
     });
   },

@@ -8,7 +8,7 @@ import { watchesAccesses } from '../isa/debug/breakpoints.ts';
 import { IF, RF, TF } from '../isa/flags.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
-import { OFFSET } from '../state/fields.ts';
+import { OFFSET, RSP } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
 import { HLT, SHUTDOWN, WAIT_FOR_SIPI, type FieldDifference, type State, differences } from '../state/state.ts';
 import { afterInstruction, attention, beforeInstruction, castAgain, lifted, takeInit, wakes } from './boundary.ts';
@@ -133,7 +133,7 @@ export class Machine {
       this.load(program.bytes, program.origin);
       const top = program.origin - STACK_GAP;
       this.memory.map(top - STACK_BYTES, Number(STACK_BYTES));
-      this.state.gpr[4] = u(64, top);
+      this.state.gpr[RSP] = u(64, top);
       this.state.rip = program.origin;
     }
   }
@@ -149,7 +149,7 @@ export class Machine {
     }
     this.memory.map(0n, CONVENTIONAL_MEMORY);
     this.load(bytes, origin);
-    this.state.gpr[4] = origin;
+    this.state.gpr[RSP] = origin;
     this.state.rip = origin;
   }
 

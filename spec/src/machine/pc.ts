@@ -3,7 +3,7 @@
 import { IF } from '../isa/flags.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import { ivyBridge } from '../cpus/index.ts';
-import { OFFSET } from '../state/fields.ts';
+import { OFFSET, RSP } from '../state/fields.ts';
 import { HLT, SHUTDOWN, type State } from '../state/state.ts';
 import { wakes } from './boundary.ts';
 import { Board, type BoardOptions, type BoardSnapshot } from './devices/board.ts';
@@ -135,7 +135,7 @@ export class Pc {
     const { state, cpu, paging } = this.processors[0]!;
     state.restore(kernelState(cpu, mode).snapshot());
     state.rip = origin;
-    state.gpr[4] = mode === 16 ? origin : origin - STACK_GAP;
+    state.gpr[RSP] = mode === 16 ? origin : origin - STACK_GAP;
     paging.changed();
   }
 

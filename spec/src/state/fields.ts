@@ -20,9 +20,12 @@ export interface Field {
   readonly visibility: Visibility;
 }
 
+/** General-purpose registers in their encoding order. */
 export const GPR_NAMES = [
   'RAX', 'RCX', 'RDX', 'RBX', 'RSP', 'RBP', 'RSI', 'RDI', 'R8', 'R9', 'R10', 'R11', 'R12', 'R13', 'R14', 'R15',
 ] as const;
+/** Those that instructions use without naming them, by encoding. */
+export const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7, R11 = 11;
 
 /** Segment registers in their encoding order, then LDTR and TR. */
 export const SEGMENT_NAMES = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'LDTR', 'TR'] as const;

@@ -4,7 +4,7 @@
  */
 
 import { hex, u } from '../../numbers/bits.ts';
-import { CS, DS, ES, FS, GS, OFFSET, SS } from '../../state/fields.ts';
+import { CS, DS, ES, FS, GS, OFFSET, RSP, SS } from '../../state/fields.ts';
 import type { ExceptionKind } from '../../state/outcomes.ts';
 import { ATTRIBUTE } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
@@ -130,7 +130,7 @@ function deliverToHandler(x: Execution, event: Event, gate: Gate): void {
   const { code, level } = handlerSegment(x, gate, external);
   const stack = handlerStack(x, level, gate.ist, external);
   const selectors = virtual8086 ? SAVED_SEGMENTS.map((each) => BigInt(state.selector(each))) : [];
-  const old = x.longMode || level < x.cpl ? [BigInt(state.selector(SS)), state.gpr[4]!] : [];
+  const old = x.longMode || level < x.cpl ? [BigInt(state.selector(SS)), state.gpr[RSP]!] : [];
   const error = errorCode === undefined ? [] : [BigInt(errorCode)];
   const values = [
     ...selectors, ...old, BigInt(savedFlags(x, kind)), BigInt(state.selector(CS)), event.returnTo, ...error,

@@ -4,7 +4,7 @@
  */
 
 import { hex, u } from '../../numbers/bits.ts';
-import { CS, DS, ES, FS, GS, SS, TR } from '../../state/fields.ts';
+import { CS, DS, ES, FS, GS, RSP, SS, TR } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { DEFINED_FLAGS, DF, IF, IOPL, NT, STATUS, TF, VIF, VIP } from '../flags.ts';
 import { loadSegment, virtual8086Segment } from '../segmentation/load.ts';
@@ -99,6 +99,6 @@ export function returnToVirtual8086(x: Execution): void {
   x.setFlags(DEFINED_FLAGS, Number(flags));
   x.state.setSegment(CS, code);
   [SS, ES, DS, FS, GS].forEach((segment, n) => loadSegment(x, segment, Number(u(16, selectors[n]!))));
-  x.state.gpr[4] = pointer;
+  x.state.gpr[RSP] = pointer;
   x.next = ip;
 }

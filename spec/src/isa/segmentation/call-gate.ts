@@ -3,7 +3,7 @@
  */
 
 import { hex, u } from '../../numbers/bits.ts';
-import { CS, SS } from '../../state/fields.ts';
+import { CS, RSP, SS } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { is64Bit, isLongAndBig, requireWithin } from './code-segment.ts';
 import {
@@ -74,7 +74,7 @@ function callInner(x: Execution, { offset, size, parameters }: CallGate, target:
   requireWithin(x, offset, target);
   requireMarkable(x, target);
   const copied = Array.from({ length: parameters }, (_, n) => x.peek(size, (parameters - 1 - n) * (size / 8)));
-  const caller = [BigInt(x.state.selector(SS)), x.state.gpr[4]!];
+  const caller = [BigInt(x.state.selector(SS)), x.state.gpr[RSP]!];
   pushOn(x, stack, size, [...caller, ...copied, BigInt(x.state.selector(CS)), x.next]);
   x.state.setSegment(CS, { ...markAccessed(x, target), selector: (target.selector & 0xfffc) | level });
   x.next = offset;

@@ -1,6 +1,6 @@
 /** The end of a far JMP or CALL that stays at its level. SDM vol. 2A, CALL and JMP. */
 
-import { CS } from '../../state/fields.ts';
+import { CS, RSP } from '../../state/fields.ts';
 import type { Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { requireWithin, stackPointerFor } from './code-segment.ts';
@@ -28,7 +28,7 @@ export function enter(x: Execution, { kind, size, stack, code, offset }: Entry):
   requireWithin(x, offset, code);
   if (described) requireMarkable(x, described);
   pushOn(x, stack, size, values);
-  x.state.gpr[4] = stackPointerFor(x, code.attributes);
+  x.state.gpr[RSP] = stackPointerFor(x, code.attributes);
   x.state.setSegment(CS, { ...(described ? markAccessed(x, described) : code), selector });
   x.next = offset;
 }

@@ -4,7 +4,7 @@
  */
 
 import { hex, u } from '../../numbers/bits.ts';
-import { CS, DS, ES, FS, GS, SS } from '../../state/fields.ts';
+import { CS, DS, ES, FS, GS, RSP, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { is64Bit, isLongAndBig, requireWithin, stackPointerFor } from './code-segment.ts';
@@ -62,7 +62,7 @@ export function commitReturn(x: Execution, { code, ip, level, below, stack }: Re
     x.setStackPointer(u(width, u(width, stack.pointer) + BigInt(parameters)), width);
     x.state.setSegment(SS, 'raw' in segment ? markAccessed(x, segment) : segment);
   } else x.release(below);
-  x.state.gpr[4] = stackPointerFor(x, code.attributes);
+  x.state.gpr[RSP] = stackPointerFor(x, code.attributes);
   x.state.setSegment(CS, markAccessed(x, code));
   if (outer) dropInnerSegments(x, level);
   x.next = ip;

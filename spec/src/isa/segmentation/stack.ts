@@ -4,7 +4,7 @@
  */
 
 import { hex, u } from '../../numbers/bits.ts';
-import { SS, TR } from '../../state/fields.ts';
+import { RSP, SS, TR } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import {
@@ -26,7 +26,7 @@ export interface Stack {
 
 /** SS:rSP as they are. */
 export const currentStack = (x: Execution, errorCode = 0): Stack => ({
-  segment: x.state.segment(SS), pointer: x.state.gpr[4]!, width: x.stackAddressSize, level: x.cpl, errorCode,
+  segment: x.state.segment(SS), pointer: x.state.gpr[RSP]!, width: x.stackAddressSize, level: x.cpl, errorCode,
 });
 
 /** SS:rSP as 64-bit code sees it, which knows no base and no limit, or as other code does. */

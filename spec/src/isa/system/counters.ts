@@ -2,18 +2,12 @@
 
 import { hex, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
-import { OFFSET } from '../../state/fields.ts';
+import { OFFSET, RCX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
+import { writePair } from '../register-pair.ts';
 import { CR4 } from './control-bits.ts';
 import { timeStamp } from './time-stamp.ts';
-
-const RAX = 0, RCX = 1, RDX = 2;
-
-function toRegisters(x: Execution, value: bigint): void {
-  x.state.gpr[RAX] = u(32, value);
-  x.state.gpr[RDX] = value >> 32n;
-}
 
 function requireTimeStamp(x: Execution, mnemonic: string): void {
   if (x.state.cr4 & CR4.TSD && x.cpl !== 0) x.fault('#GP', `CR4.TSD is 1: ${mnemonic} needs CPL 0, it is ${x.cpl}`, 0);
@@ -26,7 +20,7 @@ const RDTSC = instruction({
   cpuid: 'TSC',
   operation(x) {
     requireTimeStamp(x, 'RDTSC');
-    toRegisters(x, timeStamp(x));
+    writePair(x, timeStamp(x));
   },
   source: sdm('2B', '4.3, RDTSC'),
 });
@@ -38,7 +32,7 @@ const RDTSCP = instruction({
   cpuid: 'RDTSCP',
   operation(x) {
     requireTimeStamp(x, 'RDTSCP');
-    toRegisters(x, timeStamp(x));
+    writePair(x, timeStamp(x));
     x.state.gpr[RCX] = u(32, x.state.quad(OFFSET.tscAux));
   },
   source: sdm('2B', '4.3, RDTSCP'),
@@ -65,7 +59,7 @@ const RDPMC = instruction({
     const counter = Number(u(32, x.state.gpr[RCX]!));
     const there = x.cpu.vendor === 'AuthenticAMD' && counter < 4;
     if (!there) x.fault('#GP', `there is no performance counter ${hex(counter)}`, 0);
-    toRegisters(x, x.state.quad(OFFSET.perfCtr + 8 * counter));
+    writePair(x, x.state.quad(OFFSET.perfCtr + 8 * counter));
   },
   source: sdm('2B', '4.3, RDPMC'),
 });

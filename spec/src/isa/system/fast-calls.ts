@@ -5,13 +5,11 @@
 
 import { hex, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
-import { CS, OFFSET, SS } from '../../state/fields.ts';
+import { CS, OFFSET, R11, RCX, RDX, RSP, SS } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { IF, RF, VM } from '../flags.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { EFER } from './control-bits.ts';
-
-const RCX = 1, RDX = 2, RSP = 4, R11 = 11;
 
 /** Present, accessed, 4 GiB: code (execute/read) of either width, data (read/write). The DPL goes on top. */
 const CODE_64 = 0xa09b, CODE_32 = 0xc09b, DATA = 0xc093;

@@ -5,11 +5,10 @@
 
 import { hex, u } from '../../numbers/bits.ts';
 import { apm, sdm } from '../../state/citation.ts';
-import { DS, OFFSET } from '../../state/fields.ts';
+import { DS, OFFSET, RAX, RCX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 
-const RAX = 0, RCX = 1;
 const MISC_MONITOR = 0x4_0000n, HWCR_DISABLE = 0x200n, HWCR_USER = 0x400n;
 
 /** CPUID's bit, which IA32_MISC_ENABLE[18] or AMD's HWCR.MonMwaitDis can take away. */

@@ -3,12 +3,12 @@
 import { hex, u } from '../../numbers/bits.ts';
 import type { CpuProfile } from '../../cpus/profile.ts';
 import { sdm } from '../../state/citation.ts';
+import { RCX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
+import { readPair, writePair } from '../register-pair.ts';
 import type { Msr } from './msr.ts';
 import { MSR_TABLE } from './msrs.table.ts';
-
-const RAX = 0, RCX = 1, RDX = 2;
 
 const byNumber = new Map<number, Msr[]>();
 for (const msr of MSR_TABLE) byNumber.set(msr.number, [...(byNumber.get(msr.number) ?? []), msr]);
@@ -31,9 +31,7 @@ const RDMSR = instruction({
   cpuid: 'MSR',
   operation(x) {
     const { name, read } = named(x, 'RDMSR');
-    const value = read ? read(x) : x.fault('#GP', `${name} cannot be read`, 0);
-    x.state.gpr[RAX] = u(32, value);
-    x.state.gpr[RDX] = value >> 32n;
+    writePair(x, read ? read(x) : x.fault('#GP', `${name} cannot be read`, 0));
   },
   source: sdm('2B', '4.3, RDMSR'),
 });
@@ -45,7 +43,7 @@ const WRMSR = instruction({
   cpuid: 'MSR',
   operation(x) {
     const { name, write } = named(x, 'WRMSR');
-    const value = u(64, x.state.gpr[RDX]! << 32n) | u(32, x.state.gpr[RAX]!);
+    const value = readPair(x);
     if (write) write(x, value);
     else x.fault('#GP', `${name} is read-only`, 0);
   },

@@ -5,11 +5,9 @@ import { cpuid } from '../../cpus/cpuid.ts';
 import { sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { CR4 } from './control-bits.ts';
-import { OFFSET } from '../../state/fields.ts';
+import { OFFSET, RAX, RBX, RCX, RDX } from '../../state/fields.ts';
 import { monitorEnabled } from './monitor.ts';
 import { APIC_ENABLED, LIMIT_CPUID } from './msr-writes.ts';
-
-const RAX = 0, RCX = 1, RDX = 2, RBX = 3;
 
 const NOP = instruction({
   mnemonic: 'NOP',

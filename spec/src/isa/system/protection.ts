@@ -2,13 +2,11 @@
 
 import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
-import { OFFSET } from '../../state/fields.ts';
+import { OFFSET, RAX, RCX, RDX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { AC } from '../flags.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { CR4 } from './control-bits.ts';
-
-const RAX = 0, RCX = 1, RDX = 2;
 
 function requireKeys(x: Execution, mnemonic: string): void {
   if (!(x.state.cr4 & CR4.PKE)) x.fault('#UD', `CR4.PKE is 0: there is no ${mnemonic}`);

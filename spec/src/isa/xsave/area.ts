@@ -4,6 +4,7 @@ import { fromBytes, u } from '../../numbers/bits.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
+import { readPair } from '../register-pair.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
 import { COMPONENTS } from './components.ts';
 
@@ -19,8 +20,7 @@ export function requireEnabled(x: Execution): void {
 }
 
 /** The requested-feature bitmap: EDX:EAX of what is enabled in XCR0, and in IA32_XSS for the supervisor instructions. */
-export const requestedFeatures = (x: Execution, enabled: bigint): bigint =>
-  enabled & ((u(32, x.state.gpr[2]!) << 32n) | u(32, x.state.gpr[0]!));
+export const requestedFeatures = (x: Execution, enabled: bigint): bigint => enabled & readPair(x);
 
 /** Bytes of the standard format that hold the components of `mask`: never less than legacy region and header. */
 export const areaBytes = (mask: bigint): number =>

@@ -2,8 +2,10 @@
 
 import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
+import { RCX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { instruction } from '../instruction.ts';
+import { readPair, writePair } from '../register-pair.ts';
 import { CR4 } from '../system/control-bits.ts';
 import { MODELLED_COMPONENTS, withMxcsr } from './components.ts';
 
@@ -18,12 +20,10 @@ const XGETBV = instruction({
   cpuid: 'XSAVE',
   operation(x) {
     requireOsxsave(x);
-    const number = Number(u(32, x.state.gpr[1]!));
+    const number = Number(u(32, x.state.gpr[RCX]!));
     const inUse = number === 1 && x.cpu.features.has('XGETBV_ECX_1');
     if (number !== 0 && !inUse) x.fault('#GP', `there is no extended control register ${number}`, 0);
-    const value = inUse ? x.state.xcr0 & withMxcsr(x) : x.state.xcr0;
-    x.state.gpr[0] = u(32, value);
-    x.state.gpr[2] = value >> 32n;
+    writePair(x, inUse ? x.state.xcr0 & withMxcsr(x) : x.state.xcr0);
   },
   source: sdm('2C', '5.3, XGETBV'),
 });
@@ -36,8 +36,8 @@ const XSETBV = instruction({
   operation(x) {
     requireOsxsave(x);
     x.requirePrivilege('XSETBV');
-    const number = Number(u(32, x.state.gpr[1]!));
-    const value = u(64, x.state.gpr[2]! << 32n) | u(32, x.state.gpr[0]!);
+    const number = Number(u(32, x.state.gpr[RCX]!));
+    const value = readPair(x);
     if (number !== 0) x.fault('#GP', `there is no extended control register ${number}`, 0);
     if (!(value & 1n)) x.fault('#GP', 'XCR0[0] must be 1', 0);
     if ((value & 6n) === 4n) x.fault('#GP', 'XCR0[2] (AVX) needs XCR0[1] (SSE)', 0);

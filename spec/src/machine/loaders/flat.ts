@@ -1,7 +1,7 @@
 /** Flat binaries: the file's bytes at an origin, entered at the first one. */
 
 import { hex } from '../../numbers/bits.ts';
-import { CS, DS, ES, GPR_NAMES, SS } from '../../state/fields.ts';
+import { CS, DS, ES, RSP, SS } from '../../state/fields.ts';
 import { realModeState } from '../initial.ts';
 import { type Image, ImageError } from './image.ts';
 import { Layout, ramRanges } from './layout.ts';
@@ -15,8 +15,6 @@ export interface FlatOptions {
   /** Bytes of RAM, holes included. */
   memory: number;
 }
-
-const ESP = GPR_NAMES.indexOf('RSP');
 
 /**
  * In real-address mode at 0000:origin, as firmware enters a boot sector, with the stack growing down from it; an origin
@@ -41,7 +39,7 @@ export function flat(bytes: Uint8Array, { origin, mode, memory }: FlatOptions): 
         state.setSegment(segment, { ...state.segment(segment), selector, base: BigInt(selector * 16) });
       }
       state.rip = BigInt(origin - selector * 16);
-      state.gpr[ESP] = state.rip;
+      state.gpr[RSP] = state.rip;
       return state;
     },
   };

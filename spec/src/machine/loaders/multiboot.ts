@@ -4,7 +4,7 @@
  */
 
 import { hex } from '../../numbers/bits.ts';
-import { GPR_NAMES } from '../../state/fields.ts';
+import { RAX, RBX } from '../../state/fields.ts';
 import { isElf, readElf } from './elf.ts';
 import { type Image, ImageError, type Part } from './image.ts';
 import { Layout, type Range, ramRanges } from './layout.ts';
@@ -25,8 +25,6 @@ const MAGIC = 0x1bad_b002, ENTRY_MAGIC = 0x2bad_b002;
 const SEARCHED = 8192;
 /** What the header's flags may ask for. 3.1.2. */
 const FLAG = { alignModules: 1, memoryInformation: 2, videoMode: 4, addresses: 1 << 16 } as const;
-
-const EAX = GPR_NAMES.indexOf('RAX'), EBX = GPR_NAMES.indexOf('RBX');
 
 interface Header {
   readonly offset: number;
@@ -60,8 +58,8 @@ export function multiboot(bytes: Uint8Array, options: MultibootOptions): Image {
     parts: [...kernel.parts, ...modules.map(({ part }) => part), information],
     state(cpu) {
       const state = flatProtectedState(cpu, kernel.entry);
-      state.gpr[EAX] = BigInt(ENTRY_MAGIC);
-      state.gpr[EBX] = BigInt(information.address);
+      state.gpr[RAX] = BigInt(ENTRY_MAGIC);
+      state.gpr[RBX] = BigInt(information.address);
       return state;
     },
   };
