@@ -8,13 +8,15 @@ import type { CpuProfile } from '../cpus/profile.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, RCX, RSP, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
+import { DR6 } from './debug/status.ts';
 import { IOPL, TF, VM } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
 import { outsideLimit } from './segmentation/limit.ts';
+import { CR4, EFER } from './system/control-bits.ts';
 
-/** CR4.LA57. */
-const LA57 = 0x1000n;
+/** A number: the mode is asked for before every instruction. */
+const LMA = Number(EFER.LMA);
 
 /** Linear memory as an instruction sees it. Each method may throw #PF before anything is written. */
 export interface MemoryPort {
@@ -58,9 +60,6 @@ export interface PortSpace {
   read(port: number, bytes: number): bigint;
   write(port: number, bytes: number, value: bigint): void;
 }
-
-/** BS of DR6, and of the debug exceptions that are pending. */
-const SINGLE_STEP = 1n << 14n;
 
 /** The local APIC as RDMSR and WRMSR reach it. The rules inside are the device's; it raises #GP(0) through `Fault`. */
 export interface LocalApic {
@@ -167,7 +166,7 @@ export class Execution {
   /** 64-bit mode, or the default operation size of a legacy or compatibility code segment. */
   get mode(): Mode {
     const attributes = this.state.attributes(CS);
-    if (this.state.doubleword(OFFSET.efer) & 0x400 && attributes & ATTRIBUTE.long) return 64;
+    if (this.state.doubleword(OFFSET.efer) & LMA && attributes & ATTRIBUTE.long) return 64;
     return attributes & ATTRIBUTE.big ? 32 : 16;
   }
 
@@ -179,7 +178,7 @@ export class Execution {
 
   /** IA-32e mode is active: IA32_EFER.LMA. */
   get longMode(): boolean {
-    return (this.state.doubleword(OFFSET.efer) & 0x400) !== 0;
+    return (this.state.doubleword(OFFSET.efer) & LMA) !== 0;
   }
 
   /** Current privilege level: the DPL of SS, and 0 in real-address mode. SDM vol. 3C, 24.4.1. */
@@ -194,7 +193,7 @@ export class Execution {
 
   /** A canonical address, by the paging mode: 57 bits with CR4.LA57, else 48. SDM vol. 1, 3.3.7.1. */
   canonical(address: bigint): boolean {
-    return isCanonical(address, this.state.cr4 & LA57 ? 57 : 48);
+    return isCanonical(address, this.state.cr4 & CR4.LA57 ? 57 : 48);
   }
 
   /** Raises an exception. In real-address mode none has an error code. SDM vol. 3B, 20.1.4. */
@@ -382,7 +381,7 @@ export class Execution {
   /** SYSCALL and SYSRET: what follows them depends on the RFLAGS.TF that they load, not on the one they began with. */
   singleStepByNewFlags(): void {
     this.singleStep = false;
-    if (this.flags & TF) this.state.setQuad(OFFSET.pendingDebug, this.state.quad(OFFSET.pendingDebug) | SINGLE_STEP);
+    if (this.flags & TF) this.state.setQuad(OFFSET.pendingDebug, this.state.quad(OFFSET.pendingDebug) | DR6.BS);
   }
 
   /**
@@ -460,7 +459,7 @@ export class Execution {
     return this.state.rflags;
   }
 
-  /** DS unless overridden: the segment of a string instruction's source. */
+  /** DS unless overridden: the segment of an operand that the instruction does not name. */
   sourceSegment(i: Instruction): number {
     return i.segment >= 0 ? i.segment : DS;
   }

@@ -11,6 +11,7 @@ import { ARMED, DR6, armed, raiseDebug } from '../isa/debug/status.ts';
 import type { Execution } from '../isa/execution.ts';
 import { requireNoVirtualInterrupt } from '../isa/events/virtual-8086.ts';
 import { IF, RF, TF, VIP } from '../isa/flags.ts';
+import { DEBUGCTL } from '../isa/system/control-bits.ts';
 import { CS, OFFSET } from '../state/fields.ts';
 import { Unmodelled } from '../state/outcomes.ts';
 import { HLT, SHUTDOWN, type State, WAIT_FOR_SIPI } from '../state/state.ts';
@@ -19,8 +20,6 @@ import { init, reset, startup } from './initial.ts';
 import { INIT, type Interrupts, RESET } from './interrupts.ts';
 
 const NMI_VECTOR = 2;
-/** IA32_DEBUGCTL.BTF: single-step traps on branches only. */
-const BTF = 2;
 
 /** Constants: this is read before every instruction. */
 const { rflags: RFLAGS, dr7: CONTROL, movSsShadow: SHADOWS_AND_SIGNALS, pendingDebug: PENDING } = OFFSET;
@@ -88,7 +87,7 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
   }
   // What pushing the frame met.
   reportTraps(x);
-  if (state.rflags & TF && state.doubleword(OFFSET.debugctl) & BTF) {
+  if (state.rflags & TF && state.quad(OFFSET.debugctl) & DEBUGCTL.BTF) {
     throw new Unmodelled('single-step traps on branches only (RFLAGS.TF = 1 and IA32_DEBUGCTL.BTF = 1)');
   }
   const held = (state.rflags & RF) !== 0 || state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.repeating) !== 0;

@@ -6,7 +6,7 @@
 import { u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Mode } from '../isa/instruction.ts';
-import { CR0, CR4 } from '../isa/system/control-bits.ts';
+import { APIC_BASE, CR0, CR4, EFER } from '../isa/system/control-bits.ts';
 import { MODELLED_COMPONENTS } from '../isa/xsave/components.ts';
 import { CS, DS, ES, FS, GS, OFFSET, SS } from '../state/fields.ts';
 import { State, WAIT_FOR_SIPI } from '../state/state.ts';
@@ -41,7 +41,7 @@ export function kernelState(cpu: CpuProfile, mode: Mode): State {
   const xsave = cpu.features.has('XSAVE');
   state.cr0 = KERNEL_CR0;
   state.cr4 = CR4.PAE | CR4.PGE | CR4.OSFXSR | CR4.OSXMMEXCPT | (xsave ? CR4.OSXSAVE : 0n);
-  state.efer = mode === 64 ? 0xd01n : 0x800n;
+  state.efer = EFER.NXE | (mode === 64 ? EFER.SCE | EFER.LME | EFER.LMA : 0n);
   state.setByte(OFFSET.flatMapping, 1);
   state.xcr0 = xsave ? cpu.xcr0 & MODELLED_COMPONENTS : 1n;
   for (const [index, selector] of Object.entries(KERNEL_SELECTORS[mode])) {
@@ -72,9 +72,6 @@ export function realModeState(cpu: CpuProfile): State {
   return state;
 }
 
-/** IA32_APIC_BASE.BSP: this processor is the one that boots. */
-const BSP = 0x100n;
-
 /**
  * Power-up or RESET, at `time`. A processor whose IA32_APIC_BASE.BSP was cleared before stays without it and waits for
  * a start-up IPI.
@@ -82,7 +79,7 @@ const BSP = 0x100n;
 export function reset(state: State, cpu: CpuProfile, time: number): void {
   const before = state.quad(OFFSET.apicBase);
   for (const row of RESET_TABLE) for (const field of row.fields) state.set(field, valueOf(row.reset, cpu, time));
-  if (before !== 0n && !(before & BSP)) state.setQuad(OFFSET.apicBase, state.quad(OFFSET.apicBase) & ~BSP);
+  if (before !== 0n && !(before & APIC_BASE.BSP)) state.setQuad(OFFSET.apicBase, state.quad(OFFSET.apicBase) & ~APIC_BASE.BSP);
   afterInit(state);
 }
 
@@ -105,7 +102,7 @@ export function startup(state: State, vector: number): void {
 }
 
 function afterInit(state: State): void {
-  if (!(state.quad(OFFSET.apicBase) & BSP)) state.activity = WAIT_FOR_SIPI;
+  if (!(state.quad(OFFSET.apicBase) & APIC_BASE.BSP)) state.activity = WAIT_FOR_SIPI;
 }
 
 function valueOf(value: ResetValue, cpu: CpuProfile, time: number): bigint {

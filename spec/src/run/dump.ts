@@ -5,6 +5,7 @@ import type { Execution } from '../isa/execution.ts';
 import { VM } from '../isa/flags.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
+import { CR0, EFER } from '../isa/system/control-bits.ts';
 import { CS, DS, ES, FS, GPR_NAMES, GS, LDTR, OFFSET, SEGMENT_NAMES, SS, TR } from '../state/fields.ts';
 import type { State } from '../state/state.ts';
 import { cr0Bits, cr4Bits, eferBits, flagBits, segmentWords } from './registers.ts';
@@ -31,8 +32,8 @@ export const digits = (value: bigint | number, count: number): string => value.t
 /** Sixteen digits in two halves, or eight. */
 const quad = (value: bigint): string => `${digits(value >> 32n, 8)}_${digits(value & 0xffff_ffffn, 8)}`;
 
-const longMode = (state: State): boolean => (state.efer & 0x400n) !== 0n;
-const isReal = (state: State): boolean => !(state.cr0 & 1n);
+export const longMode = (state: State): boolean => (state.efer & EFER.LMA) !== 0n;
+const isReal = (state: State): boolean => !(state.cr0 & CR0.PE);
 
 export function modeName({ state, mode }: Processor): string {
   if (isReal(state)) return `real-address mode${mode === 32 ? ', 32-bit code' : ''}`;

@@ -1,6 +1,7 @@
 /** Registers in words: what their bits are called. */
 
-import { CR0, CR4 } from '../isa/system/control-bits.ts';
+import { AC, AF, CF, DF, ID, IF, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, ZF } from '../isa/flags.ts';
+import { CR0, CR4, EFER } from '../isa/system/control-bits.ts';
 import { LDTR, TR } from '../state/fields.ts';
 import { ATTRIBUTE } from '../state/state.ts';
 
@@ -9,11 +10,10 @@ const setBits = (value: bigint, names: Readonly<Record<string, bigint>>): string
   Object.entries(names).filter(([, mask]) => value & mask).sort(([, a], [, b]) => (a < b ? 1 : -1))
     .map(([name]) => name).join(' ');
 
-const FLAGS = {
-  CF: 1n, PF: 4n, AF: 0x10n, ZF: 0x40n, SF: 0x80n, TF: 0x100n, IF: 0x200n, DF: 0x400n, OF: 0x800n, NT: 0x4000n,
-  RF: 0x1_0000n, VM: 0x2_0000n, AC: 0x4_0000n, VIF: 0x8_0000n, VIP: 0x10_0000n, ID: 0x20_0000n,
-};
-const EFER = { SCE: 1n, LME: 0x100n, LMA: 0x400n, NXE: 0x800n, SVME: 0x1000n, FFXSR: 0x4000n };
+const FLAGS = Object.fromEntries(
+  Object.entries({ CF, PF, AF, ZF, SF, TF, IF, DF, OF, NT, RF, VM, AC, VIF, VIP, ID })
+    .map(([name, flag]) => [name, BigInt(flag)]),
+);
 
 export const cr0Bits = (value: bigint): string => setBits(value, CR0);
 export const cr4Bits = (value: bigint): string => setBits(value, CR4);

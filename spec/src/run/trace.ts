@@ -6,7 +6,7 @@ import { print } from '../isa/print.ts';
 import { SEGMENT_NAMES } from '../state/fields.ts';
 import type { Fault } from '../state/outcomes.ts';
 import type { Segment } from '../state/state.ts';
-import { type Processor, digits, printBytes, printPlace } from './dump.ts';
+import { type Processor, digits, longMode, printBytes, printPlace } from './dump.ts';
 import { segmentWords } from './registers.ts';
 
 export interface TraceOptions {
@@ -67,7 +67,7 @@ export class Tracer implements Observer {
   /** What differs from the instruction before, which was executed at `time`. */
   #compare(time: number): void {
     const { state } = this.#processor;
-    const long = (state.efer & 0x400n) !== 0n;
+    const long = longMode(state);
     this.#segments.forEach((before, index) => {
       const now = state.segment(index);
       if (same(before, now)) return;

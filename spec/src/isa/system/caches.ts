@@ -5,7 +5,7 @@
 
 import { u } from '../../numbers/bits.ts';
 import { type Citation, apm, laterSdm, sdm } from '../../state/citation.ts';
-import { DS, FS, RAX } from '../../state/fields.ts';
+import { FS, RAX } from '../../state/fields.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 
 const whole = (mnemonic: string, title: string, form: string, source: Citation): InstructionDefinition => instruction({
@@ -34,7 +34,7 @@ const CLZERO = instruction({
   forms: ['NP 0F 01 FC | | asz'],
   cpuid: 'CLZERO',
   operation(x, i) {
-    const segment = i.segment >= 0 ? i.segment : DS;
+    const segment = x.sourceSegment(i);
     const offset = u(i.addressSize, x.state.gpr[RAX]!);
     // The line is aligned by linear address, and all of it has to be within the segment.
     const base = x.mode === 64 && segment < FS ? 0n : x.state.base(segment);

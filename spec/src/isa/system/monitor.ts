@@ -5,7 +5,7 @@
 
 import { hex, u } from '../../numbers/bits.ts';
 import { apm, sdm } from '../../state/citation.ts';
-import { DS, OFFSET, RAX, RCX } from '../../state/fields.ts';
+import { OFFSET, RAX, RCX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 
@@ -29,7 +29,7 @@ function requireMonitor(x: Execution, mnemonic: string): void {
 function watch(x: Execution, i: Instruction): void {
   const extensions = u(32, x.state.gpr[RCX]!);
   if (extensions !== 0n) x.fault('#GP', `ECX = ${hex(extensions)} asks for extensions that do not exist`, 0);
-  const linear = x.linear(i.segment >= 0 ? i.segment : DS, u(i.addressSize, x.state.gpr[RAX]!), 1, false);
+  const linear = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RAX]!), 1, false);
   x.memory.read(linear, 1);
 }
 

@@ -6,7 +6,7 @@
 import { hex, u } from '../../numbers/bits.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
-import { CR0, EFER } from './control-bits.ts';
+import { APIC_BASE, CR0, DEBUGCTL, EFER } from './control-bits.ts';
 import { requireBits } from './msr.ts';
 import { moveTimeStamp, timeStamp } from './time-stamp.ts';
 
@@ -31,20 +31,18 @@ export function writeTscAdjust(x: Execution, value: bigint): void {
   moveTimeStamp(x, u(64, value - x.state.quad(OFFSET.tscAdjust)));
 }
 
-export const APIC_ENABLED = 0x800n;
-const EXTENDED = 0x400n, BOOTSTRAP = 0x100n;
-
 /** Modes of the local APIC, and which follow each other. SDM vol. 3A, 10.4.4 and 10.12.5. */
 export function writeApicBase(x: Execution, value: bigint): void {
   const address = u(x.cpu.physicalAddressBits, -1n) & ~0xfffn;
-  const extended = x.cpu.features.has('X2APIC') ? EXTENDED : 0n;
-  requireBits(x, 'IA32_APIC_BASE', value, address | APIC_ENABLED | BOOTSTRAP | extended);
-  const before = x.state.quad(OFFSET.apicBase) & (APIC_ENABLED | EXTENDED), after = value & (APIC_ENABLED | EXTENDED);
-  if (after === EXTENDED) x.fault('#GP', 'x2APIC mode needs the local APIC enabled', 0);
-  if (before === 0n && after === (APIC_ENABLED | EXTENDED)) {
+  const { BSP, EXTD, EN } = APIC_BASE;
+  const extended = x.cpu.features.has('X2APIC') ? EXTD : 0n;
+  requireBits(x, 'IA32_APIC_BASE', value, address | EN | BSP | extended);
+  const before = x.state.quad(OFFSET.apicBase) & (EN | EXTD), after = value & (EN | EXTD);
+  if (after === EXTD) x.fault('#GP', 'x2APIC mode needs the local APIC enabled', 0);
+  if (before === 0n && after === (EN | EXTD)) {
     x.fault('#GP', 'x2APIC mode is entered from xAPIC mode, not from a disabled local APIC', 0);
   }
-  if (before === (APIC_ENABLED | EXTENDED) && after === APIC_ENABLED) {
+  if (before === (EN | EXTD) && after === EN) {
     x.fault('#GP', 'x2APIC mode is left by disabling the local APIC, not to xAPIC mode', 0);
   }
   if (x.apic && (value ^ x.state.quad(OFFSET.apicBase)) & address) {
@@ -54,14 +52,12 @@ export function writeApicBase(x: Execution, value: bigint): void {
   if (before !== 0n && after === 0n) x.apic?.reset();
 }
 
-const LBR = 1n, BTF = 2n;
-
 /** Single-stepping on branches is what there is of it. */
 export function writeDebugctl(x: Execution, value: bigint): void {
   const there = x.cpu.vendor === 'GenuineIntel' ? 0xdfc3n : 0x7fn;
   requireBits(x, 'IA32_DEBUGCTL', value, there);
-  if (value & LBR) x.unmodelled('last branch records (IA32_DEBUGCTL.LBR)');
-  if (value & ~(LBR | BTF)) x.unmodelled(`bits ${hex(value & ~(LBR | BTF))} of IA32_DEBUGCTL`);
+  if (value & DEBUGCTL.LBR) x.unmodelled('last branch records (IA32_DEBUGCTL.LBR)');
+  if (value & ~(DEBUGCTL.LBR | DEBUGCTL.BTF)) x.unmodelled(`bits ${hex(value & ~(DEBUGCTL.LBR | DEBUGCTL.BTF))} of IA32_DEBUGCTL`);
   x.state.setQuad(OFFSET.debugctl, value);
 }
 

@@ -7,7 +7,8 @@
 
 import { u } from '../../numbers/bits.ts';
 import { FS, GS, OFFSET, SEGMENT_STRIDE } from '../../state/fields.ts';
-import type { Execution } from '../execution.ts';
+import type { Execution, LocalApic } from '../execution.ts';
+import { APIC_BASE } from './control-bits.ts';
 import {
   writeApicBase, writeDebugctl, writeEfer, writeHwcr, writeMiscEnable, writeTsc, writeTscAdjust, writeVmCr,
 } from './msr-writes.ts';
@@ -32,10 +33,14 @@ const sysenterAddress = (number: number, name: string, offset: number): Msr => (
   },
 });
 
+const localApic = (x: Execution, what: string): LocalApic =>
+  x.apic ?? x.unmodelled(`${what} of a machine without a local APIC`);
+
 /** Its registers are the device's; without x2APIC mode they do not exist. SDM vol. 3A, 10.12.1.2. */
-function x2apic(x: Execution): NonNullable<Execution['apic']> {
-  if ((x.state.quad(OFFSET.apicBase) & 0xc00n) !== 0xc00n) x.fault('#GP', 'the local APIC is not in x2APIC mode', 0);
-  return x.apic ?? x.unmodelled('x2APIC registers of a machine without a local APIC');
+function x2apic(x: Execution): LocalApic {
+  const mode = APIC_BASE.EN | APIC_BASE.EXTD;
+  if ((x.state.quad(OFFSET.apicBase) & mode) !== mode) x.fault('#GP', 'the local APIC is not in x2APIC mode', 0);
+  return localApic(x, 'x2APIC registers');
 }
 const x2apicRegister = (n: number): Msr => ({
   number: 0x800 + n, name: `x2APIC register ${(0x800 + n).toString(16)}h`, on: having('X2APIC'),
@@ -43,11 +48,11 @@ const x2apicRegister = (n: number): Msr => ({
   write: (x, value) => x2apic(x).writeMsr(0x800 + n, value),
 });
 
+/** IA32_TSC_DEADLINE is the device's too. */
 const TSC_DEADLINE: Msr = {
   number: 0x6e0, name: 'IA32_TSC_DEADLINE', on: having('TSC_DEADLINE'),
-  read: (x) => (x.apic ?? x.unmodelled('IA32_TSC_DEADLINE of a machine without a local APIC')).readMsr(0x6e0),
-  write: (x, value) =>
-    (x.apic ?? x.unmodelled('IA32_TSC_DEADLINE of a machine without a local APIC')).writeMsr(0x6e0, value),
+  read: (x) => localApic(x, 'IA32_TSC_DEADLINE').readMsr(0x6e0),
+  write: (x, value) => localApic(x, 'IA32_TSC_DEADLINE').writeMsr(0x6e0, value),
 };
 
 const speculation = having('IBRS_IBPB', 'IBRS');

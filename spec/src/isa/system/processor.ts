@@ -4,10 +4,10 @@ import { u } from '../../numbers/bits.ts';
 import { cpuid } from '../../cpus/cpuid.ts';
 import { sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
-import { CR4 } from './control-bits.ts';
+import { APIC_BASE, CR4 } from './control-bits.ts';
 import { OFFSET, RAX, RBX, RCX, RDX } from '../../state/fields.ts';
 import { monitorEnabled } from './monitor.ts';
-import { APIC_ENABLED, LIMIT_CPUID } from './msr-writes.ts';
+import { LIMIT_CPUID } from './msr-writes.ts';
 
 const NOP = instruction({
   mnemonic: 'NOP',
@@ -63,7 +63,7 @@ const CPUID = instruction({
     const result = cpuid(x.cpu, leaf!, subleaf!, {
       ...x.placement, in64BitMode: x.mode === 64, xcr0: state.xcr0, monitor: monitorEnabled(x),
       osxsave: (state.cr4 & CR4.OSXSAVE) !== 0n, ospke: (state.cr4 & CR4.PKE) !== 0n,
-      apicEnabled: (state.quad(OFFSET.apicBase) & APIC_ENABLED) !== 0n,
+      apicEnabled: (state.quad(OFFSET.apicBase) & APIC_BASE.EN) !== 0n,
       limited: (state.quad(OFFSET.miscEnable) & LIMIT_CPUID) !== 0n,
     });
     for (const [index, value] of [

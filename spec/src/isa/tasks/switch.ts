@@ -7,6 +7,7 @@ import { hex, u } from '../../numbers/bits.ts';
 import { OFFSET, TR } from '../../state/fields.ts';
 import { ATTRIBUTE } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
+import { DR6 } from '../debug/status.ts';
 import { DEFINED_FLAGS, NT } from '../flags.ts';
 import { type Descriptor, isNull, readDescriptor, selectorCode } from '../segmentation/descriptor.ts';
 import { currentStack, pushOn } from '../segmentation/stack.ts';
@@ -121,7 +122,8 @@ function enterTask(x: Execution, task: Descriptor, layout: TaskStateLayout, nest
     field(layout.instructionPointer + n * layout.width, layout.width)) as [bigint, bigint, ...bigint[]];
   const selectors = new Map(layout.selectors.map(([segment, offset]) => [segment, Number(field(offset, 2))]));
   const ldt = Number(field(layout.ldt, 2));
-  const trap = layout.debugTrap === undefined ? 0n : u(1, field(layout.debugTrap, 2));
+  // SDM vol. 3B, 17.3.1.5.
+  const trap = layout.debugTrap !== undefined && field(layout.debugTrap, 2) & 1n ? DR6.BT : 0n;
   const { state } = x;
   const cr3 = layout.pageDirectoryBase === undefined ? state.quad(OFFSET.cr3) : field(layout.pageDirectoryBase, 4);
   state.setSegment(TR, { selector, base, limit, attributes: attributes | BUSY });
@@ -139,10 +141,8 @@ function enterTask(x: Execution, task: Descriptor, layout: TaskStateLayout, nest
   // Only a new value loads the PDPTEs and invalidates translations. SDM vol. 3A, 4.4.1 and 4.10.4.1.
   if (state.cr0 & CR0.PG && state.quad(OFFSET.cr3) !== cr3) loadPageDirectoryBase(x, cr3);
   loadTaskSegments(x, selectors, ldt, external);
-  state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | u(64, trap << TASK_SWITCH_TRAP));
+  state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | trap);
 }
 
 /** L0 to L3 and LE of DR7. SDM vol. 3B, 17.2.4. */
 const LOCAL_BREAKPOINTS = 0x155n;
-/** BT of DR6. SDM vol. 3B, 17.3.1.5. */
-const TASK_SWITCH_TRAP = 15n;

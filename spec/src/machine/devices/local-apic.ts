@@ -4,6 +4,7 @@
  */
 
 import type { Execution } from '../../isa/execution.ts';
+import { APIC_BASE } from '../../isa/system/control-bits.ts';
 import { OFFSET } from '../../state/fields.ts';
 import { Unmodelled } from '../../state/outcomes.ts';
 import { type ApicBus, type ApicMessage, type ApicReceiver, DELIVERY } from './apic-bus.ts';
@@ -34,8 +35,8 @@ const ENABLED = 0x100;
 const TIMER_MODES = ['one-shot', 'periodic', 'deadline', 'deadline'] as const;
 /** Error status: 10.5.3. */
 const ERROR = { sendIllegalVector: 0x20, receiveIllegalVector: 0x40, illegalRegister: 0x80 } as const;
-/** IA32_APIC_BASE. 10.4.4. */
-const GLOBAL_ENABLE = 0x800, X2APIC = 0x400;
+/** Numbers: they are looked at before every instruction. */
+const GLOBAL_ENABLE = Number(APIC_BASE.EN), X2APIC = Number(APIC_BASE.EXTD);
 
 interface LocalApicState {
   irr: number[];
