@@ -2,11 +2,11 @@
 
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { MAXIMUM_MEMORY } from '../machine/loaders/layout.ts';
 import { ImageError } from '../machine/loaders/image.ts';
 import { hasMultibootHeader } from '../machine/loaders/multiboot.ts';
 import type { MultibootModule } from '../machine/loaders/multiboot-information.ts';
 import type { PortDevice } from '../machine/ports.ts';
+import { isMemorySize } from '../machine/ram.ts';
 import { printPlace } from '../run/dump.ts';
 import { type Outcome, grouped } from '../run/outcome.ts';
 import { Run, type RunOptions } from '../run/run.ts';
@@ -141,9 +141,7 @@ function runOptions(parsed: Arguments, file: string): RunOptions {
 function memorySize(text: string): number {
   const expected = 'a size from 1M to 3G in whole pages of 4 KiB, such as 256M';
   const bytes = size('--memory', text, expected);
-  if (bytes < 0x10_0000 || bytes > MAXIMUM_MEMORY || bytes % 4096 !== 0) {
-    throw new UsageError(`--memory ${text}: expected ${expected}`);
-  }
+  if (!isMemorySize(bytes)) throw new UsageError(`--memory ${text}: expected ${expected}`);
   return bytes;
 }
 

@@ -12,8 +12,8 @@ import type { Machine } from '../machine/machine.ts';
 import type { Instruction } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import { CS, DS, EXTENDED_STATE, OFFSET, STATE_SIZE } from '../state/fields.ts';
-import { State } from '../state/state.ts';
-import { flatSegment, hostState } from './host-state.ts';
+import { FLAT, State, flatSegment } from '../state/state.ts';
+import { hostState } from './host-state.ts';
 import type { Host, HostStep, Policy, Steps } from './policy.ts';
 import { AREA_BYTES, SaveArea } from './save-area.ts';
 
@@ -230,8 +230,8 @@ function copyOutside(from: State, to: State): void {
 /** A 64-bit program of another guest, with selectors of its own. */
 function neighbourState(machine: Machine, { origin, selectors }: Neighbour): State {
   const state = kernelState(machine.cpu, 64);
-  state.setSegment(CS, flatSegment(selectors.code, 0xa09b));
-  state.setSegment(DS, flatSegment(selectors.data, 0xc0f3));
+  state.setSegment(CS, flatSegment(selectors.code, FLAT.code64));
+  state.setSegment(DS, flatSegment(selectors.data, FLAT.data3));
   state.rip = origin;
   return state;
 }

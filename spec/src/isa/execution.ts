@@ -210,6 +210,11 @@ export class Execution {
     if (this.cpl !== 0) this.fault('#GP', `${mnemonic} needs CPL 0, it is ${this.cpl}`, 0);
   }
 
+  /** #UD in real-address and virtual-8086 mode. */
+  requireProtected(mnemonic: string): void {
+    if (this.addressing !== 'protected') this.fault('#UD', `${mnemonic} exists only in protected mode`);
+  }
+
   // ---- operands
 
   read(operand: Operand): bigint {

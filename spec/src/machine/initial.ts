@@ -9,11 +9,8 @@ import type { Mode } from '../isa/instruction.ts';
 import { APIC_BASE, CR0, CR4, EFER } from '../isa/system/control-bits.ts';
 import { MODELLED_COMPONENTS } from '../isa/xsave/components.ts';
 import { CS, DS, ES, FS, GS, OFFSET, SS } from '../state/fields.ts';
-import { State, WAIT_FOR_SIPI } from '../state/state.ts';
+import { FLAT, State, WAIT_FOR_SIPI, flatSegment } from '../state/state.ts';
 import { RESET_TABLE, type ResetValue, STARTUP_TABLE } from './reset.table.ts';
-
-/** Attributes of flat segments: present, DPL 0, code (execute/read) or data (read/write), accessed. */
-const CODE_64 = 0xa09b, CODE_32 = 0xc09b, DATA = 0xc093, DATA_USER = 0xc0f3;
 
 /** Selectors of 64-bit and of 32-bit Windows kernels, from memory: real-looking values for FCS and FDS to hold. */
 export const KERNEL_SELECTORS: Readonly<Record<32 | 64, Readonly<Record<number, number>>>> = {
@@ -46,9 +43,9 @@ export function kernelState(cpu: CpuProfile, mode: Mode): State {
   state.xcr0 = xsave ? cpu.xcr0 & MODELLED_COMPONENTS : 1n;
   for (const [index, selector] of Object.entries(KERNEL_SELECTORS[mode])) {
     const segment = Number(index);
-    const data = selector & 3 ? DATA_USER : selector === 0 ? 0 : DATA;
-    const attributes = segment !== CS ? data : mode === 64 ? CODE_64 : CODE_32;
-    state.setSegment(segment, { selector, base: 0n, limit: 0xffff_ffff, attributes });
+    const data = selector & 3 ? FLAT.data3 : selector === 0 ? 0 : FLAT.data;
+    const attributes = segment !== CS ? data : mode === 64 ? FLAT.code64 : FLAT.code32;
+    state.setSegment(segment, flatSegment(selector, attributes));
   }
   state.fcw = 0x37f;
   for (const [field, value] of KEPT_FROM_RESET) state.set(field, valueOf(value, cpu, 0));
@@ -79,7 +76,9 @@ export function realModeState(cpu: CpuProfile): State {
 export function reset(state: State, cpu: CpuProfile, time: number): void {
   const before = state.quad(OFFSET.apicBase);
   for (const row of RESET_TABLE) for (const field of row.fields) state.set(field, valueOf(row.reset, cpu, time));
-  if (before !== 0n && !(before & APIC_BASE.BSP)) state.setQuad(OFFSET.apicBase, state.quad(OFFSET.apicBase) & ~APIC_BASE.BSP);
+  if (before !== 0n && !(before & APIC_BASE.BSP)) {
+    state.setQuad(OFFSET.apicBase, state.quad(OFFSET.apicBase) & ~APIC_BASE.BSP);
+  }
   afterInit(state);
 }
 

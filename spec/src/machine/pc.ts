@@ -14,6 +14,7 @@ import { Memory } from './memory/physical.ts';
 import type { MemorySnapshot } from './memory/difference.ts';
 import type { TlbSnapshot } from './memory/tlb.ts';
 import { Ports } from './ports.ts';
+import { DEFAULT_MEMORY, LEGACY_HOLE, MEMORY_SIZE, isMemorySize, ramRanges } from './ram.ts';
 import { type Schedule, type Turn, turns } from './schedule.ts';
 
 export interface PcOptions extends BoardOptions {
@@ -65,10 +66,8 @@ export interface PcSnapshot {
   readonly turn: { readonly number: number; readonly processor: number; readonly left: number };
 }
 
-const DEFAULT_MEMORY = 0x800_0000;
-const PAGE = 4096, MIB = 0x10_0000, TOP = 0xc000_0000;
-/** RAM below 1 MiB: up to the display's window, and behind it, where firmware and its tables are. */
-const CONVENTIONAL = 0xa_0000, SHADOW = 0xc_0000;
+/** RAM below 1 MiB behind the display's window, where firmware and its tables are. */
+const SHADOW = 0xc_0000;
 const STACK_GAP = 0x1000n;
 /** Turns in a row for processors that cannot run, while another could: then the schedule is at fault. */
 const MOST_SKIPPED = 100_000;
@@ -94,9 +93,8 @@ export class Pc {
     checkOptions(options);
     const { cpu = ivyBridge, cpus = 1, memory = DEFAULT_MEMORY, absent = 'open bus', tlb = true } = options;
     this.clock = new Clock(options.frequency);
-    this.memory.ram(0n, CONVENTIONAL);
-    this.memory.ram(BigInt(SHADOW), MIB - SHADOW);
-    if (memory > MIB) this.memory.ram(BigInt(MIB), memory - MIB);
+    for (const { start, end } of ramRanges(memory)) this.memory.ram(BigInt(start), end - start);
+    this.memory.ram(BigInt(SHADOW), LEGACY_HOLE.end - SHADOW);
     this.memory.unbacked = this.ports.absent = absent;
     const end = (ended: Omit<PcStop, 'time'>) => (): void => { this.#ended = ended; };
     const events = {
@@ -277,7 +275,5 @@ function checkOptions(options: PcOptions): void {
   }
   const { cpus = 1, memory = DEFAULT_MEMORY } = options;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > 64) throw new RangeError(`Pc: cpus is ${cpus}; there are 1 to 64`);
-  if (!Number.isInteger(memory) || memory < MIB || memory > TOP || memory % PAGE !== 0) {
-    throw new RangeError(`Pc: memory is ${memory}; it is a number of bytes in whole pages, 1 MiB to 3 GiB`);
-  }
+  if (!isMemorySize(memory)) throw new RangeError(`Pc: memory is ${memory} bytes; expected ${MEMORY_SIZE}`);
 }

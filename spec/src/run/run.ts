@@ -11,6 +11,7 @@ import type { MultibootModule } from '../machine/loaders/multiboot-information.t
 import { rom } from '../machine/loaders/rom.ts';
 import type { PcStop } from '../machine/pc.ts';
 import type { PortDevice } from '../machine/ports.ts';
+import { DEFAULT_MEMORY } from '../machine/ram.ts';
 import { Unmodelled } from '../state/outcomes.ts';
 import { EXIT_CODES, type EndReason, Outcome, grouped } from './outcome.ts';
 import { EXIT_PORT, Target } from './target.ts';
@@ -44,7 +45,6 @@ export interface RunOptions {
   trace?: TraceOptions;
 }
 
-export const DEFAULT_MEMORY = 0x800_0000;
 const DEFAULT_LIMIT = 100_000_000;
 const OPTIONS: readonly string[] = [
   'flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'seed', 'frequency', 'limit', 'serial', 'ports',

@@ -179,6 +179,13 @@ export const ATTRIBUTE = {
   big: 0x4000, granular: 0x8000,
 } as const;
 
+/** Attributes of flat segments: present, 4 GiB, accessed; code (execute/read) or data (read/write); DPL 0, or 3. */
+export const FLAT = { code64: 0xa09b, code32: 0xc09b, data: 0xc093, data3: 0xc0f3 } as const;
+
+/** All linear addresses of 32 bits. */
+export const flatSegment = (selector: number, attributes: number): Segment =>
+  ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
+
 export function readField(state: State, field: Field): number | bigint {
   const value = readRaw(state.bytes, field);
   return field.width <= 32 ? Number(value) : value;

@@ -106,7 +106,7 @@ const LLDT = instruction({
   title: 'Load local descriptor table register',
   forms: ['0F 00 /2 | r/m16'],
   operation(x, i) {
-    if (x.addressing !== 'protected') x.fault('#UD', 'LLDT exists only in protected mode');
+    x.requireProtected('LLDT');
     x.requirePrivilege('LLDT');
     const selector = Number(x.read(i.operands[0]!));
     x.state.setSegment(
@@ -148,7 +148,7 @@ const LTR = instruction({
   title: 'Load task register',
   forms: ['0F 00 /3 | r/m16'],
   operation(x, i) {
-    if (x.addressing !== 'protected') x.fault('#UD', 'LTR exists only in protected mode');
+    x.requireProtected('LTR');
     x.requirePrivilege('LTR');
     const selector = Number(x.read(i.operands[0]!));
     if (isNull(selector)) x.fault('#GP', 'LTR cannot load a null selector', 0);
@@ -165,7 +165,7 @@ const STR = instruction({
   title: 'Store task register',
   forms: ['0F 00 /1 | rmv', '0F 00 /1 | m16'],
   operation(x, i) {
-    if (x.addressing !== 'protected') x.fault('#UD', 'STR exists only in protected mode');
+    x.requireProtected('STR');
     preventInUserMode(x, 'STR');
     x.write(i.operands[0]!, BigInt(x.state.selector(TR)));
   },
@@ -177,7 +177,7 @@ const SLDT = instruction({
   title: 'Store local descriptor table register',
   forms: ['0F 00 /0 | rmv', '0F 00 /0 | m16'],
   operation(x, i) {
-    if (x.addressing !== 'protected') x.fault('#UD', 'SLDT exists only in protected mode');
+    x.requireProtected('SLDT');
     preventInUserMode(x, 'SLDT');
     x.write(i.operands[0]!, BigInt(x.state.selector(LDTR)));
   },

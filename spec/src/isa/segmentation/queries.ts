@@ -38,10 +38,6 @@ function answers(x: Execution, { attributes, selector }: Descriptor, types: Type
   return (x.longMode ? types.long : types.legacy).includes(type) && !(long && findUpperHalf(x, selector) === undefined);
 }
 
-const requireProtected = (x: Execution, mnemonic: string): void => {
-  if (x.addressing !== 'protected') x.fault('#UD', `${mnemonic} exists only in protected mode`);
-};
-
 /** Sets ZF, and where there is an answer writes it; otherwise the destination stays as it is. */
 const asking = (
   mnemonic: string, title: string, opcode: string, answer: (x: Execution, descriptor: Descriptor) => bigint | undefined,
@@ -50,7 +46,7 @@ const asking = (
   title,
   forms: [`0F ${opcode} /r | rv, rmv`, `0F ${opcode} /r | rv, m16`],
   operation(x, i) {
-    requireProtected(x, mnemonic);
+    x.requireProtected(mnemonic);
     const descriptor = visible(x, Number(u(16, x.read(i.operands[1]!))));
     const found = descriptor && answer(x, descriptor);
     if (found !== undefined) x.write(i.operands[0]!, u(i.size, found));
@@ -78,7 +74,7 @@ const verifying = (
     title,
     forms: [`0F 00 /${digit} | r/m16`],
     operation(x, i) {
-      requireProtected(x, mnemonic);
+      x.requireProtected(mnemonic);
       const descriptor = visible(x, Number(x.read(i.operands[0]!)));
       x.setFlags(ZF, descriptor && allowed(descriptor.attributes) ? ZF : 0);
     },
@@ -95,7 +91,7 @@ const ARPL = instruction({
   title: 'Adjust RPL field of segment selector',
   forms: ['63 /r | r/m16, r16 | i64'],
   operation(x, i) {
-    requireProtected(x, 'ARPL');
+    x.requireProtected('ARPL');
     // A destination that stays as it is need not be writable, as on a Zen 4.
     const selector = Number(x.read(i.operands[0]!));
     const rpl = Number(x.read(i.operands[1]!)) & 3;

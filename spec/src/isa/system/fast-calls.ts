@@ -6,25 +6,22 @@
 import { hex, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import { CS, OFFSET, R11, RCX, RDX, RSP, SS } from '../../state/fields.ts';
+import { FLAT, flatSegment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { IF, RF, VM } from '../flags.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { EFER } from './control-bits.ts';
 
-/** Present, accessed, 4 GiB: code (execute/read) of either width, data (read/write). The DPL goes on top. */
-const CODE_64 = 0xa09b, CODE_32 = 0xc09b, DATA = 0xc093;
 const RPL_3 = 3, DPL_3 = 3 << 5;
 /** Bits that RFLAGS takes from R11. SDM vol. 2B, SYSRET. */
 const FROM_R11 = 0x3c_7fd7, ALWAYS_1 = 2;
 
 function loadCode(x: Execution, selector: number, attributes: number): void {
-  x.state.setSegment(CS, { selector: selector & 0xffff, base: 0n, limit: 0xffff_ffff, attributes });
+  x.state.setSegment(CS, flatSegment(selector & 0xffff, attributes));
 }
 
 function loadStack(x: Execution, selector: number, level: number): void {
-  x.state.setSegment(
-    SS, { selector: selector & 0xffff, base: 0n, limit: 0xffff_ffff, attributes: DATA | (level << 5) },
-  );
+  x.state.setSegment(SS, flatSegment(selector & 0xffff, FLAT.data | (level << 5)));
 }
 
 /** Writes RIP; what the new code segment's width leaves out becomes 0. */
@@ -61,7 +58,7 @@ const SYSCALL = instruction({
     state.gpr[R11] = longMode ? BigInt(x.flags & ~RF) : state.gpr[R11]!;
     x.setFlags(masked | RF | VM, 0);
     x.singleStepByNewFlags();
-    loadCode(x, selector, longMode ? CODE_64 : CODE_32);
+    loadCode(x, selector, longMode ? FLAT.code64 : FLAT.code32);
     loadStack(x, selector + 8, 0);
     jump(x, entry, longMode ? 64 : 32);
   },
@@ -87,7 +84,7 @@ const sysret = (mnemonic: string, form: string, size: 32 | 64): InstructionDefin
     // In legacy mode SYSCALL saved no flags: interrupts are on again.
     x.setFlags(x.longMode ? -1 : RF | IF, x.longMode ? restored | ALWAYS_1 : IF);
     x.singleStepByNewFlags();
-    loadCode(x, (size === 64 ? selector + 16 : selector) | RPL_3, (size === 64 ? CODE_64 : CODE_32) | DPL_3);
+    loadCode(x, (size === 64 ? selector + 16 : selector) | RPL_3, (size === 64 ? FLAT.code64 : FLAT.code32) | DPL_3);
     returnStack(x, (selector + 8) | RPL_3);
     jump(x, target, size);
   },
@@ -124,7 +121,7 @@ const SYSENTER = instruction({
     const bits = x.longMode ? 64 : 32;
     x.setFlags(VM | IF | RF, 0);
     x.state.gpr[RSP] = u(bits, x.state.quad(OFFSET.sysenterEsp));
-    loadCode(x, selector, x.longMode ? CODE_64 : CODE_32);
+    loadCode(x, selector, x.longMode ? FLAT.code64 : FLAT.code32);
     loadStack(x, selector + 8, 0);
     jump(x, x.state.quad(OFFSET.sysenterEip), bits);
   },
@@ -147,7 +144,7 @@ const sysexit = (mnemonic: string, form: string, size: 32 | 64): InstructionDefi
     }
     const selector = (base + (size === 64 ? 32 : 16)) | RPL_3;
     x.state.gpr[RSP] = stack;
-    loadCode(x, selector, (size === 64 ? CODE_64 : CODE_32) | DPL_3);
+    loadCode(x, selector, (size === 64 ? FLAT.code64 : FLAT.code32) | DPL_3);
     loadStack(x, selector + 8, 3);
     jump(x, target, size);
   },

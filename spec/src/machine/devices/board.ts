@@ -1,6 +1,7 @@
 /** Everything of a PC but its processors: devices at their ports and addresses, and interrupt lines between them. */
 
 import type { Machine } from '../machine.ts';
+import { PAGE } from '../memory/address.ts';
 import type { Memory } from '../memory/physical.ts';
 import { DebugPort, type PortDevice, type Ports } from '../ports.ts';
 import { acpiTables } from './acpi-tables.ts';
@@ -47,7 +48,6 @@ export interface BoardEvents {
 /** 2020-01-01 00:00:00. */
 const START_TIME = 1_577_836_800;
 const BUS_FREQUENCY = 100_000_000;
-const PAGE = 4096;
 /** Where firmware leaves the ACPI tables: where kernels search, and RAM. */
 export const ACPI_ADDRESS = 0xe_0000;
 

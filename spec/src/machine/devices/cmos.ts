@@ -3,7 +3,9 @@
  * firmware agreed on.
  */
 
-const KIB = 1024, MIB = 0x10_0000;
+import { MEBIBYTE } from '../ram.ts';
+
+const KIB = 1024;
 /** KiB below 1 MiB; above it up to 64 MiB less 1 KiB, twice; 64 KiB blocks above 16 MiB. */
 const BASE = 0x15, EXTENDED = 0x17, EXTENDED_AGAIN = 0x30, HIGH = 0x34;
 const EQUIPMENT = 0x14, CHECKSUM = 0x2e, PROCESSORS = 0x5f;
@@ -17,11 +19,11 @@ export function cmosBytes(memory: number, processors: number): Record<number, nu
     bytes[at] = value & 0xff;
     bytes[at + 1] = value >> 8;
   };
-  const extended = Math.min((memory - MIB) / KIB, 0xfc00);
+  const extended = Math.min((memory - MEBIBYTE) / KIB, 0xfc00);
   word(BASE, 640);
   word(EXTENDED, extended);
   word(EXTENDED_AGAIN, extended);
-  word(HIGH, Math.max(0, (memory - 16 * MIB) / (64 * KIB)));
+  word(HIGH, Math.max(0, (memory - 16 * MEBIBYTE) / (64 * KIB)));
   const sum = Object.entries(bytes).reduce(
     (all, [at, value]) => (Number(at) >= 0x10 && Number(at) < CHECKSUM ? all + value : all), 0,
   );

@@ -3,8 +3,9 @@
 import { hex } from '../../numbers/bits.ts';
 import { CS, DS, ES, RSP, SS } from '../../state/fields.ts';
 import { realModeState } from '../initial.ts';
+import { ramRanges } from '../ram.ts';
 import { type Image, ImageError } from './image.ts';
-import { Layout, ramRanges } from './layout.ts';
+import { Layout } from './layout.ts';
 import { flatProtectedState } from './protected-mode.ts';
 
 export interface FlatOptions {

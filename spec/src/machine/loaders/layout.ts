@@ -1,28 +1,8 @@
-/** Where a PC has memory, and what is taken of it. */
+/** What is taken of a PC's RAM, and what is free. */
 
 import { hex } from '../../numbers/bits.ts';
+import { MEBIBYTE, type Range } from '../ram.ts';
 import { ImageError } from './image.ts';
-
-/** From `start` up to, not including, `end`. */
-export interface Range {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Video memory and ROMs: no RAM in a PC. */
-export const LEGACY_HOLE: Range = { start: 0xa_0000, end: 0x10_0000 };
-/** RAM ends below the addresses of devices, APICs and ROM. */
-export const MAXIMUM_MEMORY = 0xc000_0000;
-const MEBIBYTE = 0x10_0000;
-
-/** RAM of a PC with `memory` bytes: below 640 KiB, and from 1 MiB on. */
-export function ramRanges(memory: number): Range[] {
-  if (!Number.isInteger(memory) || memory < MEBIBYTE || memory > MAXIMUM_MEMORY || memory % 4096 !== 0) {
-    throw new RangeError(`memory is ${memory} bytes; expected 1 MiB to 3 GiB, in pages of 4 KiB`);
-  }
-  const high = { start: MEBIBYTE, end: memory };
-  return [{ start: 0, end: LEGACY_HOLE.start }, ...(memory > MEBIBYTE ? [high] : [])];
-}
 
 const overlap = (a: Range, b: Range): boolean => a.start < b.end && b.start < a.end;
 const printed = ({ start, end }: Range): string => `${hex(start)} to ${hex(end - 1)}`;

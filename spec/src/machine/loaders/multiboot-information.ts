@@ -1,8 +1,9 @@
 /** What a Multiboot kernel is told, at the address in EBX. Multiboot specification 0.6.96, 3.3. */
 
 import { hex } from '../../numbers/bits.ts';
+import { LEGACY_HOLE, type Range } from '../ram.ts';
 import { type Part, ImageError } from './image.ts';
-import { LEGACY_HOLE, type Layout, type Range } from './layout.ts';
+import type { Layout } from './layout.ts';
 
 /** A file that the kernel gets beside itself, with its string. */
 export interface MultibootModule {

@@ -5,9 +5,10 @@
 
 import { hex } from '../../numbers/bits.ts';
 import { RAX, RBX } from '../../state/fields.ts';
+import { MEBIBYTE, type Range, ramRanges } from '../ram.ts';
 import { isElf, readElf } from './elf.ts';
 import { type Image, ImageError, type Part } from './image.ts';
-import { Layout, type Range, ramRanges } from './layout.ts';
+import { Layout } from './layout.ts';
 import { type Module, type MultibootModule, multibootInformation, placeModules } from './multiboot-information.ts';
 import { flatProtectedState } from './protected-mode.ts';
 import { Reader } from './reader.ts';
@@ -146,6 +147,6 @@ function kernelByAddresses(file: Reader, { offset }: Header): Kernel {
 
 /** KiB of memory below 1 MiB, and from there on. */
 function memorySize(ram: readonly Range[]): { lowerKilobytes: number; upperKilobytes: number } {
-  const upper = ram.find(({ start }) => start === 0x10_0000);
+  const upper = ram.find(({ start }) => start === MEBIBYTE);
   return { lowerKilobytes: ram[0]!.end / 1024, upperKilobytes: upper ? (upper.end - upper.start) / 1024 : 0 };
 }

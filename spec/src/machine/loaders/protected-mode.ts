@@ -2,12 +2,12 @@
 
 import { u } from '../../numbers/bits.ts';
 import type { CpuProfile } from '../../cpus/profile.ts';
+import { CR0 } from '../../isa/system/control-bits.ts';
 import { CS, DS, ES, FS, GS, OFFSET, SS } from '../../state/fields.ts';
-import type { State } from '../../state/state.ts';
+import { FLAT, type State, flatSegment } from '../../state/state.ts';
 import { realModeState } from '../initial.ts';
 
-const CODE = { selector: 8, base: 0n, limit: 0xffff_ffff, attributes: 0xc09b };
-const DATA = { selector: 0x10, base: 0n, limit: 0xffff_ffff, attributes: 0xc093 };
+const CODE = flatSegment(8, FLAT.code32), DATA = flatSegment(0x10, FLAT.data);
 
 /**
  * At `entry`, with CR0.PE, EFLAGS 2, and no descriptor tables: the kernel brings its own before it loads a segment
@@ -15,7 +15,7 @@ const DATA = { selector: 0x10, base: 0n, limit: 0xffff_ffff, attributes: 0xc093 
  */
 export function flatProtectedState(cpu: CpuProfile, entry: number): State {
   const state = realModeState(cpu);
-  state.cr0 |= 1n;
+  state.cr0 |= CR0.PE;
   state.setSegment(CS, CODE);
   for (const segment of [SS, DS, ES, FS, GS]) state.setSegment(segment, DATA);
   state.setWord(OFFSET.gdtrLimit, 0);

@@ -3,10 +3,11 @@
 import { hex } from '../../numbers/bits.ts';
 import { State } from '../../state/state.ts';
 import { reset } from '../initial.ts';
+import { MEBIBYTE } from '../ram.ts';
 import { type Image, ImageError } from './image.ts';
 
 const GRAIN = 0x1_0000, MAXIMUM = 0x100_0000, ALIAS = 0x2_0000;
-const FOUR_GIB = 0x1_0000_0000, MEBIBYTE = 0x10_0000;
+const FOUR_GIB = 0x1_0000_0000;
 
 export function rom(bytes: Uint8Array): Image {
   if (bytes.length === 0 || bytes.length % GRAIN !== 0 || bytes.length > MAXIMUM) {
