@@ -62,6 +62,14 @@ describe.skipIf(!XEN)(`Xen${unless(XEN)}`, () => {
     expect(up.text).toContain('Family 6 (0x6), Model 143 (0x8f)');
   }, TIMEOUT);
 
+  // It hides features from its guests by AMD's registers of what CPUID reports.
+  test('starts the second processor of a Zen 3, in x2APIC mode', () => {
+    const up = boot(cpus.zen3, { processors: 2, options: `${OPTIONS} no-xsave` });
+    expectToBeUp(up, 2);
+    expect(up.text).toContain('CPU Vendor: AMD, Family 25 (0x19), Model 33 (0x21), Stepping 0 (raw 00a20f10)');
+    expect(up.lines).toContain('Switched to APIC driver x2apic_mixed');
+  }, TIMEOUT);
+
   test('without a module it panics early, and resets the machine', () => {
     const { outcome, lines } = boot(cpus.haswell, { module: false, options: OPTIONS.replace('noreboot', 'reboot=acpi') });
     expect(lines).toContain('dom0 kernel not specified. Check bootloader configuration');

@@ -131,8 +131,8 @@ export const RESET_TABLE: readonly ResetRow[] = [
   },
   {
     fields: [
-      'IA32_TSC_ADJUST', 'MISC_FEATURES_ENABLES', 'IA32_MCG_STATUS', 'IA32_SPEC_CTRL', 'SYSCFG', 'TOP_MEM', 'TOP_MEM2',
-      'NB_CFG',
+      'IA32_TSC_ADJUST', 'MISC_FEATURES_ENABLES', 'IA32_MCG_STATUS', 'IA32_SPEC_CTRL', 'changed CPUID features',
+      'changed structured CPUID features', 'changed extended CPUID features', 'SYSCFG', 'TOP_MEM', 'TOP_MEM2', 'NB_CFG',
       'MMIO_CFG_BASE', 'Interrupt pending message', 'LS_CFG', 'DC_CFG', 'DE_CFG', 'BU_CFG2',
       ...numbered(4, (n) => `PerfEvtSel${n}`), ...numbered(4, (n) => `PerfCtr${n}`),
     ],

@@ -12,6 +12,7 @@ import { APIC_BASE } from './control-bits.ts';
 import {
   writeApicBase, writeDebugctl, writeEfer, writeHwcr, writeMiscEnable, writeTsc, writeTscAdjust, writeVmCr,
 } from './msr-writes.ts';
+import { FEATURE_MSRS } from './cpuid-features.ts';
 import { MEMORY_TYPE_MSRS } from './memory-types.ts';
 import {
   type Msr, amd, cell, everywhere, having, intel, lacking, readOnly, requireBits, requireCanonical, series,
@@ -184,8 +185,6 @@ const AMD: readonly Msr[] = [
   ...series(6, (n) => lacking(0xc001_0030 + n, `processor name ${n}`, amd)),
   lacking(0xc001_0111, 'SMM_BASE', amd),
   lacking(0xc001_0117, 'VM_HSAVE_PA', amd),
-  lacking(0xc001_1004, 'CPUID features', amd),
-  lacking(0xc001_1005, 'extended CPUID features', amd),
 ];
 
-export const MSR_TABLE: readonly Msr[] = [...COMMON, ...SPECULATION, ...MEMORY_TYPE_MSRS, ...INTEL, ...AMD];
+export const MSR_TABLE: readonly Msr[] = [...COMMON, ...SPECULATION, ...MEMORY_TYPE_MSRS, ...INTEL, ...AMD, ...FEATURE_MSRS];

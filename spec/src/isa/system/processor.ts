@@ -5,6 +5,7 @@ import { cpuid } from '../../cpus/cpuid.ts';
 import { sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { APIC_BASE, CR4 } from './control-bits.ts';
+import { reportedFeatures } from './cpuid-features.ts';
 import { OFFSET, RAX, RBX, RCX, RDX } from '../../state/fields.ts';
 import { monitorEnabled } from './monitor.ts';
 import { LIMIT_CPUID } from './msr-writes.ts';
@@ -60,12 +61,12 @@ const CPUID = instruction({
       x.fault('#GP', 'MISC_FEATURES_ENABLES[0] is 1: CPUID needs CPL 0', 0);
     }
     const [leaf, subleaf] = [RAX, RCX].map((index) => Number(u(32, state.gpr[index]!)));
-    const result = cpuid(x.cpu, leaf!, subleaf!, {
+    const result = reportedFeatures(x, leaf!, subleaf!, cpuid(x.cpu, leaf!, subleaf!, {
       ...x.placement, in64BitMode: x.mode === 64, xcr0: state.xcr0, monitor: monitorEnabled(x),
       osxsave: (state.cr4 & CR4.OSXSAVE) !== 0n, ospke: (state.cr4 & CR4.PKE) !== 0n,
       apicEnabled: (state.quad(OFFSET.apicBase) & APIC_BASE.EN) !== 0n,
       limited: (state.quad(OFFSET.miscEnable) & LIMIT_CPUID) !== 0n,
-    });
+    }));
     for (const [index, value] of [
       [RAX, result.eax], [RBX, result.ebx], [RCX, result.ecx], [RDX, result.edx],
     ] as const) {
