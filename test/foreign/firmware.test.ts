@@ -1,4 +1,5 @@
-import { Pc, cpus } from 'hidden-state';
+import { DebugPort, Pc, cpus } from 'hidden-state';
+import { run } from 'hidden-state/run';
 import { describe, expect, test } from 'vitest';
 import { foreignBytes, foreignFile, unless } from './packages.ts';
 
@@ -42,5 +43,15 @@ describe('foreign firmware', () => {
     expect(text).toContain('Found 2 cpu(s)');
     expect(text).toContain('vendor_id=0x8086 device_id=0x1237 class=0x0600');
     expect(text).toContain('MP table addr=');
+  }, TIMEOUT);
+
+  test.skipIf(!BOCHS_BIOS)(`Bochs's BIOS, run as a ROM, counts three processors and waits for its timer${unless(BOCHS_BIOS)}`, () => {
+    const port = new DebugPort();
+    const outcome = run(foreignBytes(BOCHS_BIOS!), { rom: true, cpus: 3, memory: 0x400_0000, limit: 20_000_000, ports: { 0x402: port } });
+    expect(port.text).toMatch(/^\$Revision: [^]*\nStarting rombios32\n/);
+    expect(port.text).toContain('\nFound 3 cpu(s)\n');
+    expect(port.text).toMatch(/\nSMBIOS table addr=0x000f/);
+    expect(outcome.reason).toBe('limit');
+    expect(outcome.report()).toMatch(/\n {2}real-address mode, paging off [^\n]*\n\n {2}→ f000:\w{4} {2}f4 {24}hlt\n/);
   }, TIMEOUT);
 });
