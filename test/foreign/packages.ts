@@ -17,6 +17,7 @@ export interface ForeignPackage {
 export const PACKAGES: readonly ForeignPackage[] = [
   { name: 'xen-system-amd64', dependency: /xen-hypervisor-[\d.]+-amd64/, what: 'the Xen hypervisor' },
   { name: 'seabios', what: 'a BIOS' },
+  { name: 'memtest86+', what: 'Memtest86+' },
   { name: 'bochsbios', what: 'the BIOS of Bochs' },
 ];
 
