@@ -37,7 +37,10 @@ function resultFlagsOf(n: number): number {
   return EVEN_PARITY[low & 0xff]! | ((low | high) === 0 ? ZF : 0) | (atSign(n, n === 64 ? high : low) === 1 ? SF : 0);
 }
 
-/** All six flags of `sum` = `a` + `b`, or `a` + `b` + CF, at `n` bits: a carry leaves a bit where both have it, or one has it and the sum has not. */
+/**
+ * All six flags of `sum` = `a` + `b`, or `a` + `b` + CF, at `n` bits: a carry leaves a bit where both have it, or one
+ * has it and the sum has not.
+ */
 export function additionFlags(n: number, a: bigint, b: bigint, sum: bigint): number {
   operands[0] = a;
   operands[1] = b;

@@ -7,7 +7,9 @@ export interface Range {
 }
 
 export const MEBIBYTE = 0x10_0000;
-/** Video memory and ROMs: no RAM in a PC, but where firmware lies in RAM and leaves its tables, the upper part of it. */
+/**
+ * Video memory and ROMs: no RAM in a PC, but where firmware lies in RAM and leaves its tables, the upper part of it.
+ */
 export const LEGACY_HOLE: Range = { start: 0xa_0000, end: MEBIBYTE };
 export const DEFAULT_MEMORY = 128 * MEBIBYTE;
 /** RAM ends below the addresses of devices, APICs and ROM. */

@@ -57,7 +57,9 @@ export function writeDebugctl(x: Execution, value: bigint): void {
   const there = x.cpu.vendor === 'GenuineIntel' ? 0xdfc3n : 0x7fn;
   requireBits(x, 'IA32_DEBUGCTL', value, there);
   if (value & DEBUGCTL.LBR) x.unmodelled('last branch records (IA32_DEBUGCTL.LBR)');
-  if (value & ~(DEBUGCTL.LBR | DEBUGCTL.BTF)) x.unmodelled(`bits ${hex(value & ~(DEBUGCTL.LBR | DEBUGCTL.BTF))} of IA32_DEBUGCTL`);
+  if (value & ~(DEBUGCTL.LBR | DEBUGCTL.BTF)) {
+    x.unmodelled(`bits ${hex(value & ~(DEBUGCTL.LBR | DEBUGCTL.BTF))} of IA32_DEBUGCTL`);
+  }
   x.state.setQuad(OFFSET.debugctl, value);
 }
 

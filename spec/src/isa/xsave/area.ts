@@ -1,4 +1,7 @@
-/** What the instructions of the XSAVE family have in common: the checks, RFBM, the header. SDM vol. 1, 13.4 and 13.7 to 13.9. */
+/**
+ * What the instructions of the XSAVE family have in common: the checks, RFBM, the header. SDM vol. 1, 13.4 and 13.7 to
+ * 13.9.
+ */
 
 import { fromBytes, u } from '../../numbers/bits.ts';
 import type { Execution } from '../execution.ts';
@@ -19,7 +22,9 @@ export function requireEnabled(x: Execution): void {
   if (x.state.cr0 & CR0.TS) x.fault('#NM', 'CR0.TS is 1');
 }
 
-/** The requested-feature bitmap: EDX:EAX of what is enabled in XCR0, and in IA32_XSS for the supervisor instructions. */
+/**
+ * The requested-feature bitmap: EDX:EAX of what is enabled in XCR0, and in IA32_XSS for the supervisor instructions.
+ */
 export const requestedFeatures = (x: Execution, enabled: bigint): bigint => enabled & readPair(x);
 
 /** Bytes of the standard format that hold the components of `mask`: never less than legacy region and header. */
@@ -45,7 +50,10 @@ export interface Header {
 
 export const readHeader = (x: Execution, linear: bigint): Header => {
   const bytes = x.memory.readBytes(u(64, linear + BigInt(HEADER_OFFSET)), HEADER_BYTES);
-  return { xstateBv: fromBytes(bytes, 0, 8), xcompBv: fromBytes(bytes, 8, 8), reservedLow: fromBytes(bytes, 16, 8), reserved: fromBytes(bytes, 16, 48) };
+  return {
+    xstateBv: fromBytes(bytes, 0, 8), xcompBv: fromBytes(bytes, 8, 8), reservedLow: fromBytes(bytes, 16, 8),
+    reserved: fromBytes(bytes, 16, 48),
+  };
 };
 
 /** MXCSR is stored and loaded when SSE or AVX is requested, in the standard form. */

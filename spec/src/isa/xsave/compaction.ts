@@ -9,8 +9,14 @@ export const COMPACTED = u(64, 1n << 63n);
 
 const has = (mask: bigint, { number }: Component): boolean => ((mask >> BigInt(number)) & 1n) === 1n;
 
-/** Where each component begins in an area with this XCOMP_BV, and where the area ends. No component here asks for alignment. */
-export function compactedLayout(xcompBv: bigint): { readonly offsets: ReadonlyMap<number, number>; readonly end: number } {
+/**
+ * Where each component begins in an area with this XCOMP_BV, and where the area ends. No component here asks for
+ * alignment.
+ */
+export function compactedLayout(xcompBv: bigint): {
+  readonly offsets: ReadonlyMap<number, number>;
+  readonly end: number;
+} {
   const offsets = new Map<number, number>();
   let end = HEADER_END;
   for (const component of COMPONENTS) {
@@ -28,7 +34,9 @@ export function expanded(image: Uint8Array, xcompBv: bigint): Uint8Array {
   const { offsets } = compactedLayout(xcompBv);
   for (const component of COMPONENTS) {
     const from = offsets.get(component.number)!;
-    if (component.number >= 2 && has(xcompBv, component)) standard.set(image.subarray(from, int(from) + int(component.size)), component.offset);
+    if (component.number >= 2 && has(xcompBv, component)) {
+      standard.set(image.subarray(from, int(from) + int(component.size)), component.offset);
+    }
   }
   return standard;
 }

@@ -80,7 +80,10 @@ export const MODELLED_COMPONENTS = 7n;
 /** The bit of SSE state in XCR0, XSTATE_BV and their like. */
 export const SSE = 2n;
 
-/** XINUSE, with SSE state in use for MXCSR alone, too: as XGETBV, XSAVEC and XSAVES have it, and XSAVE and XSAVEOPT have not. */
+/**
+ * XINUSE, with SSE state in use for MXCSR alone, too: as XGETBV, XSAVEC and XSAVES have it, and XSAVE and XSAVEOPT have
+ * not.
+ */
 export const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr === 0x1f80 ? 0n : SSE);
 
 /** XINUSE as this processor reports it. */

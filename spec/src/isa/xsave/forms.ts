@@ -5,8 +5,11 @@ import type { Feature } from '../../cpus/features.table.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 
 export const withAndWithoutRexW = (
-  mnemonic: string, encoding: string, cpuid: Feature, title: string, source: Citation, operation: InstructionDefinition['operation'],
+  mnemonic: string, encoding: string, cpuid: Feature, title: string, source: Citation,
+  operation: InstructionDefinition['operation'],
 ): readonly InstructionDefinition[] => [
-  instruction({ mnemonic: `${mnemonic}64`, title, forms: [`NP REX.W + ${encoding} | m | o64`], cpuid, operation, source }),
+  instruction({
+    mnemonic: `${mnemonic}64`, title, forms: [`NP REX.W + ${encoding} | m | o64`], cpuid, operation, source,
+  }),
   instruction({ mnemonic, title, forms: [`NP ${encoding} | m`], cpuid, operation, source }),
 ];

@@ -15,8 +15,12 @@ import { checkedMxcsr, wideForm } from './legacy-region.ts';
 
 const INITIAL_MXCSR = 0x1f80;
 
-/** The header rules, each a #GP(0). `enabled` is what XCR0 (and IA32_XSS) allow. SDM vol. 1, 13.8.1, 13.8.2 and 13.12. */
-function checkHeader(x: Execution, { xstateBv, xcompBv, reserved, reservedLow }: Header, enabled: bigint, supervisor: boolean): void {
+/**
+ * The header rules, each a #GP(0). `enabled` is what XCR0 (and IA32_XSS) allow. SDM vol. 1, 13.8.1, 13.8.2 and 13.12.
+ */
+function checkHeader(
+  x: Execution, { xstateBv, xcompBv, reserved, reservedLow }: Header, enabled: bigint, supervisor: boolean,
+): void {
   const compacted = (xcompBv & COMPACTED) !== 0n;
   if (supervisor && !compacted) x.fault('#GP', 'XRSTORS needs the compacted format: XCOMP_BV[63] is 0', 0);
   if (!compacted) {
@@ -26,7 +30,9 @@ function checkHeader(x: Execution, { xstateBv, xcompBv, reserved, reservedLow }:
     return;
   }
   if (!x.cpu.features.has('XSAVEC')) x.fault('#GP', 'this processor has no compacted format (CPUID: XSAVEC)', 0);
-  if (u(63, xcompBv) & ~enabled) x.fault('#GP', `XCOMP_BV sets a bit that is 0 in XCR0${supervisor ? ' and IA32_XSS' : ''}`, 0);
+  if (u(63, xcompBv) & ~enabled) {
+    x.fault('#GP', `XCOMP_BV sets a bit that is 0 in XCR0${supervisor ? ' and IA32_XSS' : ''}`, 0);
+  }
   if (xstateBv & ~u(63, xcompBv)) x.fault('#GP', 'XSTATE_BV sets a bit that is 0 in XCOMP_BV', 0);
   if (reserved !== 0n) x.fault('#GP', 'bytes 63:16 of the XSAVE header are not zero', 0);
 }
@@ -71,13 +77,20 @@ function remember(x: Execution, linear: bigint, rfbm: bigint, xcompBv: bigint): 
 }
 
 export const RESTORES: readonly InstructionDefinition[] = [
-  ...withAndWithoutRexW('XRSTOR', '0F AE /5', 'XSAVE', 'Restore processor extended states', sdm('1', '13.8, Operation of XRSTOR'), (x, i) => {
-    requireEnabled(x);
-    restore(x, i, x.state.xcr0, false);
-  }),
-  ...withAndWithoutRexW('XRSTORS', '0F C7 /3', 'XSAVES', 'Restore processor extended states supervisor', sdm('1', '13.12, Operation of XRSTORS'), (x, i) => {
-    requireEnabled(x);
-    x.requirePrivilege('XRSTORS');
-    restore(x, i, x.state.xcr0 | x.state.quad(OFFSET.xss), true);
-  }),
+  ...withAndWithoutRexW(
+    'XRSTOR', '0F AE /5', 'XSAVE', 'Restore processor extended states', sdm('1', '13.8, Operation of XRSTOR'),
+    (x, i) => {
+      requireEnabled(x);
+      restore(x, i, x.state.xcr0, false);
+    },
+  ),
+  ...withAndWithoutRexW(
+    'XRSTORS', '0F C7 /3', 'XSAVES', 'Restore processor extended states supervisor',
+    sdm('1', '13.12, Operation of XRSTORS'),
+    (x, i) => {
+      requireEnabled(x);
+      x.requirePrivilege('XRSTORS');
+      restore(x, i, x.state.xcr0 | x.state.quad(OFFSET.xss), true);
+    },
+  ),
 ];

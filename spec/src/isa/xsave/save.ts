@@ -8,7 +8,9 @@ import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
-import { HEADER_OFFSET, SSE_OR_AVX, areaAddress, areaBytes, readHeader, requestedFeatures, requireEnabled } from './area.ts';
+import {
+  HEADER_OFFSET, SSE_OR_AVX, areaAddress, areaBytes, readHeader, requestedFeatures, requireEnabled,
+} from './area.ts';
 import { COMPACTED, compactedLayout } from './compaction.ts';
 import { COMPONENTS, SSE, withMxcsr, xinuse } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
@@ -34,7 +36,9 @@ function unmodified(x: Execution, linear: bigint, xcompBv: bigint): bigint {
 const put = (x: Execution, linear: bigint, { offset, bytes }: Piece): void =>
   x.memory.writeBytes(u(64, linear + BigInt(offset)), bytes);
 
-/** Stores the components of `stored`, MXCSR where SSE or AVX is requested, and XSTATE_BV; nothing else of the header. */
+/**
+ * Stores the components of `stored`, MXCSR where SSE or AVX is requested, and XSTATE_BV; nothing else of the header.
+ */
 function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
   requireEnabled(x);
   const rfbm = requestedFeatures(x, x.state.xcr0);
@@ -70,17 +74,25 @@ function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: 
 }
 
 export const SAVES: readonly InstructionDefinition[] = [
-  ...withAndWithoutRexW('XSAVE', '0F AE /4', 'XSAVE', 'Save processor extended states', sdm('1', '13.7, Operation of XSAVE'), (x, i) => {
+  ...withAndWithoutRexW('XSAVE', '0F AE /4', 'XSAVE', 'Save processor extended states', sdm(
+    '1', '13.7, Operation of XSAVE',
+  ), (x, i) => {
     storeStandard(x, i, false);
   }),
-  ...withAndWithoutRexW('XSAVEOPT', '0F AE /6', 'XSAVEOPT', 'Save processor extended states, optimised', sdm('1', '13.9, Operation of XSAVEOPT'), (x, i) => {
+  ...withAndWithoutRexW('XSAVEOPT', '0F AE /6', 'XSAVEOPT', 'Save processor extended states, optimised', sdm(
+    '1', '13.9, Operation of XSAVEOPT',
+  ), (x, i) => {
     storeStandard(x, i, true);
   }),
-  ...withAndWithoutRexW('XSAVEC', '0F C7 /4', 'XSAVEC', 'Save processor extended states with compaction', sdm('1', '13.10, Operation of XSAVEC'), (x, i) => {
+  ...withAndWithoutRexW('XSAVEC', '0F C7 /4', 'XSAVEC', 'Save processor extended states with compaction', sdm(
+    '1', '13.10, Operation of XSAVEC',
+  ), (x, i) => {
     requireEnabled(x);
     storeCompacted(x, i, requestedFeatures(x, x.state.xcr0), false);
   }),
-  ...withAndWithoutRexW('XSAVES', '0F C7 /5', 'XSAVES', 'Save processor extended states supervisor', sdm('1', '13.11, Operation of XSAVES'), (x, i) => {
+  ...withAndWithoutRexW('XSAVES', '0F C7 /5', 'XSAVES', 'Save processor extended states supervisor', sdm(
+    '1', '13.11, Operation of XSAVES',
+  ), (x, i) => {
     requireEnabled(x);
     x.requirePrivilege('XSAVES');
     storeCompacted(x, i, requestedFeatures(x, x.state.xcr0 | x.state.quad(OFFSET.xss)), true);
