@@ -74,27 +74,33 @@ function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: 
 }
 
 export const SAVES: readonly InstructionDefinition[] = [
-  ...withAndWithoutRexW('XSAVE', '0F AE /4', 'XSAVE', 'Save processor extended states', sdm(
-    '1', '13.7, Operation of XSAVE',
-  ), (x, i) => {
-    storeStandard(x, i, false);
-  }),
-  ...withAndWithoutRexW('XSAVEOPT', '0F AE /6', 'XSAVEOPT', 'Save processor extended states, optimised', sdm(
-    '1', '13.9, Operation of XSAVEOPT',
-  ), (x, i) => {
-    storeStandard(x, i, true);
-  }),
-  ...withAndWithoutRexW('XSAVEC', '0F C7 /4', 'XSAVEC', 'Save processor extended states with compaction', sdm(
-    '1', '13.10, Operation of XSAVEC',
-  ), (x, i) => {
-    requireEnabled(x);
-    storeCompacted(x, i, requestedFeatures(x, x.state.xcr0), false);
-  }),
-  ...withAndWithoutRexW('XSAVES', '0F C7 /5', 'XSAVES', 'Save processor extended states supervisor', sdm(
-    '1', '13.11, Operation of XSAVES',
-  ), (x, i) => {
-    requireEnabled(x);
-    x.requirePrivilege('XSAVES');
-    storeCompacted(x, i, requestedFeatures(x, x.state.xcr0 | x.state.quad(OFFSET.xss)), true);
-  }),
+  ...withAndWithoutRexW(
+    'XSAVE', '0F AE /4', 'XSAVE', 'Save processor extended states', sdm('1', '13.7, Operation of XSAVE'),
+    (x, i) => {
+      storeStandard(x, i, false);
+    },
+  ),
+  ...withAndWithoutRexW(
+    'XSAVEOPT', '0F AE /6', 'XSAVEOPT', 'Save processor extended states, optimised',
+    sdm('1', '13.9, Operation of XSAVEOPT'),
+    (x, i) => {
+      storeStandard(x, i, true);
+    },
+  ),
+  ...withAndWithoutRexW(
+    'XSAVEC', '0F C7 /4', 'XSAVEC', 'Save processor extended states with compaction',
+    sdm('1', '13.10, Operation of XSAVEC'),
+    (x, i) => {
+      requireEnabled(x);
+      storeCompacted(x, i, requestedFeatures(x, x.state.xcr0), false);
+    },
+  ),
+  ...withAndWithoutRexW(
+    'XSAVES', '0F C7 /5', 'XSAVES', 'Save processor extended states supervisor', sdm('1', '13.11, Operation of XSAVES'),
+    (x, i) => {
+      requireEnabled(x);
+      x.requirePrivilege('XSAVES');
+      storeCompacted(x, i, requestedFeatures(x, x.state.xcr0 | x.state.quad(OFFSET.xss)), true);
+    },
+  ),
 ];
