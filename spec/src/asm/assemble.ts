@@ -48,6 +48,8 @@ interface Placed {
   address: bigint;
   content: Content;
   mode: Mode;
+  /** The mode in which its content is the same at any place and with any symbols, where neither was asked for. */
+  fixed: Mode | undefined;
 }
 
 const NOTHING: Content = { bytes: new Uint8Array(0), kind: 'data' };
@@ -89,7 +91,7 @@ class Layout {
     this.#symbols = new Map(Object.entries(symbols));
     const statements = source.split('\n').flatMap((text, n) => this.#at(n + 1, () => parseLine(text, n + 1)));
     for (const statement of statements) this.#at(statement.line, () => this.#define(statement));
-    this.#placed = statements.map((statement) => ({ statement, address: -1n, content: NOTHING, mode }));
+    this.#placed = statements.map((statement) => ({ statement, address: -1n, content: NOTHING, mode, fixed: undefined }));
   }
 
   #define({ name, line, tokens }: Statement): void {
@@ -133,14 +135,31 @@ class Layout {
   #place(placed: Placed, address: bigint): void {
     const { statement, content: before } = placed;
     const atLeast = before.bytes.length;
-    const cursor = new Cursor(statement.tokens, statement.end);
-    const place = { mode: this.#bits, address, lookup: this.#lookup(address), atLeast };
-    const content = assembleStatement(cursor, place);
+    const content = placed.fixed === this.#bits ? before : this.#assemble(placed, address, atLeast);
     if (content.bytes.length !== atLeast) this.#resized ??= statement;
     if (content.bytes.length !== atLeast || placed.address !== address) this.#changed = true;
     placed.content = content;
     placed.address = address;
     placed.mode = this.#bits;
+  }
+
+  #assemble(placed: Placed, address: bigint, atLeast: number): Content {
+    const { tokens, end } = placed.statement;
+    const lookup = this.#lookup(address);
+    let fixed = true as boolean;
+    const content = assembleStatement(new Cursor(tokens, end), {
+      mode: this.#bits, atLeast,
+      get address() {
+        fixed = false;
+        return address;
+      },
+      lookup(name) {
+        fixed = false;
+        return lookup(name);
+      },
+    });
+    placed.fixed = fixed ? this.#bits : undefined;
+    return content;
   }
 
   #set(statement: Statement, value: bigint): void {

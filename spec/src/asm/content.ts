@@ -67,7 +67,8 @@ function repeated(cursor: Cursor, place: Place): Content {
   return { bytes, kind };
 }
 
-function data(cursor: Cursor, word: string, { address, lookup }: Place): Content | undefined {
+function data(cursor: Cursor, word: string, place: Place): Content | undefined {
+  const { lookup } = place;
   const size = DATA_SIZES.get(word);
   const reserved = RESERVE_SIZES.get(word);
   if (size === undefined && reserved === undefined && word !== 'align') return undefined;
@@ -80,10 +81,11 @@ function data(cursor: Cursor, word: string, { address, lookup }: Place): Content
   if (boundary === 0 || boundary & (boundary - 1)) {
     throw new TokenError(`align needs a power of two (1, 2, 4, …), not ${boundary}`, column);
   }
-  return made(new Uint8Array(Number(u(64, -address) % BigInt(boundary))));
+  return made(new Uint8Array(Number(u(64, -place.address) % BigInt(boundary))));
 }
 
-function instruction(cursor: Cursor, { mode, address, lookup, atLeast }: Place): Content {
+function instruction(cursor: Cursor, place: Place): Content {
+  const { mode, lookup, atLeast } = place;
   const prefixes = takePrefixes(cursor, mode);
   const column = cursor.column;
   const mnemonic = cursor.word();
@@ -94,6 +96,7 @@ function instruction(cursor: Cursor, { mode, address, lookup, atLeast }: Place):
     operands.push(parseOperand(cursor, mode, lookup, prefixes.addressSize));
   }
   cursor.expectEnd();
+  const address = operands.some((operand) => operand.address !== undefined) ? place.address : 0n;
   return {
     kind: 'instruction',
     bytes: select({ mnemonic, operands: inFull(mnemonic, operands), prefixes, column }, mode, address, atLeast),
