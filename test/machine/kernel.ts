@@ -5,22 +5,19 @@
 
 import { Fault, Machine, assemble, cpus } from 'hidden-state';
 import type { CpuProfile, Program } from 'hidden-state';
+import { BIG, CS, DS, ES, FS, GRANULAR, GS, LDTR, SS, TR, gate, segmentDescriptor } from './descriptors.ts';
 
-export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;
+export { BIG, CS, DS, ES, FS, GRANULAR, GS, LDTR, SS, TR };
 
 export const CODE = 0x2_0000n;
 export const GDT = 0x3_0000n, IDT = 0x3_1000n, LDT = 0x3_1800n;
 /** Where task state segments lie: that of selector s at TASKS + 32 s. */
-export const TASKS = 0x3_2000n;
+const TASKS = 0x3_2000n;
 export const taskBase = (selector: number): bigint => TASKS + 32n * BigInt(selector & 0xfff8);
 
-export const BIG = 0x40, GRANULAR = 0x80;
-/** A descriptor of figure 3-8: base, limit, access byte, flags G, D/B and AVL. */
-export const descriptor = (base: number | bigint, limit: number, access: number, flags = 0): bigint => {
-  const at = Number(base);
-  return BigInt(limit & 0xffff) | (BigInt(at & 0xff_ffff) << 16n) | (BigInt(access) << 40n)
-    | (BigInt(((limit >> 16) & 15) | flags) << 48n) | (BigInt(at >>> 24) << 56n);
-};
+/** A descriptor: base, limit, access byte, flags G, D/B and AVL. */
+export const descriptor = (base: number | bigint, limit: number, access: number, flags = 0): bigint =>
+  segmentDescriptor(Number(base), limit, access, flags);
 
 /** Selectors of the table that every kernel here begins with. */
 export const CODE0 = 0x08, DATA0 = 0x10, CODE3 = 0x1b, DATA3 = 0x23, TASK_A = 0x28, TASK_B = 0x30, TASK_C = 0x38, LOCAL = 0x40;
@@ -106,8 +103,7 @@ export function kernel(text: string, options: KernelOptions = {}): Kernel {
   for (const [selector, raw] of Object.entries({ ...FIRST_ENTRIES, ...options.gdt })) memory.write(GDT + BigInt(Number(selector) & 0xfff8), 8, raw);
   for (const [selector, raw] of Object.entries(options.ldt ?? {})) memory.write(LDT + BigInt(Number(selector) & 0xfff8), 8, raw);
   for (const [vector, { to = 0, selector = CODE0, access = 0x8e }] of Object.entries(options.idt ?? {})) {
-    const offset = valueOf(to);
-    memory.write(IDT + 8n * BigInt(vector), 8, (offset & 0xffffn) | (BigInt(selector) << 16n) | (BigInt(access) << 40n) | ((offset >> 16n) << 48n));
+    memory.write(IDT + 8n * BigInt(vector), 8, gate(access, selector, valueOf(to)));
   }
   const put = (selector: number, values: TaskState, layout: Readonly<Record<string, readonly [number, number]>>): void => {
     for (const [field, value] of Object.entries(values)) {

@@ -1,23 +1,16 @@
 /** Machines with a GDT, an LDT and a task state segment of the test's own, at a privilege level of its choice. */
 
 import { type CpuProfile, Fault, Machine, type Program, Unmodelled, assemble, cpus } from 'hidden-state';
+import { BIG, CS, DS, ES, FS, GRANULAR, GS, LDTR, LONG, SS, TR, gate, segmentDescriptor } from './descriptors.ts';
 
-export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;
+export { BIG, CS, DS, ES, FS, GRANULAR, GS, LDTR, LONG, SS, TR, gate };
 export const ORIGIN = 0x2_0000n, GDT = 0x3_0000n, LDT = 0x3_1000n, TSS = 0x3_2000n;
 /** Tops of the stacks of levels 0 and 3. */
 export const STACK_0 = 0x3_5000n, STACK_3 = 0x3_7000n;
 
-/** Flags of a descriptor, as they stand in its byte 6. */
-export const GRANULAR = 0x80, BIG = 0x40, LONG = 0x20;
-
-/** A code, data or system descriptor. SDM vol. 3A, figure 3-8. */
+/** A code, data or system descriptor, of 4 GiB unless told otherwise. */
 export const descriptor = (type: number, { base = 0, limit = 0xf_ffff, flags = GRANULAR | BIG } = {}): bigint =>
-  BigInt(limit & 0xffff) | (BigInt(base & 0xff_ffff) << 16n) | (BigInt(type) << 40n)
-  | (BigInt(((limit >> 16) & 15) | flags) << 48n) | (BigInt(base >>> 24) << 56n);
-
-/** A call gate or task gate, its lower eight bytes. SDM vol. 3A, figure 5-8. */
-export const gate = (type: number, selector: number, offset: bigint, parameters = 0): bigint =>
-  (offset & 0xffffn) | (BigInt(selector) << 16n) | (BigInt(parameters) << 32n) | (BigInt(type) << 40n) | (((offset >> 16n) & 0xffffn) << 48n);
+  segmentDescriptor(base, limit, type, flags);
 
 /** Selectors that every machine has, with the RPL of their level. */
 export const CODE_0 = 0x08, DATA_0 = 0x10, CODE_3 = 0x1b, DATA_3 = 0x23;

@@ -8,6 +8,7 @@ import { CR0, CR4, EFER } from '../../spec/src/isa/system/control-bits.ts';
 import { CS, DS, ES, FS, GS, LDTR, OFFSET, SS, TR } from '../../spec/src/state/fields.ts';
 import { kernelState, realModeState } from '../../spec/src/machine/initial.ts';
 import { randomFrom } from '../integer/random.ts';
+import { gate, segmentDescriptor } from './descriptors.ts';
 import { P, PageTables, RW, US, useTables } from './page-tables.ts';
 
 /** Linear addresses, below 64 KiB so that 16-bit code reaches them; with paging, the same physical ones. */
@@ -84,7 +85,9 @@ function fillTables(machine: Machine): void {
   }
   // Gates to the code that runs: 32-bit in the even vectors, 16-bit and task gates among the odd ones.
   for (let n = 0n; n < 256n; n++) {
-    machine.memory.write(IDT + 8n * n, 8, CODE | (BigInt(8 * random.below(64)) << 16n) | (BigInt(random.pick([0x8e, 0x8f, 0xee, 0x86, 0xe7, 0x85, 0xe5, 0x0e])) << 40n));
+    const selector = 8 * random.below(64);
+    const access = random.pick([0x8e, 0x8f, 0xee, 0x86, 0xe7, 0x85, 0xe5, 0x0e]);
+    machine.memory.write(IDT + 8n * n, 8, gate(access, selector, CODE));
   }
   machine.memory.writeBytes(TSS, Uint8Array.from({ length: 0x68 }, () => random.below(256)));
 }
@@ -92,11 +95,10 @@ function fillTables(machine: Machine): void {
 /** A descriptor that covers the small memory: with a gate's type, one to `CODE`. */
 const descriptorOf = (access: number, flags: number): bigint => {
   const isGate = (access & 0x10) === 0 && (access & 4) !== 0;
-  if (isGate) return CODE | (8n << 16n) | (BigInt(access) << 40n) | (BigInt(flags & 3) << 32n);
+  if (isGate) return gate(access, 8, CODE, flags & 3);
   const base = (access & 0x1f) === 2 ? LDT : access & 0x10 ? 0n : TSS;
-  return 0xffffn | (u24(base) << 16n) | (BigInt(access) << 40n) | (BigInt(flags & 0xc) << 52n);
+  return segmentDescriptor(Number(base), 0xffff, access, (flags & 0xc) << 4);
 };
-const u24 = (x: bigint): bigint => x & 0xff_ffffn;
 
 function make(kind: Kind, cpu: CpuProfile): Machine {
   const machine = machineWithMemory(cpu);
