@@ -15,7 +15,7 @@ const SYSTEM_CONTROL = 0x92;
 const LIMIT = 3_000_000;
 const CS = 1, PRESENT = 0x80;
 
-export function romMachine(rom: Rom, { processor = IVY_BRIDGE }: BochsCase): Machine {
+function romMachine(rom: Rom, { processor = IVY_BRIDGE }: BochsCase): Machine {
   const machine = new Machine(undefined, { cpu: processor.profile, faults: 'deliver' });
   machine.memory.ram(0n, CONVENTIONAL_BYTES);
   machine.memory.ram(EXTENDED, EXTENDED_BYTES);

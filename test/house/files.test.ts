@@ -24,6 +24,11 @@ describe('every file', () => {
     expect(long).toEqual([]);
   });
 
+  test('has lines of up to 120 columns, where it is the engine', () => {
+    const engine = files.filter((file) => file.startsWith('spec/src/') && file.endsWith('.ts'));
+    expect(engine.flatMap((file) => places(file, /^.{121,}$/gu))).toEqual([]);
+  });
+
   test('has no tabs, no trailing spaces, and ends in one line feed', () => {
     const code = files.filter((file) => /\.(ts|mjs|astro|css|json)$/.test(file) && !file.endsWith('package-lock.json'));
     expect(code.flatMap((file) => places(file, /\t|[ \t\r]+$/g))).toEqual([]);

@@ -12,7 +12,8 @@ export function projectFiles(folder = ''): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = folder ? `${folder}/${entry.name}` : entry.name;
     if (entry.isDirectory()) return made.has(entry.name) ? [] : projectFiles(path);
-    return entry.isFile() && text.test(entry.name) ? [path] : [];
+    // `.git` is a file in a worktree.
+    return entry.isFile() && !made.has(entry.name) && text.test(entry.name) ? [path] : [];
   });
 }
 

@@ -45,7 +45,7 @@ export interface CodeFacts {
 }
 
 /** Opcode bytes and ModRM digit of an encoding in either notation, without prefixes, sizes and immediates. */
-export function familyOf(encoding: string): string {
+function familyOf(encoding: string): string {
   return encoding
     .replace(/\b(NP|NFx|o16|o32|o64|a16|a32|a64|REX\.W|i[bwdzovq]|c[bwdpz]|mo|moffs)\b|\+(?= |$)|\/r\b/g, ' ')
     .replace(/\+r[bwdo]?\b/g, '+r').replace(/\s+/g, ' ').trim();
@@ -71,7 +71,7 @@ export const factsOf = (code: Code): CodeFacts => facts.get(code)!;
 
 const families = new Map<Form, string>();
 /** The same of one of our forms. */
-export function familyOfForm(form: Form): string {
+function familyOfForm(form: Form): string {
   let family = families.get(form);
   if (family === undefined) {
     family = familyOf(form.text.split('|')[0]!);

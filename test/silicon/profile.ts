@@ -9,13 +9,13 @@ const PROFILES = Object.values(cpus) as CpuProfile[];
 interface Signature { readonly family: number; readonly model: number }
 
 /** Family and model of CPUID leaf 01h EAX. AMD APM vol. 3, CPUID Fn0000_0001. */
-export const signatureOf = (eax: number): Signature =>
+const signatureOf = (eax: number): Signature =>
   ({ family: ((eax >> 8) & 15) + ((eax >> 20) & 255), model: ((eax >> 4) & 15) | ((eax >> 12) & 0xf0) });
 
 const leafOf = (cpuid: readonly CpuidLeaf[], leaf: number, subleaf: number): CpuidLeaf | undefined =>
   cpuid.find((row) => row.leaf === leaf && row.subleaf === subleaf);
 
-export function vendorOf(cpuid: readonly CpuidLeaf[]): string {
+function vendorOf(cpuid: readonly CpuidLeaf[]): string {
   const { ebx, edx, ecx } = leafOf(cpuid, 0, 0)!;
   return [ebx, edx, ecx].map((word) => String.fromCharCode(...[0, 8, 16, 24].map((shift) => (word >> shift) & 0xff))).join('');
 }

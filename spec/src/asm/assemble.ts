@@ -9,8 +9,7 @@ import { type Statement, parseLine } from './statement.ts';
 import { TokenError } from './tokens.ts';
 
 /** Where code goes without ORG: as 64-bit Windows places its kernel, and where 32-bit programs usually start. */
-export const DEFAULT_ORIGIN: Readonly<Record<Mode, bigint>> =
-  { 16: 0x7c00n, 32: 0x0040_1000n, 64: 0xffff_f803_0000_1000n };
+const DEFAULT_ORIGIN: Readonly<Record<Mode, bigint>> = { 16: 0x7c00n, 32: 0x0040_1000n, 64: 0xffff_f803_0000_1000n };
 
 export interface AssembleOptions {
   mode: Mode;
@@ -91,7 +90,8 @@ class Layout {
     this.#symbols = new Map(Object.entries(symbols));
     const statements = source.split('\n').flatMap((text, n) => this.#at(n + 1, () => parseLine(text, n + 1)));
     for (const statement of statements) this.#at(statement.line, () => this.#define(statement));
-    this.#placed = statements.map((statement) => ({ statement, address: -1n, content: NOTHING, mode, fixed: undefined }));
+    const unplaced = { address: -1n, content: NOTHING, mode, fixed: undefined };
+    this.#placed = statements.map((statement) => ({ ...unplaced, statement }));
   }
 
   #define({ name, line, tokens }: Statement): void {

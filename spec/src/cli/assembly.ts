@@ -21,13 +21,13 @@ const DISASM_OPTIONS: OptionSpecs = {
   origin: { value: 'ADDRESS', help: ['address of the first byte: 0'] },
 };
 
-export const ASM_HELP = `hidden-state asm FILE [options]
+const ASM_HELP = `hidden-state asm FILE [options]
 
 Assembles FILE (- for standard input): Intel syntax as in the manuals.
 
 ${optionHelp(ASM_OPTIONS)}`;
 
-export const DISASM_HELP = `hidden-state disasm FILE --bits 16|32|64 [options]
+const DISASM_HELP = `hidden-state disasm FILE --bits 16|32|64 [options]
 
 Prints the machine code in FILE (- for standard input) as text, with addresses
 and bytes. What is no instruction becomes db.

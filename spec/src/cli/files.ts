@@ -32,7 +32,7 @@ export function writeFile(path: string, bytes: Uint8Array, option: string): void
 }
 
 /** Where bytes of the guest, or lines of a trace, go: standard output, standard error or a file. */
-export class Sink implements PortDevice {
+class Sink implements PortDevice {
   readonly #write: (bytes: Uint8Array) => void;
   readonly #close: () => void;
   #pending = new Uint8Array(4096);

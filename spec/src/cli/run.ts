@@ -49,7 +49,7 @@ const OPTIONS: OptionSpecs = {
   'trace-file': { value: 'FILE', help: ['where the trace goes: standard error'] },
 };
 
-export const RUN_HELP = `hidden-state run FILE [options]
+const RUN_HELP = `hidden-state run FILE [options]
 
 Boots FILE, a Multiboot kernel (ELF32, ELF64, or with address fields) unless
 --flat or --rom says otherwise, until it ends the run itself; then says on

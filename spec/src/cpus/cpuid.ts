@@ -28,7 +28,7 @@ export interface CpuidInputs {
 /**
  * Size and standard-format offset of an extended state component, or undefined if the profile has none of that number.
  */
-export function componentLayout(
+function componentLayout(
   cpu: CpuProfile, component: number,
 ): readonly [size: number, offset: number] | undefined {
   if (((cpu.xcr0 >> BigInt(component)) & 1n) === 0n) return undefined;
@@ -38,7 +38,7 @@ export function componentLayout(
 }
 
 /** Bytes that an XSAVE area in standard format needs for the components in `mask`. SDM vol. 1, 13.2. */
-export function xsaveAreaSize(cpu: CpuProfile, mask: bigint): number {
+function xsaveAreaSize(cpu: CpuProfile, mask: bigint): number {
   let size = 576;
   for (let component = 2; component < 63; component++) {
     const layout = (mask >> BigInt(component)) & 1n ? componentLayout(cpu, component) : undefined;
@@ -48,7 +48,7 @@ export function xsaveAreaSize(cpu: CpuProfile, mask: bigint): number {
 }
 
 /** The same in compacted format, where one component follows the other. SDM vol. 1, 13.4.3. */
-export function compactedAreaSize(cpu: CpuProfile, mask: bigint): number {
+function compactedAreaSize(cpu: CpuProfile, mask: bigint): number {
   let size = 576;
   for (let component = 2; component < 63; component++) {
     const layout = (mask >> BigInt(component)) & 1n ? componentLayout(cpu, component) : undefined;

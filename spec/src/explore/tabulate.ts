@@ -15,7 +15,7 @@ export interface TabulateOptions {
   prepare?: ExploreOptions['prepare'];
 }
 
-export const summarise = ({ id, name, year, source, summary }: Policy): PolicySummary =>
+const summarise = ({ id, name, year, source, summary }: Policy): PolicySummary =>
   ({ id, name, year, commit: source.kind === 'commit' ? source.commit : '', summary });
 
 /** Explores every cell. */

@@ -18,8 +18,8 @@ import type { Host, HostStep, Policy, Steps } from './policy.ts';
 import { AREA_BYTES, SaveArea } from './save-area.ts';
 
 /** Hypervisor memory: where Xen's direct map begins. What lies here is not the guest's. */
-export const HYPERVISOR_BASE = 0xffff_8300_0000_0000n;
-export const HYPERVISOR_BYTES = 0x100_0000n;
+const HYPERVISOR_BASE = 0xffff_8300_0000_0000n;
+const HYPERVISOR_BYTES = 0x100_0000n;
 const CODE = HYPERVISOR_BASE + 0x10_0000n;
 const AREAS = HYPERVISOR_BASE + 0x20_0000n;
 const HOST_STACK = HYPERVISOR_BASE + 0x30_0000n;

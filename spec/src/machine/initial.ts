@@ -13,7 +13,7 @@ import { FLAT, State, WAIT_FOR_SIPI, flatSegment } from '../state/state.ts';
 import { RESET_TABLE, type ResetValue, STARTUP_TABLE } from './reset.table.ts';
 
 /** Selectors of 64-bit and of 32-bit Windows kernels, from memory: real-looking values for FCS and FDS to hold. */
-export const KERNEL_SELECTORS: Readonly<Record<32 | 64, Readonly<Record<number, number>>>> = {
+const KERNEL_SELECTORS: Readonly<Record<32 | 64, Readonly<Record<number, number>>>> = {
   64: { [CS]: 0x10, [SS]: 0x18, [DS]: 0x2b, [ES]: 0x2b, [FS]: 0x53, [GS]: 0x2b },
   32: { [CS]: 0x08, [SS]: 0x10, [DS]: 0x23, [ES]: 0x23, [FS]: 0x30, [GS]: 0x00 },
 };

@@ -35,7 +35,7 @@ const quad = (value: bigint): string => `${digits(value >> 32n, 8)}_${digits(val
 export const longMode = (state: State): boolean => (state.efer & EFER.LMA) !== 0n;
 const isReal = (state: State): boolean => !(state.cr0 & CR0.PE);
 
-export function modeName({ state, mode }: Processor): string {
+function modeName({ state, mode }: Processor): string {
   if (isReal(state)) return `real-address mode${mode === 32 ? ', 32-bit code' : ''}`;
   if (state.rflags & VM) return 'virtual-8086 mode';
   if (longMode(state)) return mode === 64 ? '64-bit mode' : `compatibility mode, ${mode}-bit code`;

@@ -19,7 +19,7 @@ export type Citation =
   | { readonly kind: 'inferred'; readonly from: string };
 
 /** Intel 64 and IA-32 Architectures Software Developer's Manual; the edition read for this project. */
-export const SDM_EDITION = 'December 2016';
+const SDM_EDITION = 'December 2016';
 
 export const sdm = (volume: string, section: string): Citation =>
   ({ kind: 'manual', manual: 'Intel SDM', volume, section, edition: SDM_EDITION });

@@ -103,7 +103,8 @@ export const OFFSET = {
   vmCr: place('VM_CR', 64), lsCfg: place('LS_CFG', 64), dcCfg: place('DC_CFG', 64), deCfg: place('DE_CFG', 64),
   buCfg2: place('BU_CFG2', 64),
   /** Bits that software has changed in AMD's registers of features: see isa/system/cpuid-features.ts. */
-  changedFeatures1: place('changed CPUID features', 64), changedFeatures7: place('changed structured CPUID features', 64),
+  changedFeatures1: place('changed CPUID features', 64),
+  changedFeatures7: place('changed structured CPUID features', 64),
   changedFeaturesExtended: place('changed extended CPUID features', 64),
   perfEvtSel: PERFORMANCE_COUNTERS.map((n) => place(`PerfEvtSel${n}`, 64))[0]!,
   perfCtr: PERFORMANCE_COUNTERS.map((n) => place(`PerfCtr${n}`, 64))[0]!,

@@ -122,7 +122,7 @@ records: times ${records * RECORD_BYTES} db 0
 }
 
 /** The same at CPL 3: `user` segments `code3` and `flat3`, stack at 20000h; no exception is vector 30h with EAX. */
-export const attempt3 = (n: number, code: string, flags = 2): string => `
+const attempt3 = (n: number, code: string, flags = 2): string => `
         mov    dword ptr [resume], next_${n}
         mov    [saved_esp], esp
         mov    eax, flat3 + 3
@@ -142,7 +142,7 @@ next_${n}:
 `;
 
 /** The same in virtual-8086 mode, CS to GS 0, SP 9000h; HLT ends it: #GP. */
-export const attemptV = (n: number, code: string, flags: number): string => `
+const attemptV = (n: number, code: string, flags: number): string => `
         mov    dword ptr [resume], next_${n}
         mov    [saved_esp], esp
         push   0
@@ -188,7 +188,7 @@ next_${n}:
 `;
 
 /** The same in real-address mode: vector, IP, CS and FLAGS as words. Its text goes to the start; records follow `finish`. */
-export const REAL_RECORD_BYTES = 8;
+const REAL_RECORD_BYTES = 8;
 const REAL_VECTORS = [0, 1, 3, 4, 5, 6, 7, 12, 13, 16];
 export const realRecorder = `
 ${REAL_VECTORS.map((vector) => `mov word ptr [${4 * vector}], real_${vector}\n mov word ptr [${4 * vector + 2}], 0`).join('\n')}

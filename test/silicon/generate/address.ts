@@ -1,6 +1,5 @@
 /** Memory operands: where they point, and how ModRM, SIB and displacement say it. */
 
-import { PLACES } from '../environment.ts';
 import { CS, type Draft, DS, ES, FS, GS, OPERANDS_AT, RBP, RSP, SS, baseOf, bytesOf, dataAddress, extentOf, stackWidth } from './draft.ts';
 
 const NOT_CANONICAL = 0x4000_0000_0000_0000n;
@@ -121,8 +120,3 @@ function absolute(draft: Draft, reg: number): number[] {
   if (reached !== offset) draft.linear = BigInt.asUintN(64, reached);
   return [(reg << 3) | 4, 0x25, ...bytesOf(offset, 4)];
 }
-
-export const inData = (draft: Draft): boolean => {
-  const { data } = PLACES[draft.place];
-  return draft.linear >= data && draft.linear < data + 0x1000n;
-};

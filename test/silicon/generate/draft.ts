@@ -74,7 +74,7 @@ export function stackTop(draft: Draft): bigint {
 }
 
 /** A place in the code page before the instruction, not in it: what it would execute there is another one. */
-export const codeLinear = ({ random, place }: Draft): bigint => codePage(place) + BigInt(0x100 + random.below(0x600));
+const codeLinear = ({ random, place }: Draft): bigint => codePage(place) + BigInt(0x100 + random.below(0x600));
 
 /** The same as an offset of the current code segment. */
 export const codeAddress = (draft: Draft): bigint => offsetIn(draft, CS, codeLinear(draft), draft.mode === 64 ? 64 : 32);

@@ -5,9 +5,9 @@ import type { Host, Steps } from '../policy.ts';
 
 export const isAmd = (cpu: CpuProfile): boolean => cpu.vendor === 'AuthenticAMD';
 /** X86_FEATURE_NO_FPU_SEL is CPUID.7.0:EBX[13]. */
-export const hasSelectors = (cpu: CpuProfile): boolean => !cpu.features.has('FPCSDS');
+const hasSelectors = (cpu: CpuProfile): boolean => !cpu.features.has('FPCSDS');
 export const hasXsave = (cpu: CpuProfile): boolean => cpu.features.has('XSAVE');
-export const hasXsaveopt = (cpu: CpuProfile): boolean => cpu.features.has('XSAVEOPT');
+const hasXsaveopt = (cpu: CpuProfile): boolean => cpu.features.has('XSAVEOPT');
 
 export const high = (address: bigint): bigint => address >> 32n;
 

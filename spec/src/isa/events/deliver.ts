@@ -95,7 +95,7 @@ function readGate(x: Execution, { vector, kind }: Event): Gate {
 const gateCode = (vector: number, kind: EventKind): number => (vector << 3) | 2 | externalBit(kind);
 
 /** EXT of an error code. */
-export const externalBit = (kind: EventKind): number => (isSoftware(kind) ? 0 : 1);
+const externalBit = (kind: EventKind): number => (isSoftware(kind) ? 0 : 1);
 
 function deliverProtected(x: Execution, event: Event): void {
   const { vector, kind } = event;

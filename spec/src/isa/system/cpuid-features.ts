@@ -23,14 +23,21 @@ interface Reported {
 }
 
 const REPORTED: readonly Reported[] = [
-  { msr: 0xc001_1002, name: 'structured extended CPUID features', leaf: 7, low: 'ebx', high: 'eax', changed: OFFSET.changedFeatures7 },
+  {
+    msr: 0xc001_1002, name: 'structured extended CPUID features', leaf: 7, low: 'ebx', high: 'eax',
+    changed: OFFSET.changedFeatures7,
+  },
   { msr: 0xc001_1004, name: 'CPUID features', leaf: 1, low: 'edx', high: 'ecx', changed: OFFSET.changedFeatures1 },
-  { msr: 0xc001_1005, name: 'extended CPUID features', leaf: 0x8000_0001, low: 'edx', high: 'ecx', changed: OFFSET.changedFeaturesExtended },
+  {
+    msr: 0xc001_1005, name: 'extended CPUID features', leaf: 0x8000_0001, low: 'edx', high: 'ecx',
+    changed: OFFSET.changedFeaturesExtended,
+  },
 ];
 
 /** Bits that follow the processor's state are 1 here: CPUID reports the conjunction of both. */
 const everythingOn = (x: Execution): CpuidInputs => ({
-  ...x.placement, in64BitMode: true, xcr0: 1n, osxsave: x.cpu.features.has('XSAVE'), ospke: x.cpu.features.has('OSPKE'), apicEnabled: true, monitor: true, limited: false,
+  ...x.placement, in64BitMode: true, xcr0: 1n, osxsave: x.cpu.features.has('XSAVE'), ospke: x.cpu.features.has('OSPKE'),
+  apicEnabled: true, monitor: true, limited: false,
 });
 
 function unchanged(x: Execution, { leaf, low, high }: Reported): bigint {

@@ -187,4 +187,6 @@ const AMD: readonly Msr[] = [
   lacking(0xc001_0117, 'VM_HSAVE_PA', amd),
 ];
 
-export const MSR_TABLE: readonly Msr[] = [...COMMON, ...SPECULATION, ...MEMORY_TYPE_MSRS, ...INTEL, ...AMD, ...FEATURE_MSRS];
+export const MSR_TABLE: readonly Msr[] = [
+  ...COMMON, ...SPECULATION, ...MEMORY_TYPE_MSRS, ...INTEL, ...AMD, ...FEATURE_MSRS,
+];

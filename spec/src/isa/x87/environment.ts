@@ -7,7 +7,7 @@ import type { Execution } from '../execution.ts';
 import { controlWord, physical, withSummary } from './unit.ts';
 
 /** Tag values of the full tag word: 00 valid, 01 zero, 10 special, 11 empty. SDM vol. 1, figure 8-7. */
-export function fullTagWord(state: State): number {
+function fullTagWord(state: State): number {
   let tags = 0;
   for (let j = 0; j < 8; j++) {
     const kind = (state.ftw >> j) & 1 ? classify(state.x87(j)) : 'empty';
@@ -20,7 +20,7 @@ export function fullTagWord(state: State): number {
 /**
  * The abridged form: bit j is 1 unless tag j says empty. Only emptiness survives; the rest is computed anew when read.
  */
-export function abridgedTagWord(full: number): number {
+function abridgedTagWord(full: number): number {
   let abridged = 0;
   for (let j = 0; j < 8; j++) if (((full >> (2 * j)) & 3) !== 3) abridged |= 1 << j;
   return abridged;

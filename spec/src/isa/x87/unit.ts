@@ -18,7 +18,7 @@ export const FSW = {
   C3: 0x4000, B: 0x8000,
 } as const;
 
-export const topOf = (fsw: number): number => (fsw >> 11) & 7;
+const topOf = (fsw: number): number => (fsw >> 11) & 7;
 
 /**
  * Whether an exception is flagged that the control word does not mask: the state of ES, whatever the loaded bit says.

@@ -8,8 +8,8 @@ import type { Execution } from '../execution.ts';
 import { controlWord, pending, physical, withSummary } from '../x87/unit.ts';
 
 export const LEGACY_BYTES = 512;
-export const MXCSR_OFFSET = 24;
-export const XMM_OFFSET = 160;
+const MXCSR_OFFSET = 24;
+const XMM_OFFSET = 160;
 
 /**
  * A save area in the making: the bytes that an instruction stores, in pieces; bytes between the pieces stay as they are

@@ -15,7 +15,7 @@ export interface AcpiOptions {
 
 const HEADER = 36;
 /** The system control interrupt, and the port and value that reset the machine. */
-export const SCI = 9;
+const SCI = 9;
 const RESET_PORT = 0xcf9, RESET_VALUE = 6;
 const CENTURY_REGISTER = 0x32;
 

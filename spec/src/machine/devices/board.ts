@@ -49,7 +49,7 @@ export interface BoardEvents {
 const START_TIME = 1_577_836_800;
 const BUS_FREQUENCY = 100_000_000;
 /** Where firmware leaves the ACPI tables: where kernels search, and RAM. */
-export const ACPI_ADDRESS = 0xe_0000;
+const ACPI_ADDRESS = 0xe_0000;
 
 export class Board {
   readonly pic = new Pic();

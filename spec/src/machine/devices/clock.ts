@@ -4,7 +4,7 @@
  */
 
 /** Instructions a second unless told otherwise: also the frequency of the time-stamp counter. */
-export const DEFAULT_FREQUENCY = 1_000_000_000;
+const DEFAULT_FREQUENCY = 1_000_000_000;
 
 /** A moment at which a device has something to do. */
 export class Timer {

@@ -9,7 +9,7 @@ import { type CalendarFormat, nextSecond } from './calendar.ts';
 import type { Clock, Timer } from './clock.ts';
 import { Device, type Line } from './device.ts';
 
-export const RTC_HERTZ = 32_768n;
+const RTC_HERTZ = 32_768n;
 
 /** Registers by their place. */
 export const RTC = {

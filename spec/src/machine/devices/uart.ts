@@ -5,8 +5,8 @@ import type { Clock, Timer } from './clock.ts';
 import { Device, type Line } from './device.ts';
 
 /** The crystal of a PC's serial port; a bit takes 16 periods times the divisor. */
-export const UART_HERTZ = 1_843_200n;
-export const FIFO_BYTES = 16;
+const UART_HERTZ = 1_843_200n;
+const FIFO_BYTES = 16;
 
 const IER = { received: 1, empty: 2, line: 4, modem: 8 } as const;
 const LSR = { ready: 1, overrun: 2, empty: 0x20, idle: 0x40 } as const;
