@@ -1,7 +1,7 @@
 /** The I/O address space: 64 Ki ports, each with a device or none. */
 
 import { hex } from '../numbers/bits.ts';
-import type { PortSpace } from '../isa/execution.ts';
+import type { PortSpace } from '../isa/connections.ts';
 import { Unmodelled } from '../state/outcomes.ts';
 
 /** A device as its ports see it. A direction that it does not have is one that no device answers. */

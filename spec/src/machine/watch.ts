@@ -4,7 +4,8 @@
  */
 
 import { metByRead, metByTransfer, metByWrite } from '../isa/debug/breakpoints.ts';
-import type { Execution, MemoryPort, PortSpace } from '../isa/execution.ts';
+import type { MemoryPort, PortSpace } from '../isa/connections.ts';
+import type { Execution } from '../isa/execution.ts';
 import { OFFSET } from '../state/fields.ts';
 import type { State } from '../state/state.ts';
 

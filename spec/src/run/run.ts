@@ -3,7 +3,7 @@
 import { hex } from '../numbers/bits.ts';
 import { ivyBridge } from '../cpus/index.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
-import type { Observer } from '../isa/execution.ts';
+import type { Observer } from '../isa/connections.ts';
 import { flat } from '../machine/loaders/flat.ts';
 import type { Image } from '../machine/loaders/image.ts';
 import { multiboot } from '../machine/loaders/multiboot.ts';

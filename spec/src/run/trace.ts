@@ -1,6 +1,6 @@
 /** A line for each instruction, event and change of a segment register. */
 
-import type { Observer } from '../isa/execution.ts';
+import type { Observer } from '../isa/connections.ts';
 import type { Instruction } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import { SEGMENT_NAMES } from '../state/fields.ts';

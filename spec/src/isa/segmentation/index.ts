@@ -160,29 +160,21 @@ const LTR = instruction({
   source: sdm('2A', '3.2, LTR'),
 });
 
-const STR = instruction({
-  mnemonic: 'STR',
-  title: 'Store task register',
-  forms: ['0F 00 /1 | rmv', '0F 00 /1 | m16'],
-  operation(x, i) {
-    x.requireProtected('STR');
-    preventInUserMode(x, 'STR');
-    x.write(i.operands[0]!, BigInt(x.state.selector(TR)));
-  },
-  source: sdm('2B', '4.3, STR'),
-});
+const storingSelector = (mnemonic: string, digit: number, register: number, title: string): InstructionDefinition =>
+  instruction({
+    mnemonic,
+    title,
+    forms: [`0F 00 /${digit} | rmv`, `0F 00 /${digit} | m16`],
+    operation(x, i) {
+      x.requireProtected(mnemonic);
+      preventInUserMode(x, mnemonic);
+      x.write(i.operands[0]!, BigInt(x.state.selector(register)));
+    },
+    source: sdm('2B', `4.3, ${mnemonic}`),
+  });
 
-const SLDT = instruction({
-  mnemonic: 'SLDT',
-  title: 'Store local descriptor table register',
-  forms: ['0F 00 /0 | rmv', '0F 00 /0 | m16'],
-  operation(x, i) {
-    x.requireProtected('SLDT');
-    preventInUserMode(x, 'SLDT');
-    x.write(i.operands[0]!, BigInt(x.state.selector(LDTR)));
-  },
-  source: sdm('2B', '4.3, SLDT'),
-});
+const STR = storingSelector('STR', 1, TR, 'Store task register');
+const SLDT = storingSelector('SLDT', 0, LDTR, 'Store local descriptor table register');
 
 export const SEGMENTATION: readonly InstructionDefinition[] = [
   MOV_TO_SEGMENT, PUSH_SEGMENT, POP_SEGMENT, ...POINTER_LOADS, ...FAR_TRANSFER, ...FAR_RETURN,

@@ -7,7 +7,8 @@
 
 import { u } from '../../numbers/bits.ts';
 import { FS, GS, OFFSET, SEGMENT_STRIDE } from '../../state/fields.ts';
-import type { Execution, LocalApic } from '../execution.ts';
+import type { LocalApic } from '../connections.ts';
+import type { Execution } from '../execution.ts';
 import { APIC_BASE } from './control-bits.ts';
 import {
   writeApicBase, writeDebugctl, writeEfer, writeHwcr, writeMiscEnable, writeTsc, writeTscAdjust, writeVmCr,

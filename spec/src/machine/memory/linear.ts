@@ -1,7 +1,7 @@
 /** Linear memory as instructions access it: pages are translated, and those used last are remembered. */
 
 import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
-import type { MemoryPort } from '../../isa/execution.ts';
+import type { MemoryPort } from '../../isa/connections.ts';
 import { OFFSET, SEGMENT_STRIDE, SS } from '../../state/fields.ts';
 import { PAGE, doublewords, pageOffset, split } from './address.ts';
 import { type Page, readCell } from './page.ts';

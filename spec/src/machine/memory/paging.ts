@@ -2,7 +2,7 @@
 
 import { hex } from '../../numbers/bits.ts';
 import type { CpuProfile } from '../../cpus/profile.ts';
-import type { PagingPort, TlbScope } from '../../isa/execution.ts';
+import type { PagingPort, TlbScope } from '../../isa/connections.ts';
 import { AC } from '../../isa/flags.ts';
 import { CR0, CR4, EFER } from '../../isa/system/control-bits.ts';
 import { OFFSET } from '../../state/fields.ts';

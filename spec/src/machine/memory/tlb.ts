@@ -4,7 +4,7 @@
  * kept is whole translations: paging-structure caches, which the architecture also allows, are not modelled.
  */
 
-import type { TlbScope } from '../../isa/execution.ts';
+import type { TlbScope } from '../../isa/connections.ts';
 import { pageNumber } from './address.ts';
 import type { Translation } from './walk.ts';
 
