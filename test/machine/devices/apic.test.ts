@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { ApicBus } from '../../../spec/src/machine/devices/apic-bus.ts';
 import { FreeClock } from '../../../spec/src/machine/devices/clock.ts';
 import { IoApic } from '../../../spec/src/machine/devices/io-apic.ts';
-import { LocalApic, REGISTER } from '../../../spec/src/machine/devices/local-apic.ts';
+import { LocalApic } from '../../../spec/src/machine/devices/local-apic.ts';
+import { REGISTER } from '../../../spec/src/machine/devices/local-apic-registers.ts';
 
 /** Local APICs on one bus, enabled by software; at 10 instructions a tick of the bus. */
 function apicsOf(ids: readonly number[], { enable = true, x2apic = false } = {}) {
