@@ -12,7 +12,8 @@ test.for(MODES)('random bytes decode in %s-bit mode as they do elsewhere', { tim
   const outcomes = { instructions: 0, faults: 0, unmodelled: 0 };
   const disagreements: string[] = [];
   for (let at = 0; at < bytes.length; at += STRIDE) {
-    const theirs = oracle.at(at);
+    const line = oracle.at(at);
+    const theirs = line !== undefined && oracle.ofOtherProcessors ? undefined : line;
     let ours: string | undefined;
     try {
       const i = decode((n) => bytes[at + n]!, mode);
@@ -35,5 +36,5 @@ test.for(MODES)('random bytes decode in %s-bit mode as they do elsewhere', { tim
   // The strings are not all of one kind.
   expect(outcomes.instructions).toBeGreaterThan(STRINGS / 2);
   expect(outcomes.faults).toBeGreaterThan(STRINGS / 100);
-  expect(outcomes.unmodelled).toBeGreaterThan(STRINGS / 20);
+  expect(outcomes.unmodelled).toBeGreaterThan(STRINGS / 40);
 });

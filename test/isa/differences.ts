@@ -69,6 +69,14 @@ export const DIFFERENCES: readonly Difference[] = [
     example: [0x0f, 0x18, 0x30],
   },
   {
+    name: 'C0, C1 and D0 to D3 with digit 6 are SHL',
+    right: 'both',
+    why: 'Two names of one instruction; iced calls this encoding SAL and that of digit 4 SHL.',
+    ours: (line) => line.replace(/ shl (o\d\d )?(C0|C1|D[0-3]) \/6:/, ' sal $1$2 /6:'),
+    theirs: same,
+    example: [0xd0, 0xf0],
+  },
+  {
     name: 'F3 before XCHG R8, rAX',
     right: 'ours',
     why: 'REX.B makes 90 an exchange whatever the prefix: seen on an AMD processor; QEMU and LLVM agree. '

@@ -5,7 +5,7 @@
  * difference of two lines.
  */
 
-import { Code, CodeExt, Decoder, DecoderOptions, EncodingKind, Instruction as Theirs, MemorySizeExt, Mnemonic, OpKind,
+import { Code, CodeExt, CpuidFeature, Decoder, DecoderOptions, EncodingKind, Instruction as Theirs, MemorySizeExt, Mnemonic, OpKind,
   Register } from 'iced-x86';
 import { hex, u } from '../../spec/src/numbers/bits.ts';
 import type { Form } from '../../spec/src/isa/form.ts';
@@ -13,6 +13,7 @@ import type { Instruction, Mode } from '../../spec/src/isa/instruction.ts';
 import { type MemoryOperand, type Operand, SEGMENT_REGISTERS, gprName,
   registerName } from '../../spec/src/isa/operand.ts';
 import { DIFFERENCES } from './differences.ts';
+import { OF_OTHER_PROCESSORS } from './left-out.ts';
 
 export const MODES: readonly Mode[] = [16, 32, 64];
 
@@ -99,6 +100,11 @@ export class Oracle {
     this.#decoder.ip = ADDRESS[this.mode];
     this.#decoder.decodeOut(this.instruction);
     return this.instruction.code === Code.INVALID ? undefined : theirLine(this.instruction, this.mode);
+  }
+
+  /** What was decoded last is an instruction that no profile's processor has. */
+  get ofOtherProcessors(): boolean {
+    return OF_OTHER_PROCESSORS.test([...this.instruction.cpuidFeatures()].map((feature) => CpuidFeature[feature]).join());
   }
 
   free(): void {

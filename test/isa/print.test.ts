@@ -59,9 +59,10 @@ test.for(MODES)('text in %s-bit mode reads as in other disassemblers', { timeout
     decoder.ip = ADDRESS[mode];
     decoder.decodeOut(i);
     decoder.free();
-    const theirs = format.format(i);
+    const theirs = format.format(i).replace(/^sal /, 'shl ');
     // Theirs has a register in place of the digit: differences.ts.
-    if (ours.definition.mnemonic.startsWith('HINTNOP')) continue;
+    // Of the prefetches of opcode 0F 0D they print the digit's own name.
+    if (/^(HINTNOP|PREFETCH(W|WT1)?$)/.test(ours.definition.mnemonic)) continue;
     const same = leaWithSegment(withoutMarks(text)) === withoutImplied(theirs);
     if (!same) different.add(`${ours.definition.mnemonic}: ${text} | ${theirs}`);
   }
@@ -88,7 +89,7 @@ test.for(MODES)('in %s-bit mode what is printed assembles again', { timeout: 60_
   });
   const [before, after] = buffers.map((buffer) => new Oracle(buffer, mode));
   // Length and encoding may differ: the assembler takes the shortest.
-  const meaning = (line: string | undefined): string | undefined => line?.replace(/^\d+ /, '').replace(/ [^:]*?:/, ':');
+  const meaning = (line: string | undefined): string | undefined => line?.replace(/^\d+ /, '').replace(/ [^:]*?:/, ':').replace(/^sal:/, 'shl:');
   for (const [n, { text, bytes }] of all.entries()) {
     const [a, b] = [before!, after!].map((oracle) => meaning(oracle.at(n * STRIDE)));
     const [was, is] = [bytes, again[n]!].map((list) => Buffer.from(list).toString('hex'));

@@ -25,7 +25,7 @@ export const FEATURES = {
   RDSEED: [7, 0, 'ebx', 18], ADX: [7, 0, 'ebx', 19], SMAP: [7, 0, 'ebx', 20], CLFLUSHOPT: [7, 0, 'ebx', 23],
   CLWB: [7, 0, 'ebx', 24],
   UMIP: [7, 0, 'ecx', 2], PKU: [7, 0, 'ecx', 3], OSPKE: [7, 0, 'ecx', 4], LA57: [7, 0, 'ecx', 16],
-  RDPID: [7, 0, 'ecx', 22],
+  RDPID: [7, 0, 'ecx', 22], MOVDIRI: [7, 0, 'ecx', 27],
   SERIALIZE: [7, 0, 'edx', 14], IBRS_IBPB: [7, 0, 'edx', 26], INTEL_STIBP: [7, 0, 'edx', 27],
   ARCH_CAPABILITIES: [7, 0, 'edx', 29], INTEL_SSBD: [7, 0, 'edx', 31],
   XSAVEOPT: [0xd, 1, 'eax', 0], XSAVEC: [0xd, 1, 'eax', 1], XGETBV_ECX_1: [0xd, 1, 'eax', 2],

@@ -105,8 +105,8 @@ export const sapphireRapids: CpuProfile = cpuProfile({
   id: 'sapphireRapids', name: 'Sapphire Rapids', vendor: 'GenuineIntel', year: 2023, signature: 0x0008_06f8,
   features: [
     ...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC',
-    'XGETBV_ECX_1', 'XSAVES', 'RDSEED', 'UMIP', 'PKU', 'RDPID', 'SERIALIZE', 'WBNOINVD', 'IBRS_IBPB', 'INTEL_STIBP',
-    'INTEL_SSBD', 'ARCH_CAPABILITIES',
+    'XGETBV_ECX_1', 'XSAVES', 'RDSEED', 'UMIP', 'PKU', 'RDPID', 'MOVDIRI', 'SERIALIZE', 'WBNOINVD', 'IBRS_IBPB',
+    'INTEL_STIBP', 'INTEL_SSBD', 'ARCH_CAPABILITIES',
   ],
   xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52,
   // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO.

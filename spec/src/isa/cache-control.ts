@@ -3,7 +3,7 @@
  */
 
 import type { Feature } from '../cpus/features.table.ts';
-import { type Citation, sdm } from '../state/citation.ts';
+import { type Citation, apm, laterSdm, sdm } from '../state/citation.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
 import type { MemoryOperand } from './operand.ts';
 
@@ -21,10 +21,10 @@ const flush = (mnemonic: string, title: string, form: string, cpuid: Feature): I
 });
 
 /** Never faults, whatever the address. */
-const prefetch = (mnemonic: string, form: string, source: Citation): InstructionDefinition => instruction({
+const prefetch = (mnemonic: string, form: string, source: Citation, ...more: string[]): InstructionDefinition => instruction({
   mnemonic,
   title: 'Prefetch data into caches',
-  forms: [`${form} | m8`],
+  forms: [form, ...more].map((encoding) => `${encoding} | m8`),
   operation() {},
   source,
 });
@@ -85,6 +85,17 @@ const readShadowStackPointer = (mnemonic: string, form: string): InstructionDefi
   source: RESERVED,
 });
 
+const MOVDIRI = instruction({
+  mnemonic: 'MOVDIRI',
+  title: 'Move doubleword as direct store',
+  forms: ['NP 0F 38 F9 /r | m32, r32', 'NP REX.W + 0F 38 F9 /r | m64, r64'],
+  cpuid: 'MOVDIRI',
+  operation(x, i) {
+    x.write(i.operands[0]!, x.read(i.operands[1]!));
+  },
+  source: laterSdm('2B', '4.3, MOVDIRI'),
+});
+
 const HINT = sdm('2B', '4.3, PREFETCHh');
 
 export const CACHE_CONTROL: readonly InstructionDefinition[] = [
@@ -93,7 +104,10 @@ export const CACHE_CONTROL: readonly InstructionDefinition[] = [
   flush('CLWB', 'Cache line write back', '66 0F AE /6', 'CLWB'),
   prefetch('PREFETCHNTA', '0F 18 /0', HINT), prefetch('PREFETCHT0', '0F 18 /1', HINT),
   prefetch('PREFETCHT1', '0F 18 /2', HINT), prefetch('PREFETCHT2', '0F 18 /3', HINT),
-  prefetch('PREFETCHW', '0F 0D /1', sdm('2B', '4.3, PREFETCHW')),
+  prefetch('PREFETCHW', '0F 0D /1', sdm('2B', '4.3, PREFETCHW'), '0F 0D /3'),
+  prefetch('PREFETCHWT1', '0F 0D /2', sdm('2B', '4.3, PREFETCHWT1')),
+  prefetch('PREFETCH', '0F 0D /0', apm('3', 'PREFETCH, PREFETCHW'), '0F 0D /4', '0F 0D /5', '0F 0D /6', '0F 0D /7'),
+  MOVDIRI,
   fence('LFENCE', 'Load fence', 0xe8, 'SSE2', sdm('2A', '3.2, LFENCE')),
   fence('MFENCE', 'Memory fence', 0xf0, 'SSE2', sdm('2B', '4.3, MFENCE')),
   fence('SFENCE', 'Store fence', 0xf8, 'SSE', sdm('2B', '4.3, SFENCE')),

@@ -3,6 +3,7 @@
 import { u, s } from '../numbers/bits.ts';
 import { Fault, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, ES, FS, GS, SS } from '../state/fields.ts';
+import { beyond } from './beyond.ts';
 import type { Form, MandatoryPrefix, OpcodeMap, OperandForm } from './form.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
@@ -19,7 +20,7 @@ export interface Reading {
 
 /**
  * Decodes one instruction. `fetch(n)` gives the byte at offset n and may throw a `Fault` (#PF, #GP).
- * Throws `Fault` #UD for what the architecture calls invalid, `Unmodelled` for encodings that are not in the table.
+ * Throws `Fault` #UD for what is no instruction, `Unmodelled` for one that is not in the table.
  */
 export function decode(
   fetch: (offset: number) => number, mode: Mode, { wordBranches = false }: Reading = {},
@@ -36,7 +37,7 @@ export function decode(
   if (!form && vex && candidates.some((candidate) => matches(candidate, mode, prefixes, modrm))) {
     throw new Fault('#UD', 'VEX.L, VEX.W or VEX.vvvv has a value that this instruction does not take');
   }
-  if (!form) throw unknown(map, opcode, modrm, mode, mandatoryPrefix(prefixes));
+  if (!form) throw unknown(reader, map, opcode, modrm, mode, mandatoryPrefix(prefixes), vex !== undefined);
 
   const size = operandSize(form, mode, prefixes);
   const addressSize = addressSizeOf(mode, prefixes.addressSize);
@@ -226,15 +227,21 @@ function addressSizeOf(mode: Mode, prefix: boolean): 16 | 32 | 64 {
 
 const byteText = (value: number): string => value.toString(16).toUpperCase().padStart(2, '0');
 
-function unknown(map: OpcodeMap, opcode: number, modrm: number, mode: Mode, prefix: MandatoryPrefix): Error {
+/** What is not in the table: #UD where the opcode map has a hole, `Unmodelled` where an instruction is missing. */
+function unknown(reader: Reader, map: OpcodeMap, opcode: number, modrm: number, mode: Mode, prefix: MandatoryPrefix, vex: boolean): Error {
   const escape = { primary: '', '0F': '0F ', '0F38': '0F 38 ', '0F3A': '0F 3A ' }[map];
-  const text = `opcode ${escape}${byteText(opcode)}${modrm < 0 ? '' : ` with ModRM ${byteText(modrm)}`}`;
+  const after = `${prefix === 'NP' ? '' : ` after prefix ${prefix}`} in ${mode}-bit code`;
+  let byte = modrm;
+  const text = (): string => `opcode ${vex ? 'VEX ' : ''}${escape}${byteText(opcode)}${byte < 0 ? '' : ` with ModRM ${byteText(byte)}`}`;
+  if (vex) return new Unmodelled(`${text()}${after}: an instruction of AVX or later`);
   if (map === 'primary' && mode === 64 && INVALID_IN_64BIT.has(opcode)) {
-    return new Fault('#UD', `${text} is invalid in 64-bit mode`);
+    return new Fault('#UD', `${text()} is invalid in 64-bit mode`);
   }
   const needy = modrm >= 0xc0 ? formsOf(map, opcode).find((form) => needsMemory(form, modrm)) : undefined;
   if (needy) return new Fault('#UD', `${needy.definition.mnemonic} needs a memory operand`);
-  return new Unmodelled(`${text}${prefix === 'NP' ? '' : ` after prefix ${prefix}`} in ${mode}-bit code`);
+  const what = beyond(map, opcode, prefix, mode, () => (byte = byte < 0 ? reader.next() : byte));
+  if (what === undefined) return new Fault('#UD', `${text()}${after} is no instruction`);
+  return new Unmodelled(`${text()}${after}: ${what}`);
 }
 
 /** LEA, far pointers in memory: encodings that no other instruction has taken for a register. */

@@ -34,6 +34,8 @@ const TEST = instruction({
   forms: [
     'A8 ib | AL, imm8', 'A9 iz | rAX, immz', 'F6 /0 ib | r/m8, imm8', 'F7 /0 iz | r/mv, immz', '84 /r | r/m8, r8',
     '85 /r | r/mv, rv',
+    // Not listed by the manual; every processor takes the digit 1 as well. AMD APM vol. 3, table A-6.
+    'F6 /1 ib | r/m8, imm8', 'F7 /1 iz | r/mv, immz',
   ],
   operation(x, i) {
     setLogicFlags(x, i.size, x.read(i.operands[0]!) & x.read(i.operands[1]!));

@@ -25,13 +25,13 @@ const countOf = (x: Execution, i: Instruction): number =>
   Number(x.read(i.operands[1]!) & (i.size === 64 ? 0x3fn : 0x1fn));
 
 const shift = (
-  mnemonic: string, digit: number, title: string, aliases: string[],
+  mnemonic: string, digits: readonly number[], title: string, aliases: string[],
   operate: (n: number, a: bigint, count: number) => Shifted,
 ): InstructionDefinition => instruction({
   mnemonic,
   aliases,
   title,
-  forms: forms(digit),
+  forms: digits.flatMap(forms),
   operation(x, i) {
     const count = countOf(x, i);
     const { result, carry, overflow, carryUndefined } = operate(i.size, x.readToModify(i.operands[0]!), count);
@@ -87,17 +87,18 @@ const rotateThroughCarry = (
 });
 
 export const SHIFTS: readonly InstructionDefinition[] = [
-  shift('SHL', 4, 'Shift left', ['SAL'], (n, a, count) => {
+  // The digit 6 is not listed by the manual; every processor takes it as well. AMD APM vol. 3, table A-6.
+  shift('SHL', [4, 6], 'Shift left', ['SAL'], (n, a, count) => {
     const result = u(n, a << BigInt(count));
     const carry = count > 0 && count <= n && bit(a, n - count);
     return { result, carry, overflow: bit(result, n - 1) !== carry, carryUndefined: count > n };
   }),
-  shift('SHR', 5, 'Shift right, logical', [], (n, a, count) =>
+  shift('SHR', [5], 'Shift right, logical', [], (n, a, count) =>
     ({
       result: a >> BigInt(count), carry: count > 0 && bit(a, count - 1), overflow: bit(a, n - 1),
       carryUndefined: count > n,
     })),
-  shift('SAR', 7, 'Shift right, arithmetic', [], (n, a, count) =>
+  shift('SAR', [7], 'Shift right, arithmetic', [], (n, a, count) =>
     ({
       result: u(n, s(n, a) >> BigInt(count)), carry: count > 0 && bit(u(64, s(n, a)), Math.min(count - 1, 63)),
       overflow: false, carryUndefined: false,

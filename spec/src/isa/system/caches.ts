@@ -8,10 +8,10 @@ import { type Citation, apm, laterSdm, sdm } from '../../state/citation.ts';
 import { FS, RAX } from '../../state/fields.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 
-const whole = (mnemonic: string, title: string, form: string, source: Citation): InstructionDefinition => instruction({
+const whole = (mnemonic: string, title: string, forms: readonly string[], source: Citation): InstructionDefinition => instruction({
   mnemonic,
   title,
-  forms: [form],
+  forms,
   operation(x) {
     x.requirePrivilege(mnemonic);
   },
@@ -27,11 +27,11 @@ const SERIALIZE = instruction({
   source: laterSdm('2B', '4.3, SERIALIZE'),
 });
 
-/** Of the line that holds the address in rAX. */
+/** Of the line that holds the address in rAX. 66, F3 and F2 mean nothing to it: seen on a Zen 4. */
 const CLZERO = instruction({
   mnemonic: 'CLZERO',
   title: 'Zero cache line',
-  forms: ['NP 0F 01 FC | | asz'],
+  forms: ['0F 01 FC | | asz'],
   cpuid: 'CLZERO',
   operation(x, i) {
     const segment = x.sourceSegment(i);
@@ -56,9 +56,9 @@ const RSM = instruction({
 });
 
 export const CACHES: readonly InstructionDefinition[] = [
-  whole('INVD', 'Invalidate internal caches', '0F 08', sdm('2A', '3.2, INVD')),
-  whole('WBINVD', 'Write back and invalidate cache', 'NFx 0F 09', sdm('2C', '5.3, WBINVD')),
+  whole('INVD', 'Invalidate internal caches', ['0F 08'], sdm('2A', '3.2, INVD')),
+  whole('WBINVD', 'Write back and invalidate cache', ['0F 09'], sdm('2C', '5.3, WBINVD')),
   // Without its CPUID bit the prefix means nothing, and the processor executes WBINVD; here both come to the same.
-  whole('WBNOINVD', 'Write back and do not invalidate cache', 'F3 0F 09', apm('3', 'WBNOINVD')),
+  whole('WBNOINVD', 'Write back and do not invalidate cache', ['F3 0F 09'], apm('3', 'WBNOINVD')),
   SERIALIZE, CLZERO, RSM,
 ];

@@ -1,0 +1,48 @@
+/** Looks up what an encoding is that is not in the table of instructions. */
+
+import { BEYOND } from './beyond.table.ts';
+import type { MandatoryPrefix, OpcodeMap } from './form.ts';
+import type { Mode } from './instruction.ts';
+
+interface Entry {
+  readonly what: string;
+  readonly only64: boolean;
+  /** Empty: any. */
+  readonly prefixes: readonly string[];
+  readonly modrm: readonly string[];
+}
+
+const entries = new Map<string, Entry[]>();
+for (const { what, only64 = false, encodings } of BEYOND) {
+  for (const line of encodings) {
+    const [opcodes = '', prefixes = '', modrm = ''] = line.split('|').map((part) => part.trim());
+    const words = opcodes.split(' ');
+    const map = words[0]!.startsWith('0F') ? words.shift()! : 'primary';
+    for (const word of words) {
+      const [first = 0, last = first] = word.split('-').map((byte) => Number.parseInt(byte, 16));
+      for (let opcode = first; opcode <= last; opcode++) {
+        const key = `${map} ${opcode}`;
+        entries.set(key, [...(entries.get(key) ?? []), { what, only64, prefixes: wordsOf(prefixes), modrm: wordsOf(modrm) }]);
+      }
+    }
+  }
+}
+
+function wordsOf(text: string): string[] {
+  return text.split(' ').filter(Boolean);
+}
+
+function isOf(pattern: string, modrm: number): boolean {
+  const [form, digit] = pattern.split('/');
+  if (digit === undefined && form!.length === 2) return Number.parseInt(form!, 16) === modrm;
+  if (digit !== undefined && Number(digit) !== ((modrm >> 3) & 7)) return false;
+  return form === '' || (form === 'm') === (modrm < 0xc0);
+}
+
+/** Names the instruction that such an encoding is, or undefined for a hole. `modrm` is read only where it decides. */
+export function beyond(map: OpcodeMap, opcode: number, prefix: MandatoryPrefix, mode: Mode, modrm: () => number): string | undefined {
+  const found = entries.get(`${map} ${opcode}`)?.find((entry) => (!entry.only64 || mode === 64)
+    && (entry.prefixes.length === 0 || entry.prefixes.includes(prefix))
+    && (entry.modrm.length === 0 || entry.modrm.some((pattern) => isOf(pattern, modrm()))));
+  return found?.what;
+}
