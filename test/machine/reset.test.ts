@@ -142,6 +142,12 @@ describe('the start-up IPI', () => {
     machine.interrupts.startup(0x9a);
     expect(machine.run()).toMatchObject({ reason: 'halted', executed: 2 });
   });
+  test('an INIT that leaves the processor waiting does not count as an instruction', () => {
+    const machine = application();
+    machine.startup(0x9a);
+    machine.interrupts.init();
+    expect(machine.run()).toMatchObject({ reason: 'waiting for SIPI', executed: 0 });
+  });
   test('a step has no instruction to execute while the processor waits', () => {
     const machine = application();
     machine.interrupts.init();

@@ -306,7 +306,8 @@ export class Machine {
       }
       if (delivering) this.#stepOrDeliver();
       else this.#next();
-      executed++;
+      // An INIT that leaves a processor waiting is no instruction.
+      if (state.activity !== WAIT_FOR_SIPI) executed++;
     }
     return { reason: STOPS[state.activity] ?? 'budget', executed, rip: state.rip };
   }
