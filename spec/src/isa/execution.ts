@@ -3,7 +3,7 @@
  * Every fault is raised before the first architectural write, so a faulting instruction leaves nothing behind.
  */
 
-import { hex, isCanonical, u } from '../numbers/bits.ts';
+import { hex, isCanonical, isCanonicalRange, u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, RCX, RSP, SEGMENT_NAMES, SS } from '../state/fields.ts';
@@ -18,6 +18,9 @@ import { CR4, EFER } from './system/control-bits.ts';
 
 /** A number: the mode is asked for before every instruction. */
 const LMA = Number(EFER.LMA);
+
+/** CR4.LA57, as it stands in the low doubleword. */
+const LA57 = Number(CR4.LA57);
 
 export class Execution {
   readonly state: State;
@@ -122,7 +125,11 @@ export class Execution {
 
   /** A canonical address, by the paging mode: 57 bits with CR4.LA57, else 48. SDM vol. 1, 3.3.7.1. */
   canonical(address: bigint): boolean {
-    return isCanonical(address, this.state.cr4 & CR4.LA57 ? 57 : 48);
+    return isCanonical(address, this.canonicalWidth);
+  }
+
+  private get canonicalWidth(): 48 | 57 {
+    return this.state.doubleword(OFFSET.cr4) & LA57 ? 57 : 48;
   }
 
   /** Raises an exception. In real-address mode none has an error code. SDM vol. 3B, 20.1.4. */
@@ -173,8 +180,7 @@ export class Execution {
 
   private readRegister(file: string, index: number, size: number, high: boolean): bigint {
     if (file === 'gpr') {
-      const value = this.state.gpr[index]!;
-      return size === 64 ? value : high ? u(8, value >> 8n) : u(size, value);
+      return high ? u(8, this.state.gpr[index]! >> 8n) : this.general(index, size);
     }
     if (file === 'xmm') return this.state.xmm(index);
     if (file === 'segment') return BigInt(this.state.selector(index));
@@ -182,12 +188,22 @@ export class Execution {
   }
 
   private writeRegister(file: string, index: number, size: number, high: boolean, value: bigint): void {
-    const gpr = this.state.gpr;
     if (file === 'xmm') this.writeXmm(index, value);
     else if (file !== 'gpr') throw new TypeError(`register file ${file} is written by its own instructions`);
-    else if (size === 64) gpr[index] = value;
-    else if (size === 32) gpr[index] = u(32, value); // bits 63:32 become zero: SDM vol. 1, 3.4.1.1
-    else if (high) gpr[index] = (gpr[index]! & ~0xff00n) | u(16, u(8, value) << 8n);
+    else if (!high) this.setGeneral(index, size, value);
+    else this.state.gpr[index] = (this.state.gpr[index]! & ~0xff00n) | u(16, u(8, value) << 8n);
+  }
+
+  /** The low `size` bits of a general-purpose register. */
+  general(index: number, size: number): bigint {
+    return size === 64 ? this.state.gpr[index]! : u(size, this.state.gpr[index]!);
+  }
+
+  /** Writes the low `size` bits of a general-purpose register; 32 bits clear the upper half. SDM vol. 1, 3.4.1.1. */
+  setGeneral(index: number, size: number, value: bigint): void {
+    const gpr = this.state.gpr;
+    if (size === 64) gpr[index] = value;
+    else if (size === 32) gpr[index] = u(32, value);
     else gpr[index] = u(64, (gpr[index]! >> BigInt(size)) << BigInt(size)) | u(size, value);
   }
 
@@ -234,7 +250,7 @@ export class Execution {
     const fault: FaultMnemonic = segment === SS ? '#SS' : '#GP';
     if (this.mode === 64) {
       const linear = segment >= FS ? u(64, offset + this.state.base(segment)) : offset;
-      if (!this.canonical(linear) || !this.canonical(u(64, linear + BigInt(bytes - 1)))) {
+      if (!isCanonicalRange(linear, bytes, this.canonicalWidth)) {
         this.fault(fault, `the linear address ${hex(linear)} is not canonical`, 0);
       }
       return linear;
@@ -357,10 +373,10 @@ export class Execution {
    */
   repeat(i: Instruction, body: () => void): void {
     const counted = i.repeat !== 0;
-    const count = u(i.addressSize, this.state.gpr[RCX]!);
+    const count = this.general(RCX, i.addressSize);
     if (!counted || count !== 0n) body();
     if (counted && count !== 0n) {
-      this.writeRegister('gpr', 1, i.addressSize, false, u(i.addressSize, count - 1n));
+      this.setGeneral(RCX, i.addressSize, u(i.addressSize, count - 1n));
       this.next = count === 1n ? this.next : this.ip;
       this.state.setByte(OFFSET.repeating, count === 1n ? 0 : 1);
     }

@@ -6,13 +6,15 @@ import { ES, OFFSET, RAX, RDI, RSI } from '../state/fields.ts';
 import { DF, STATUS, ZF, subtractionFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
-import { generalRegister } from './operand.ts';
+
+/** By the bytes of an element: what to add to an index register to go forward, and to go backward. */
+const step = (bytes: number): readonly [forward: bigint, backward: bigint] => [BigInt(bytes), u(64, BigInt(-bytes))];
+const STEPS: Readonly<Record<number, ReturnType<typeof step>>> = { 1: step(1), 2: step(2), 4: step(4), 8: step(8) };
 
 /** Moves an index register by one element, forward or backward by DF. */
 export function advance(x: Execution, index: number, addressSize: number, bytes: number): void {
-  const step = BigInt(x.flags & DF ? -bytes : bytes);
-  const moved = u(addressSize, u(addressSize, x.state.gpr[index]!) + step);
-  x.write(generalRegister(index, addressSize), moved);
+  const by = STEPS[bytes]![x.flags & DF ? 1 : 0];
+  x.setGeneral(index, addressSize, u(addressSize, x.general(index, addressSize) + by));
 }
 
 /** The forms of an instruction whose byte form has opcode `byte` and whose other forms have `other`. */
@@ -30,9 +32,9 @@ const MOVS = SIZES.map(([suffix, size, form]) => instruction({
   repeat: 'REP',
   operation(x, i) {
     x.repeat(i, () => {
-      const from = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), size / 8, false);
+      const from = x.linear(x.sourceSegment(i), x.general(RSI, i.addressSize), size / 8, false);
       const value = x.memory.read(from, size / 8);
-      x.memory.write(x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, true), size / 8, value);
+      x.memory.write(x.linear(ES, x.general(RDI, i.addressSize), size / 8, true), size / 8, value);
       advance(x, RSI, i.addressSize, size / 8);
       advance(x, RDI, i.addressSize, size / 8);
     });
@@ -47,8 +49,8 @@ const STOS = SIZES.map(([suffix, size, form]) => instruction({
   repeat: 'REP',
   operation(x, i) {
     x.repeat(i, () => {
-      const to = x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, true);
-      x.memory.write(to, size / 8, u(size, x.state.gpr[RAX]!));
+      const to = x.linear(ES, x.general(RDI, i.addressSize), size / 8, true);
+      x.memory.write(to, size / 8, x.general(RAX, size));
       advance(x, RDI, i.addressSize, size / 8);
     });
   },
@@ -62,8 +64,8 @@ const LODS = SIZES.map(([suffix, size, form]) => instruction({
   repeat: 'REP',
   operation(x, i) {
     x.repeat(i, () => {
-      const from = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), size / 8, false);
-      x.write(generalRegister(RAX, size), x.memory.read(from, size / 8));
+      const from = x.linear(x.sourceSegment(i), x.general(RSI, i.addressSize), size / 8, false);
+      x.setGeneral(RAX, size, x.memory.read(from, size / 8));
       advance(x, RSI, i.addressSize, size / 8);
     });
   },
@@ -86,8 +88,8 @@ const SCAS = SIZES.map(([suffix, size, form]) => instruction({
   repeat: 'REPE',
   operation(x, i) {
     compareRepeatedly(x, i, () => {
-      const a = u(size, x.state.gpr[RAX]!);
-      const b = x.memory.read(x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), size / 8, false), size / 8);
+      const a = x.general(RAX, size);
+      const b = x.memory.read(x.linear(ES, x.general(RDI, i.addressSize), size / 8, false), size / 8);
       x.setFlags(STATUS, subtractionFlags(size, a, b, u(size, a - b)));
       advance(x, RDI, i.addressSize, size / 8);
     });
@@ -103,7 +105,7 @@ const CMPS = SIZES.map(([suffix, size, form]) => instruction({
   operation(x, i) {
     compareRepeatedly(x, i, () => {
       const read = (segment: number, index: number): bigint =>
-        x.memory.read(x.linear(segment, u(i.addressSize, x.state.gpr[index]!), size / 8, false), size / 8);
+        x.memory.read(x.linear(segment, x.general(index, i.addressSize), size / 8, false), size / 8);
       // Zen 4 has a path of its own for REPE CMPSB.
       const early = x.cpu.accesses.compares === 'destination first' && !(i.repeat === 0xf3 && size === 8)
         ? read(ES, RDI)

@@ -23,11 +23,27 @@ const SIGN_BITS: Record<number, bigint> = { 8: 0x80n, 16: 0x8000n, 32: 0x8000_00
 export const bit = (x: bigint, position: number): boolean => (x & (POWERS[position] ?? 1n << BigInt(position))) !== 0n;
 const POWERS: readonly bigint[] = Array.from({ length: 64 }, (_, n) => 1n << BigInt(n));
 
+/** An address split into doublewords: what follows is asked at every access to memory. */
+const address = new BigUint64Array(1);
+const doublewords = new Int32Array(address.buffer);
+
 /**
- * A linear address is canonical when all bits from `width - 1` up are equal.
+ * A linear address is canonical when all bits from `width` - 1 up are equal.
  * `width` is 48, or 57 with 5-level paging. SDM vol. 1, 3.3.7.1.
  */
-export const isCanonical = (address: bigint, width: number): boolean => signExtend(width, address) === address;
+export function isCanonical(linear: bigint, width: number): boolean {
+  address[0] = linear;
+  const upper = doublewords[1]! >> (width - 33);
+  return upper === 0 || upper === -1;
+}
+
+/** Whether the first and the last of `bytes` bytes (fewer than 2^32) at `linear` have canonical addresses. */
+export function isCanonicalRange(linear: bigint, bytes: number, width: number): boolean {
+  if (!isCanonical(linear, width)) return false;
+  // Within 4 GiB of addresses bits 63:32 are the same.
+  const last = (doublewords[0]! >>> 0) + bytes - 1;
+  return last <= 0xffff_ffff || isCanonical(u(64, linear + BigInt(bytes - 1)), width);
+}
 
 /** Hexadecimal with `0x`, as everywhere in this project. */
 export const hex = (x: bigint | number): string => (x < 0 ? `-0x${(-x).toString(16)}` : `0x${x.toString(16)}`);
