@@ -64,6 +64,8 @@ export interface PcSnapshot {
   readonly board: BoardSnapshot;
   readonly time: number;
   readonly turn: { readonly number: number; readonly processor: number; readonly left: number };
+  /** Why the guest has ended the run, if it has. */
+  readonly ended: Omit<PcStop, 'time'> | undefined;
 }
 
 /** RAM below 1 MiB behind the display's window, where firmware and its tables are. */
@@ -228,10 +230,11 @@ export class Pc {
     return {
       processors: this.processors.map(({ state, paging }) => ({ state: state.snapshot(), tlb: paging.snapshot() })),
       memory: this.memory.snapshot(), board: this.board.snapshot(), time: this.time, turn: { ...this.#turn },
+      ended: this.#ended,
     };
   }
 
-  restore({ processors, memory, board, time, turn }: PcSnapshot): void {
+  restore({ processors, memory, board, time, turn, ended }: PcSnapshot): void {
     this.memory.restore(memory);
     this.processors.forEach(({ state, paging, execution }, n) => {
       state.restore(processors[n]!.state);
@@ -239,7 +242,7 @@ export class Pc {
       execution.time = time;
     });
     this.#turn = { ...turn };
-    this.#ended = undefined;
+    this.#ended = ended;
     this.clock.follow(this.processors[turn.processor]!.execution);
     this.board.restore(board);
   }

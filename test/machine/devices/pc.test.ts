@@ -171,6 +171,18 @@ describe('two processors', () => {
     }
   });
 
+  test('what the guest has ended stays ended after a snapshot, and a PC that goes back goes on', () => {
+    const pc = new Pc({ cpus: 2, program: two(50) });
+    const start = pc.snapshot();
+    const end = pc.run({ limit: 1_000_000 });
+    const other = new Pc({ cpus: 2, program: two(50) });
+    other.restore(pc.snapshot());
+    expect(other.run({ limit: 1_000_000 })).toEqual(end);
+    expect(other.snapshot()).toEqual(pc.snapshot());
+    pc.restore(start);
+    expect(pc.run({ limit: 1_000_000 })).toEqual(end);
+  });
+
   // SeaBIOS waits for its other processors like this: with turns of one length the first one never lets the second one in.
   test('a lock that is released and taken again in a loop comes to the other processor', () => {
     const program = (before: number) => assemble(`
