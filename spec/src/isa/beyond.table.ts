@@ -1,9 +1,9 @@
 /**
- * Encodings that exist and that the table of instructions lacks. To decode one is `Unmodelled`, and says what it is; what
- * is neither there nor here is a hole of the opcode map: #UD.
+ * Encodings that exist and that the table of instructions lacks. To decode one is `Unmodelled`, and says what it is;
+ * what is neither there nor here is a hole of the opcode map: #UD.
  *
- * A line is `opcodes | prefixes | ModRM`, each of which may be left out: `0F 71-72 | NP 66 | r/2 r/4 r/6`. `m` and `r` are
- * ModRM bytes of memory and of registers, `/4` those with that digit, two hexadecimal digits are one whole byte.
+ * A line is `opcodes | prefixes | ModRM`, each of which may be left out: `0F 71-72 | NP 66 | r/2 r/4 r/6`. `m` and `r`
+ * are ModRM bytes of memory and of registers, `/4` those with that digit, two hexadecimal digits are one whole byte.
  */
 
 import { type Citation, apm, laterSdm, measured, sdm } from '../state/citation.ts';
@@ -30,22 +30,30 @@ export const BEYOND: readonly Beyond[] = [
   {
     what: 'an MMX, SSE or AVX instruction',
     encodings: [
-      '0F 2A 2C-2D 51 58-5A 5C-5F 70 C2', '0F 2B | | m', '0F 10-11 E6 | 66 F3 F2', '0F 12 | NP F3 F2', '0F 12 16 | 66 | m',
+      '0F 2A 2C-2D 51 58-5A 5C-5F 70 C2', '0F 2B | | m', '0F 10-11 E6 | 66 F3 F2', '0F 12 | NP F3 F2',
+      '0F 12 16 | 66 | m',
       '0F 13 17 E7 | NP 66 | m', '0F 16 52-53 | NP F3', '0F 28-29 6C-6D D6 | 66', '0F 50 C5 D7 F7 | NP 66 | r',
       '0F 14-15 2E-2F 54-57 60-6B 6E 74-76 C4 C6 D1-D5 D8-E5 E8-EE F1-F6 F8-FE | NP 66', '0F 5B 6F 7E-7F | NP 66 F3',
       '0F 71-72 | NP 66 | r/2 r/4 r/6', '0F 73 | NP | r/2 r/6', '0F 73 | 66 | r/2 r/3 r/6 r/7', '0F 7C-7D D0 | 66 F2',
       '0F D6 | F3 F2 | r', '0F EF | NP', '0F F0 | F2 | m',
-      '0F38 00-0B 1C-1E | NP 66', '0F38 10 14-15 17 20-25 28-29 2B 30-35 37-41 CF DB-DF | 66', '0F38 2A | 66 | m', '0F38 C8-CD | NP',
+      '0F38 00-0B 1C-1E | NP 66', '0F38 10 14-15 17 20-25 28-29 2B 30-35 37-41 CF DB-DF | 66', '0F38 2A | 66 | m',
+      '0F38 C8-CD | NP',
       '0F3A 0F | NP 66', '0F3A 08-0E 14-17 20-22 40-42 44 60-63 CE-CF DF | 66', '0F3A CC | NP',
       '62',
     ],
     source: sdm('2D', 'A.3, tables A-3 to A-5'),
   },
-  { what: 'an instruction of AMD SSE4A', encodings: ['0F 78 | 66 | r/0', '0F 78 | F2 | r', '0F 79 | 66 F2 | r'], source: apm('3', 'A.1, table A-4') },
+  {
+    what: 'an instruction of AMD SSE4A', encodings: ['0F 78 | 66 | r/0', '0F 78 | F2 | r', '0F 79 | 66 F2 | r'],
+    source: apm('3', 'A.1, table A-4'),
+  },
   { what: 'a 3DNow! instruction', encodings: ['0F 0E-0F'], source: apm('3', 'A.1.2') },
   {
     what: 'an instruction of VMX',
-    encodings: ['0F 01 | NP | C1 C2 C3 C4 D4', '0F 78-79 | NP', '0F C7 | NP | m/6 m/7', '0F C7 | 66 F3 | m/6', '0F38 80-81 | 66 | m'],
+    encodings: [
+      '0F 01 | NP | C1 C2 C3 C4 D4', '0F 78-79 | NP', '0F C7 | NP | m/6 m/7', '0F C7 | 66 F3 | m/6',
+      '0F38 80-81 | 66 | m',
+    ],
     source: sdm('3C', '30.3'),
   },
   { what: 'an instruction of SVM', encodings: ['0F 01 | | D8 D9 DA DB DC DD DE DF'], source: apm('2', '15') },
@@ -60,34 +68,56 @@ export const BEYOND: readonly Beyond[] = [
     encodings: ['0F 01 | F3 | m/5 E8 EA', '0F AE | F3 | r/5 m/6', '0F38 F5 | 66 | m', '0F38 F6 | NP | m'],
     source: laterSdm('1', '18'),
   },
-  { what: 'XSAVEC, XSAVES or XRSTORS', encodings: ['0F C7 | NP | m/3 m/4 m/5'], source: sdm('2C', '5.3, XSAVEC and XSAVES') },
-  { what: 'UMONITOR, UMWAIT or TPAUSE', encodings: ['0F AE | 66 F3 F2 | r/6'], source: laterSdm('2B', '4.3, UMONITOR, UMWAIT and TPAUSE') },
+  {
+    what: 'XSAVEC, XSAVES or XRSTORS', encodings: ['0F C7 | NP | m/3 m/4 m/5'],
+    source: sdm('2C', '5.3, XSAVEC and XSAVES'),
+  },
+  {
+    what: 'UMONITOR, UMWAIT or TPAUSE', encodings: ['0F AE | 66 F3 F2 | r/6'],
+    source: laterSdm('2B', '4.3, UMONITOR, UMWAIT and TPAUSE'),
+  },
   { what: 'MOVDIR64B', encodings: ['0F38 F8 | 66 | m'], source: laterSdm('2B', '4.3, MOVDIR64B') },
   { what: 'CLDEMOTE or a reserved no-operation', encodings: ['0F 1C'], source: sdm('2D', 'A.3, table A-3') },
-  { what: 'a reserved no-operation', encodings: ['0F 1F | | /1 /2 /3 /4 /5 /6 /7'], source: sdm('2D', 'A.3, table A-3') },
+  {
+    what: 'a reserved no-operation', encodings: ['0F 1F | | /1 /2 /3 /4 /5 /6 /7'], source: sdm('2D', 'A.3, table A-3'),
+  },
   { what: 'PTWRITE', encodings: ['0F AE | F3 | /4'], source: laterSdm('2B', '4.3, PTWRITE') },
   {
     what: 'a no-operation of Intel’s processors, which AMD’s do not have', encodings: ['0F 0D | | r'],
-    source: measured('an EPYC of the Zen 4 generation (family 19h, model 11h)', '2026-11', '0F 0D with a register is #UD'),
+    source: measured(
+      'an EPYC of the Zen 4 generation (family 19h, model 11h)', '2026-11', '0F 0D with a register is #UD',
+    ),
   },
   { what: 'PCONFIG', encodings: ['0F 01 | NP | C5'], source: laterSdm('2B', '4.3, PCONFIG') },
   { what: 'ENQCMD or ENQCMDS', encodings: ['0F38 F8 | F3 F2 | m'], source: laterSdm('2A', '3.2, ENQCMD') },
   {
-    what: 'an instruction of user interrupts', encodings: ['0F 01 | F3 | EC ED EE EF', '0F C7 | F3 | r/6'], only64: true,
+    what: 'an instruction of user interrupts', encodings: ['0F 01 | F3 | EC ED EE EF', '0F C7 | F3 | r/6'],
+    only64: true,
     source: laterSdm('2B', '4.3, SENDUIPI'),
   },
   { what: 'TDCALL', encodings: ['0F 01 | 66 | CC'], source: laterSdm('2B', '4.3, TDCALL') },
-  { what: 'SEAMCALL or its kind', encodings: ['0F 01 | 66 | CD CE CF'], only64: true, source: laterSdm('2B', '4.3, SEAMCALL') },
   {
-    what: 'RDPRU, MCOMMIT, INVLPGB, TLBSYNC or PVALIDATE', encodings: ['0F 01 | NP | FD FE FF', '0F 01 | F3 | FA', '0F 01 | F2 | FF'],
+    what: 'SEAMCALL or its kind', encodings: ['0F 01 | 66 | CD CE CF'], only64: true,
+    source: laterSdm('2B', '4.3, SEAMCALL'),
+  },
+  {
+    what: 'RDPRU, MCOMMIT, INVLPGB, TLBSYNC or PVALIDATE',
+    encodings: ['0F 01 | NP | FD FE FF', '0F 01 | F3 | FA', '0F 01 | F2 | FF'],
     source: apm('3', '4'),
   },
-  { what: 'RMPUPDATE, RMPADJUST or PSMASH', encodings: ['0F 01 | F3 | FE FF', '0F 01 | F2 | FE'], only64: true, source: apm('3', '4') },
+  {
+    what: 'RMPUPDATE, RMPADJUST or PSMASH', encodings: ['0F 01 | F3 | FE FF', '0F 01 | F2 | FE'], only64: true,
+    source: apm('3', '4'),
+  },
 ];
 
 /** What is left of the maps, those of VEX and EVEX aside. */
 export const HOLES: readonly Citation[] = [
   sdm('2D', 'A.1'),
-  measured('an EPYC of the Zen 4 generation (family 19h, model 11h)', '2026-11', 'all 600,001 encodings of one, two and three opcode bytes '
-    + 'with each ModRM byte and each of no prefix, 66, F3 and F2 that iced-x86 calls invalid in 64-bit mode, or of other processors, raise #UD, but CLZERO after 66, F3 or F2'),
+  measured(
+    'an EPYC of the Zen 4 generation (family 19h, model 11h)', '2026-11',
+    'all 600,001 encodings of one, two and three opcode bytes '
+      + 'with each ModRM byte and each of no prefix, 66, F3 and F2 that iced-x86 calls invalid in 64-bit mode, or of '
+      + 'other processors, raise #UD, but CLZERO after 66, F3 or F2',
+  ),
 ];

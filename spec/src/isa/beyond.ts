@@ -22,7 +22,9 @@ for (const { what, only64 = false, encodings } of BEYOND) {
       const [first = 0, last = first] = word.split('-').map((byte) => Number.parseInt(byte, 16));
       for (let opcode = first; opcode <= last; opcode++) {
         const key = `${map} ${opcode}`;
-        entries.set(key, [...(entries.get(key) ?? []), { what, only64, prefixes: wordsOf(prefixes), modrm: wordsOf(modrm) }]);
+        entries.set(
+          key, [...(entries.get(key) ?? []), { what, only64, prefixes: wordsOf(prefixes), modrm: wordsOf(modrm) }],
+        );
       }
     }
   }
@@ -40,7 +42,9 @@ function isOf(pattern: string, modrm: number): boolean {
 }
 
 /** Names the instruction that such an encoding is, or undefined for a hole. `modrm` is read only where it decides. */
-export function beyond(map: OpcodeMap, opcode: number, prefix: MandatoryPrefix, mode: Mode, modrm: () => number): string | undefined {
+export function beyond(
+  map: OpcodeMap, opcode: number, prefix: MandatoryPrefix, mode: Mode, modrm: () => number,
+): string | undefined {
   const found = entries.get(`${map} ${opcode}`)?.find((entry) => (!entry.only64 || mode === 64)
     && (entry.prefixes.length === 0 || entry.prefixes.includes(prefix))
     && (entry.modrm.length === 0 || entry.modrm.some((pattern) => isOf(pattern, modrm()))));

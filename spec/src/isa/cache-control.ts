@@ -21,7 +21,9 @@ const flush = (mnemonic: string, title: string, form: string, cpuid: Feature): I
 });
 
 /** Never faults, whatever the address. */
-const prefetch = (mnemonic: string, form: string, source: Citation, ...more: string[]): InstructionDefinition => instruction({
+const prefetch = (
+  mnemonic: string, form: string, source: Citation, ...more: string[]
+): InstructionDefinition => instruction({
   mnemonic,
   title: 'Prefetch data into caches',
   forms: [form, ...more].map((encoding) => `${encoding} | m8`),

@@ -228,11 +228,14 @@ function addressSizeOf(mode: Mode, prefix: boolean): 16 | 32 | 64 {
 const byteText = (value: number): string => value.toString(16).toUpperCase().padStart(2, '0');
 
 /** What is not in the table: #UD where the opcode map has a hole, `Unmodelled` where an instruction is missing. */
-function unknown(reader: Reader, map: OpcodeMap, opcode: number, modrm: number, mode: Mode, prefix: MandatoryPrefix, vex: boolean): Error {
+function unknown(
+  reader: Reader, map: OpcodeMap, opcode: number, modrm: number, mode: Mode, prefix: MandatoryPrefix, vex: boolean,
+): Error {
   const escape = { primary: '', '0F': '0F ', '0F38': '0F 38 ', '0F3A': '0F 3A ' }[map];
   const after = `${prefix === 'NP' ? '' : ` after prefix ${prefix}`} in ${mode}-bit code`;
   let byte = modrm;
-  const text = (): string => `opcode ${vex ? 'VEX ' : ''}${escape}${byteText(opcode)}${byte < 0 ? '' : ` with ModRM ${byteText(byte)}`}`;
+  const text = (): string =>
+    `opcode ${vex ? 'VEX ' : ''}${escape}${byteText(opcode)}${byte < 0 ? '' : ` with ModRM ${byteText(byte)}`}`;
   if (vex) return new Unmodelled(`${text()}${after}: an instruction of AVX or later`);
   if (map === 'primary' && mode === 64 && INVALID_IN_64BIT.has(opcode)) {
     return new Fault('#UD', `${text()} is invalid in 64-bit mode`);

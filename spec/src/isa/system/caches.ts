@@ -8,7 +8,9 @@ import { type Citation, apm, laterSdm, sdm } from '../../state/citation.ts';
 import { FS, RAX } from '../../state/fields.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 
-const whole = (mnemonic: string, title: string, forms: readonly string[], source: Citation): InstructionDefinition => instruction({
+const whole = (
+  mnemonic: string, title: string, forms: readonly string[], source: Citation,
+): InstructionDefinition => instruction({
   mnemonic,
   title,
   forms,
