@@ -69,10 +69,6 @@ export const BEYOND: readonly Beyond[] = [
     source: laterSdm('1', '18'),
   },
   {
-    what: 'XSAVEC, XSAVES or XRSTORS', encodings: ['0F C7 | NP | m/3 m/4 m/5'],
-    source: sdm('2C', '5.3, XSAVEC and XSAVES'),
-  },
-  {
     what: 'UMONITOR, UMWAIT or TPAUSE', encodings: ['0F AE | 66 F3 F2 | r/6'],
     source: laterSdm('2B', '4.3, UMONITOR, UMWAIT and TPAUSE'),
   },
