@@ -36,6 +36,7 @@ class Report {
     console.log(`\n${tally.table()}\n`);
     if (this.#examples.length > 0) console.log(`The first differences:\n  ${this.#examples.join('\n  ')}\n`);
     const { vectors, undefinedFlags, agreeing, open } = tally.total;
+    if (undefinedFlags) console.log(`${tally.flagTable()}\n`);
     if (undefinedFlags) console.log(`Flags that the manual leaves undefined: the profile has ${agreeing} of ${undefinedFlags} as the processor.`);
     if (open) console.log(`Left open by a fault within an instruction of several accesses: ${open} vectors.`);
     console.log(`${((performance.now() - this.#started) / 1000).toFixed(1)} s`);

@@ -9,6 +9,7 @@ import { mnemonicOf } from './vectors.ts';
 
 const CAUSES: readonly Cause[] = ['event', 'error code', 'CR2', 'RIP', 'RF', 'flags', 'registers', 'segments', 'memory', 'not modelled'];
 const STATUS = 0x8d5;
+const FLAGS = [[0, 'CF'], [2, 'PF'], [4, 'AF'], [6, 'ZF'], [7, 'SF'], [11, 'OF']] as const;
 
 /** What became of one vector. */
 export interface Verdict {
@@ -40,8 +41,14 @@ export function judge(vector: Vector, record: RunRecord, processor: RunResult, m
   return { mnemonic, found, faulted, open: found.length < all.length, undefinedFlags, agreeing };
 }
 
-interface Row { vectors: number; faults: number; exact: number; open: number; causes: Map<Cause, number>; undefinedFlags: number; agreeing: number }
-const emptyRow = (): Row => ({ vectors: 0, faults: 0, exact: 0, open: 0, causes: new Map(), undefinedFlags: 0, agreeing: 0 });
+interface Row {
+  vectors: number; faults: number; exact: number; open: number; causes: Map<Cause, number>;
+  undefinedFlags: number; agreeing: number;
+  /** The same two by bit of RFLAGS. */
+  byFlag: Map<number, { undefinedFlags: number; agreeing: number }>;
+}
+const emptyRow = (): Row =>
+  ({ vectors: 0, faults: 0, exact: 0, open: 0, causes: new Map(), undefinedFlags: 0, agreeing: 0, byFlag: new Map() });
 const ones = (mask: number): number => mask.toString(2).replaceAll('0', '').length;
 
 export class Tally {
@@ -61,6 +68,10 @@ export class Tally {
       else each.exact++;
       each.undefinedFlags += ones(verdict.undefinedFlags);
       each.agreeing += ones(verdict.agreeing);
+      for (const [bit] of FLAGS.filter(([n]) => verdict.undefinedFlags & (1 << n))) {
+        const before = each.byFlag.get(bit) ?? { undefinedFlags: 0, agreeing: 0 };
+        each.byFlag.set(bit, { undefinedFlags: before.undefinedFlags + 1, agreeing: before.agreeing + ((verdict.agreeing >> bit) & 1) });
+      }
     }
   }
 
@@ -80,12 +91,28 @@ export class Tally {
       dash(row.undefinedFlags), row.undefinedFlags ? dash(row.agreeing, '0') : '·',
     ];
     const lines = [...this.rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, row]) => line(name, row));
-    const all = [head, ...lines, line('total', this.total)];
-    const widths = head.map((_, column) => Math.max(...all.map((cells) => cells[column]!.length)));
-    const text = all.map((cells) => cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  '));
-    const rule = '─'.repeat(text[0]!.length);
-    return [text[0], rule, ...text.slice(1, -1), rule, text.at(-1)].join('\n');
+    return drawn([head, ...lines, line('total', this.total)]);
   }
+
+  /** Of each flag that an instruction leaves undefined, how often it came out as on the processor. */
+  flagTable(): string {
+    const line = (name: string, { byFlag }: Row): string[] => [name, ...FLAGS.map(([bit]) => {
+      const { undefinedFlags, agreeing } = byFlag.get(bit) ?? { undefinedFlags: 0, agreeing: 0 };
+      return agreeing === undefinedFlags ? dash(undefinedFlags) : `${agreeing} of ${undefinedFlags}`;
+    })];
+    const rows = [...this.rows].filter(([, { undefinedFlags }]) => undefinedFlags).sort(([a], [b]) => (a < b ? -1 : 1));
+    const lines = rows.map(([name, row]) => line(name, row));
+    return drawn([['undefined flag as profile', ...FLAGS.map(([, name]) => name)], ...lines, line('total', this.total)]);
+  }
+}
+
+/** Cells in columns: a head, rows, a last row. */
+function drawn(all: readonly (readonly string[])[]): string {
+  const widths = all[0]!.map((_, column) => Math.max(...all.map((cells) => cells[column]!.length)));
+  const text = all.map((cells) =>
+    cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  '));
+  const rule = '─'.repeat(text[0]!.length);
+  return [text[0], rule, ...text.slice(1, -1), rule, text.at(-1)].join('\n');
 }
 
 const dash = (count: number | undefined, none = '·'): string => (count ? String(count) : none);

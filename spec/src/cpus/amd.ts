@@ -21,6 +21,7 @@ const quirks: Quirks = {
   longFarPointer: 'm16:32',
   nearBranch66: '16 bits',
   larInLongMode: 'LDT too',
+  undefinedFlags: 'zen',
   accesses: {
     selectorPush: 'zero-extended',
     compares: 'destination first',
@@ -69,6 +70,9 @@ const sources: QuirkSources = {
     'not with REX.W, and not where Jcc is not taken',
   ),
   larInLongMode: apm('3', 'LAR', 'Rev. 3.10, February 2005'),
+  undefinedFlags: onZen4(
+    'every instruction that leaves flags undefined, on random operands: npm run conformance compares all of them',
+  ),
   accesses: onZen4(
     'PUSH ES in 32-bit code writes zeros above the selector',
     'CMPSD reports the address in EDI, REPE CMPSB that in ESI',
@@ -99,6 +103,7 @@ export const amdK10: CpuProfile = cpuProfile({
   xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
   x87: { ...quirks.x87, saveWithoutException: 'leave memory', restoreWithoutException: 'leave register' },
   nullSelector: 'keeps base and limit',
+  undefinedFlags: 'unchanged',
   sources: {
     ...sources,
     fopUpdate: asZen4,
@@ -117,6 +122,7 @@ export const amdK10: CpuProfile = cpuProfile({
     wordDoubleShift: asZen4,
     longFarPointer: asZen4,
     nearBranch66: asZen4,
+    undefinedFlags: inferred('nothing: no measurement of this generation was at hand'),
     accesses: asZen4,
   },
 });
@@ -138,7 +144,11 @@ export const zen3: CpuProfile = cpuProfile({
   id: 'zen3', name: 'AMD Zen 3', vendor: 'AuthenticAMD', year: 2020, signature: 0x00a2_0f10,
   features: [...zenFeatures, 'PKU'],
   xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48,
-  sources: { ...sources, generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory') },
+  sources: {
+    ...sources,
+    undefinedFlags: asZen4,
+    generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory'),
+  },
 });
 
 /**

@@ -18,6 +18,7 @@ const quirks: Quirks = {
   longFarPointer: 'm16:64',
   nearBranch66: '64 bits',
   larInLongMode: 'no LDT',
+  undefinedFlags: 'skylake',
   accesses: {
     selectorPush: 'two bytes',
     compares: 'source first',
@@ -56,10 +57,14 @@ const sources: QuirkSources = {
     'common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open',
   ),
   mxcsrMask: sdm('1', '11.6.6'),
-  wordDoubleShift: inferred('what Bochs does, from memory; not measured'),
+  wordDoubleShift: inferred('comments in VirtualBox 7.0, IEMAllAImplC.cpp, on an i9-10980XE (Cascade Lake)'),
   longFarPointer: sdm('2A', '3.2, JMP and LDS/LES/LFS/LGS/LSS'),
   nearBranch66: sdm('1', '6.3.7'),
   larInLongMode: sdm('2A', '3.2, LAR, table 3-52'),
+  undefinedFlags: inferred('comments in VirtualBox 7.0, IEMAllAImplC.cpp, on a Core i7-6700K (Skylake) and an '
+    + 'i9-10980XE (Cascade Lake); for AAM and AAD the column P6 of sandpile.org/x86/flags.htm; the CF of SHL and SHR '
+    + 'beyond the width is taken to be 0, and other Intel processors to do the same; AAA, AAS, DAA, DAS and BEXTR are '
+    + 'not known and leave the flags'),
   accesses: inferred('SDM vol. 2, PUSH, CMPS, CALL and IRET: the order of their operation sections; not measured'),
   fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
   stackLoads: sdm('3A', '6.8.3'),

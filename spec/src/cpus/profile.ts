@@ -59,6 +59,12 @@ export interface DebugTraps {
   betweenIterations: 'RF = 1' | 'RF = 0';
 }
 
+/** Processors of which it is known what becomes of flags that the manual leaves undefined. */
+export type FlagFamily = 'zen' | 'skylake';
+
+/** What they make of them, by family: the flags as they were where that is what happens, or where nobody has looked. */
+export type SeenFlags = Readonly<Record<FlagFamily, number>>;
+
 /** What a processor does where the manuals leave room or vendors differ. */
 export interface Quirks {
   readonly x87: X87Behaviour;
@@ -85,6 +91,8 @@ export interface Quirks {
    * Which system descriptors LAR accepts in IA-32e mode: those of an LDT, or only task state segments and call gates.
    */
   readonly larInLongMode: 'LDT too' | 'no LDT';
+  /** Status flags that the manual leaves undefined: as on processors of a family, or as they were. */
+  readonly undefinedFlags: FlagFamily | 'unchanged';
   readonly accesses: AccessOrder;
   readonly fastCalls: FastCalls;
   readonly debugTraps: DebugTraps;

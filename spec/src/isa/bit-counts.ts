@@ -2,7 +2,7 @@
 
 import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
-import { AF, CF, OF, PF, SF, STATUS, ZF } from './flags.ts';
+import { AF, CF, OF, PF, SF, STATUS, ZF, resultFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from './instruction.ts';
 import { generalRegister } from './operand.ts';
@@ -21,9 +21,11 @@ function scan(x: Execution, i: Instruction, position: (n: number, value: bigint)
   const found = value !== 0n;
   const index = target.kind === 'register' ? target.index : 0;
   const kept = generalRegister(index, 64);
-  x.write(found ? target : kept, found ? BigInt(position(i.size, value)) : x.read(kept));
-  x.setFlags(ZF, found ? 0 : ZF);
-  x.undefineFlags(CF | OF | SF | AF | PF);
+  const where = found ? BigInt(position(i.size, value)) : 0n;
+  x.write(found ? target : kept, found ? where : x.read(kept));
+  // A source of 0 counts as position 0.
+  const parity = resultFlags(8, where) & PF;
+  x.setDefinedFlags(ZF, found ? 0 : ZF, CF | OF | SF | AF | PF, { zen: parity, skylake: parity });
 }
 
 const highest = (n: number, value: bigint): number => n - 1 - leadingZeros(n, value);
@@ -52,8 +54,10 @@ function count(x: Execution, i: Instruction, zeros: (n: number, value: bigint) =
   const value = x.read(i.operands[1]!);
   const result = zeros(i.size, value);
   x.write(i.operands[0]!, BigInt(result));
-  x.setFlags(CF | ZF, (value === 0n ? CF : 0) | (result === 0 ? ZF : 0));
-  x.undefineFlags(OF | SF | PF | AF);
+  x.setDefinedFlags(CF | ZF, (value === 0n ? CF : 0) | (result === 0 ? ZF : 0), OF | SF | PF | AF, {
+    zen: x.flags & OF,
+    skylake: resultFlags(8, BigInt(result)) & PF,
+  });
 }
 
 /** No CPUID bit here: without it the F3 prefix means nothing, and the processor executes BSR. */

@@ -32,8 +32,7 @@ const testing = (
     const before = mnemonic === 'BT' ? x.read(target) : x.readToModify(target);
     const after = change(before, u(i.size, 1n << BigInt(position)));
     if (mnemonic !== 'BT') x.write(target, u(i.size, after));
-    x.setFlags(CF, bit(before, position) ? CF : 0);
-    x.undefineFlags(OF | SF | AF | PF);
+    x.setDefinedFlags(CF, bit(before, position) ? CF : 0, OF | SF | AF | PF, { zen: x.flags, skylake: x.flags });
   },
   source: sdm('2A', `3.2, ${mnemonic}`),
 });

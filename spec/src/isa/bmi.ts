@@ -1,5 +1,6 @@
 /** Bit manipulation, BMI1 and BMI2: general-purpose registers with VEX encodings. SDM vol. 1, 5.1.16. */
 
+import type { SeenFlags } from '../cpus/profile.ts';
 import type { Feature } from '../cpus/features.table.ts';
 import { s, u } from '../numbers/bits.ts';
 import { type Citation, sdm } from '../state/citation.ts';
@@ -20,9 +21,12 @@ interface Extracted {
   readonly carry: boolean;
 }
 
+/** What becomes of the undefined flags, from those of the result and those before. */
+type Seen = (flags: number, before: number) => SeenFlags;
+
 /** Instructions that set flags. `undefinedFlags` are those that the manual leaves open; OF becomes 0. */
 const flagging = (
-  mnemonic: string, title: string, forms: string[], cpuid: Feature, undefinedFlags: number,
+  mnemonic: string, title: string, forms: string[], cpuid: Feature, undefinedFlags: number, seen: Seen,
   operate: (n: number, a: bigint, b: bigint) => Extracted, source: Citation,
 ): InstructionDefinition => instruction({
   mnemonic,
@@ -34,8 +38,9 @@ const flagging = (
     const [first, second] = i.operands.slice(1);
     const { result, carry } = operate(n, x.read(first!), second ? x.read(second) : 0n);
     x.write(i.operands[0]!, result);
-    x.setFlags((CF | OF | SF | ZF) & ~undefinedFlags, (resultFlags(n, result) & (SF | ZF)) | (carry ? CF : 0));
-    x.undefineFlags(undefinedFlags);
+    const flags = resultFlags(n, result);
+    const value = (flags & (SF | ZF)) | (carry ? CF : 0);
+    x.setDefinedFlags((CF | OF | SF | ZF) & ~undefinedFlags, value, undefinedFlags, seen(flags, x.flags));
   },
   source,
 });
@@ -60,18 +65,23 @@ const low = (n: number, count: bigint): bigint => (count >= BigInt(n) ? u(n, -1n
 
 const LOWEST = 'VEX.LZ.0F38';
 
+/** AF is 0; PF is that of the result on Zen 4, and 0 on Skylake. */
+const parity: Seen = (flags) => ({ zen: flags & PF, skylake: 0 });
+const extracted: Seen = (flags, before) => ({ zen: AF | (flags & PF), skylake: before });
+
 const FLAGGING = [
-  flagging('ANDN', 'Logical and not', both(LOWEST, 'F2 /r', RVM), 'BMI1', AF | PF,
+  flagging('ANDN', 'Logical and not', both(LOWEST, 'F2 /r', RVM), 'BMI1', AF | PF, parity,
     (n, a, b) => ({ result: u(n, ~a) & b, carry: false }), sdm('2A', '3.2, ANDN')),
-  flagging('BEXTR', 'Bit field extract', both(LOWEST, 'F7 /r', RMV), 'BMI1', AF | SF | PF,
+  flagging('BEXTR', 'Bit field extract', both(LOWEST, 'F7 /r', RMV), 'BMI1', AF | SF | PF, extracted,
     (n, a, b) => ({ result: (a >> u(8, b)) & low(n, u(8, b >> 8n)), carry: false }), sdm('2A', '3.2, BEXTR')),
-  flagging('BLSI', 'Extract lowest set isolated bit', both(LOWEST, 'F3 /3', VM), 'BMI1', AF | PF,
+  flagging('BLSI', 'Extract lowest set isolated bit', both(LOWEST, 'F3 /3', VM), 'BMI1', AF | PF, parity,
     (n, a) => ({ result: u(n, -a) & a, carry: a !== 0n }), sdm('2A', '3.2, BLSI')),
-  flagging('BLSMSK', 'Get mask up to lowest set bit', both(LOWEST, 'F3 /2', VM), 'BMI1', AF | PF,
+  flagging('BLSMSK', 'Get mask up to lowest set bit', both(LOWEST, 'F3 /2', VM), 'BMI1', AF | PF, parity,
     (n, a) => ({ result: u(n, a - 1n) ^ a, carry: a === 0n }), sdm('2A', '3.2, BLSMSK')),
-  flagging('BLSR', 'Reset lowest set bit', both(LOWEST, 'F3 /1', VM), 'BMI1', AF | PF,
+  flagging('BLSR', 'Reset lowest set bit', both(LOWEST, 'F3 /1', VM), 'BMI1', AF | PF, parity,
     (n, a) => ({ result: u(n, a - 1n) & a, carry: a === 0n }), sdm('2A', '3.2, BLSR')),
-  flagging('BZHI', 'Zero high bits starting with specified bit position', both(LOWEST, 'F5 /r', RMV), 'BMI2', AF | PF,
+  flagging('BZHI', 'Zero high bits starting with specified bit position', both(LOWEST, 'F5 /r', RMV), 'BMI2',
+    AF | PF, parity,
     (n, a, b) => ({ result: a & low(n, u(8, b)), carry: u(8, b) >= BigInt(n) }), sdm('2A', '3.2, BZHI')),
 ];
 

@@ -2,7 +2,7 @@
 
 import { u } from '../numbers/bits.ts';
 import { type Citation, sdm } from '../state/citation.ts';
-import { AF, CF, OF, PF, SF, ZF, resultFlags } from './flags.ts';
+import { AF, CF, OF, PF, SF, ZF, additionFlags, resultFlags, subtractionFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
 
@@ -11,9 +11,17 @@ const accumulator = (size: 8 | 16) => ({ kind: 'register', file: 'gpr', index: 0
 /** A digit carried over, or more than 9 in the low nibble. */
 const adjusts = (x: Execution, al: bigint): boolean => u(4, al) > 9n || (x.readFlags(AF) & AF) !== 0;
 
-/** AAA and AAS: `change` is what a carry does to AX. */
+interface Adjustment {
+  readonly combine: (n: number, a: bigint, by: bigint) => bigint;
+  /** All flags of it, of which Zen 4 takes those that are undefined. */
+  readonly flags: (n: number, a: bigint, by: bigint, result: bigint) => number;
+}
+const addition: Adjustment = { combine: (n, a, by) => u(n, a + by), flags: additionFlags };
+const subtraction: Adjustment = { combine: (n, a, by) => u(n, a - by), flags: subtractionFlags };
+
+/** AAA and AAS: a carry changes AX by 106h. */
 const unpacked = (
-  mnemonic: string, title: string, opcode: string, change: (ax: bigint) => bigint,
+  mnemonic: string, title: string, opcode: string, { combine, flags }: Adjustment,
 ): InstructionDefinition =>
   instruction({
     mnemonic,
@@ -22,16 +30,18 @@ const unpacked = (
     operation(x) {
       const ax = x.read(accumulator(16));
       const carried = adjusts(x, ax);
-      x.write(accumulator(16), (carried ? u(16, change(ax)) : ax) & 0xff0fn);
-      x.setFlags(AF | CF, carried ? AF | CF : 0);
-      x.undefineFlags(OF | SF | ZF | PF);
+      const by = carried ? 0x106n : 0n;
+      const changed = combine(16, ax, by);
+      x.write(accumulator(16), changed & 0xff0fn);
+      const zen = flags(16, ax, by, changed);
+      x.setDefinedFlags(AF | CF, carried ? AF | CF : 0, OF | SF | ZF | PF, { zen, skylake: x.flags });
     },
     source: sdm('2A', `3.2, ${mnemonic}`),
   });
 
-/** DAA and DAS: `combine` adds or subtracts a correction. */
+/** DAA and DAS: a correction for each digit. */
 const packed = (
-  mnemonic: string, title: string, opcode: string, combine: (al: bigint, by: bigint) => bigint, source: Citation,
+  mnemonic: string, title: string, opcode: string, { combine, flags }: Adjustment, source: Citation,
 ): InstructionDefinition =>
   instruction({
     mnemonic,
@@ -41,13 +51,13 @@ const packed = (
       const al = x.read(accumulator(8));
       const low = adjusts(x, al);
       const high = al > 0x99n || (x.readFlags(CF) & CF) !== 0;
-      const once = low ? u(8, combine(al, 6n)) : al;
-      const result = high ? u(8, combine(once, 0x60n)) : once;
+      const by = (low ? 6n : 0n) | (high ? 0x60n : 0n);
+      const result = combine(8, al, by);
       // A borrow out of the low digit counts for DAS: SDM vol. 2A, DAS.
       const borrowed = mnemonic === 'DAS' && low && al < 6n;
       x.write(accumulator(8), result);
-      x.setFlags(CF | AF | PF | ZF | SF, resultFlags(8, result) | (low ? AF : 0) | (high || borrowed ? CF : 0));
-      x.undefineFlags(OF);
+      const value = resultFlags(8, result) | (low ? AF : 0) | (high || borrowed ? CF : 0);
+      x.setDefinedFlags(CF | AF | PF | ZF | SF, value, OF, { zen: flags(8, al, by, result), skylake: x.flags });
     },
     source,
   });
@@ -61,8 +71,7 @@ const AAM = instruction({
     if (base === 0n) x.fault('#DE', 'AAM divides by its immediate, which is 0');
     const al = x.read(accumulator(8));
     x.write(accumulator(16), u(16, u(16, (al / base) << 8n) | (al % base)));
-    x.setFlags(SF | ZF | PF, resultFlags(8, al % base));
-    x.undefineFlags(OF | AF | CF);
+    x.setDefinedFlags(SF | ZF | PF, resultFlags(8, al % base), OF | AF | CF, { zen: 0, skylake: 0 });
   },
   source: sdm('2A', '3.2, AAM'),
 });
@@ -73,18 +82,19 @@ const AAD = instruction({
   forms: ['D5 ib | imm8 | i64'],
   operation(x, i) {
     const ax = x.read(accumulator(16));
-    const result = u(8, ax + u(16, (ax >> 8n) * x.read(i.operands[0]!)));
+    const al = u(8, ax), product = u(8, u(16, (ax >> 8n) * x.read(i.operands[0]!)));
+    const result = u(8, al + product);
     x.write(accumulator(16), result);
-    x.setFlags(SF | ZF | PF, resultFlags(8, result));
-    x.undefineFlags(OF | AF | CF);
+    const sum = additionFlags(8, al, product, result);
+    x.setDefinedFlags(SF | ZF | PF, sum, OF | AF | CF, { zen: sum, skylake: sum });
   },
   source: sdm('2A', '3.2, AAD'),
 });
 
 export const DECIMAL: readonly InstructionDefinition[] = [
-  unpacked('AAA', 'ASCII adjust after addition', '37', (ax) => u(16, ax + 0x106n)),
-  unpacked('AAS', 'ASCII adjust AL after subtraction', '3F', (ax) => u(16, ax - 0x106n)),
+  unpacked('AAA', 'ASCII adjust after addition', '37', addition),
+  unpacked('AAS', 'ASCII adjust AL after subtraction', '3F', subtraction),
   AAM, AAD,
-  packed('DAA', 'Decimal adjust AL after addition', '27', (al, by) => u(8, al + by), sdm('2A', '3.2, DAA')),
-  packed('DAS', 'Decimal adjust AL after subtraction', '2F', (al, by) => u(8, al - by), sdm('2A', '3.2, DAS')),
+  packed('DAA', 'Decimal adjust AL after addition', '27', addition, sdm('2A', '3.2, DAA')),
+  packed('DAS', 'Decimal adjust AL after subtraction', '2F', subtraction, sdm('2A', '3.2, DAS')),
 ];

@@ -5,9 +5,12 @@ import { sdm } from '../state/citation.ts';
 import { AF, CF, OF, PF, SF, ZF, resultFlags } from './flags.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
 
+/** Result and CF, and OF of the last and of the first of as many shifts by 1: of a single one it is defined. */
 interface Shifted {
   readonly result: bigint;
   readonly carry: boolean;
+  readonly overflow: boolean;
+  readonly first: boolean;
 }
 
 const doubleShift = (
@@ -24,14 +27,17 @@ const doubleShift = (
     const b = x.read(i.operands[1]!);
     // What a 16-bit operand gets beyond 16 bits, where the manual says nothing.
     const again = x.cpu.wordDoubleShift === 'second operand again' ? b : a;
-    const { result, carry } = operate(n, a, b, count, again);
+    const { result, carry, overflow, first } = operate(n, a, b, count, again);
     x.write(i.operands[0]!, result);
-    const overflow = bit(result, n - 1) !== bit(a, n - 1);
+    const flags = resultFlags(n, result);
     const changed = count === 0 ? 0 : CF | PF | ZF | SF | (count === 1 ? OF : 0);
-    x.setFlags(changed, resultFlags(n, result) | (carry ? CF : 0) | (overflow ? OF : 0));
     // A count above the operand's width leaves everything undefined.
     const beyond = count > n ? CF | PF | ZF | SF : 0;
-    x.undefineFlags(count === 0 ? 0 : AF | (count === 1 ? 0 : OF) | beyond);
+    const open = count === 0 ? 0 : AF | (count === 1 ? 0 : OF) | beyond;
+    x.setDefinedFlags(changed, flags | (carry ? CF : 0) | (overflow ? OF : 0), open, {
+      zen: flags | AF | (overflow ? OF : 0),
+      skylake: flags | (carry ? CF : 0) | (first ? OF : 0),
+    });
   },
   source: sdm('2B', `4.3, ${mnemonic}`),
 });
@@ -43,11 +49,15 @@ export const DOUBLE_SHIFTS: readonly InstructionDefinition[] = [
   doubleShift('SHLD', 'Double precision shift left', ['A4', 'A5'], (n: number, a, b, count: number, again) => {
     const value = count > n ? joined(n, b, again) : joined(n, a, b);
     const shifted = u(192, value << BigInt(count > n ? count - n : count));
-    return { result: u(n, shifted >> BigInt(n)), carry: bit(shifted, n * 2) };
+    const result = u(n, shifted >> BigInt(n)), carry = bit(shifted, n * 2);
+    // Only with bits of the first operand: what follows them is not counted where the first is used up.
+    const overflow = (count < n && bit(result, n - 1)) !== (count <= n && carry);
+    return { result, carry, overflow, first: bit(a, n - 1) !== bit(a, n - 2) };
   }),
   doubleShift('SHRD', 'Double precision shift right', ['AC', 'AD'], (n: number, a, b, count: number, again) => {
     const value = count > n ? joined(n, again, b) : joined(n, b, a);
     const rest = count > n ? count - n : count;
-    return { result: u(n, value >> BigInt(rest)), carry: rest > 0 && bit(value, rest - 1) };
+    const result = u(n, value >> BigInt(rest)), carry = rest > 0 && bit(value, rest - 1);
+    return { result, carry, overflow: bit(result, n - 1) !== bit(result, n - 2), first: bit(a, n - 1) !== bit(b, 0) };
   }),
 ];

@@ -4,7 +4,7 @@
  */
 
 import { hex, isCanonical, isCanonicalRange, u } from '../numbers/bits.ts';
-import type { CpuProfile } from '../cpus/profile.ts';
+import type { CpuProfile, SeenFlags } from '../cpus/profile.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, RCX, RSP, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
@@ -25,6 +25,7 @@ const LA57 = Number(CR4.LA57);
 export class Execution {
   readonly state: State;
   readonly cpu: CpuProfile;
+  readonly #undefinedFlags: CpuProfile['undefinedFlags'];
   /** Accesses of the instruction, at the current privilege level. */
   memory: MemoryPort;
   /** Implicit supervisor-mode accesses: descriptor tables and task state segments, at any level. SDM vol. 3A, 4.6.1. */
@@ -57,6 +58,7 @@ export class Execution {
   constructor(state: State, cpu: CpuProfile, paging: MemoryPorts & PagingPort, ports: PortSpace) {
     this.state = state;
     this.cpu = cpu;
+    this.#undefinedFlags = cpu.undefinedFlags;
     this.memory = paging.memory;
     this.tables = paging.tables;
     this.supervisor = paging.supervisor;
@@ -394,9 +396,17 @@ export class Execution {
     this.state.undefinedFlags &= ~mask;
   }
 
-  /** Leaves the flags of `mask` undefined: they keep a value, and reading it is reported. */
-  undefineFlags(mask: number): void {
-    this.state.undefinedFlags |= mask;
+  /**
+   * The same, but the flags of `open` are left undefined. They get the values that they were seen to get on
+   * processors of the profile's family, or keep those that they have where nobody has looked; reading one is reported
+   * either way.
+   */
+  setDefinedFlags(mask: number, value: number, open: number, seen: SeenFlags): void {
+    const flags = this.state.rflags;
+    const family = this.#undefinedFlags;
+    const shown = family === 'unchanged' ? flags : family === 'zen' ? seen.zen : seen.skylake;
+    this.state.rflags = (flags & ~(mask | open)) | (value & mask & ~open) | (shown & open);
+    this.state.undefinedFlags = (this.state.undefinedFlags & ~mask) | open;
   }
 
   /** The flags, for an instruction that depends on those of `mask`. */

@@ -9,8 +9,7 @@ import { type InstructionDefinition, instruction } from './instruction.ts';
 
 /** CF and OF become 0, AF is undefined, the rest follow the result. */
 function setLogicFlags(x: Execution, n: number, result: bigint): void {
-  x.setFlags(CF | OF | PF | ZF | SF, resultFlags(n, result));
-  x.undefineFlags(AF);
+  x.setDefinedFlags(CF | OF | PF | ZF | SF, resultFlags(n, result), AF, { zen: 0, skylake: 0 });
 }
 
 const logic = (

@@ -3,7 +3,7 @@
 import { s, u } from '../numbers/bits.ts';
 import { type Citation, sdm } from '../state/citation.ts';
 import { RAX, RDX } from '../state/fields.ts';
-import { AF, CF, OF, PF, SF, STATUS, ZF } from './flags.ts';
+import { AF, CF, OF, PF, SF, STATUS, ZF, resultFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
 import { generalRegister } from './operand.ts';
@@ -29,9 +29,10 @@ function readDouble(x: Execution, n: number): bigint {
 const twice = (n: number): number => n * 2;
 
 /** CF and OF tell that the product needs more than `n` bits; the other status flags are undefined. */
-function setProductFlags(x: Execution, significant: boolean): void {
-  x.setFlags(CF | OF, significant ? CF | OF : 0);
-  x.undefineFlags(SF | ZF | AF | PF);
+function setProductFlags(x: Execution, n: number, product: bigint, significant: boolean): void {
+  // Skylake never sets ZF, whatever the product.
+  const skylake = resultFlags(n, u(n, product)) & (SF | PF);
+  x.setDefinedFlags(CF | OF, significant ? CF | OF : 0, SF | ZF | AF | PF, { zen: x.flags, skylake });
 }
 
 const multiply = (
@@ -45,7 +46,7 @@ const multiply = (
       const n = i.size;
       const product = u(twice(n), read(n, u(n, x.state.gpr[RAX]!)) * read(n, x.read(i.operands[0]!)));
       writeDouble(x, n, u(n, product), product >> BigInt(n));
-      setProductFlags(x, u(twice(n), read(n, u(n, product))) !== product);
+      setProductFlags(x, n, product, u(twice(n), read(n, u(n, product))) !== product);
     },
     source,
   });
@@ -59,7 +60,7 @@ const IMUL = instruction({
     const [a, b] = i.operands.slice(-2).map((operand) => s(n, x.read(operand)));
     const product = s(twice(n), a! * b!);
     x.write(i.operands[0]!, u(n, product));
-    setProductFlags(x, s(n, product) !== product);
+    setProductFlags(x, n, product, s(n, product) !== product);
   },
   source: sdm('2A', '3.2, IMUL'),
 });
@@ -79,7 +80,7 @@ const divide = (
       const quotient = dividend / divisor;
       if (read(n, u(n, quotient)) !== quotient) x.fault('#DE', `the quotient does not fit in ${n} bits`);
       writeDouble(x, n, u(n, quotient), u(n, dividend % divisor));
-      x.undefineFlags(STATUS);
+      x.setDefinedFlags(0, 0, STATUS, { zen: (x.flags & (CF | OF)) | AF, skylake: x.flags });
     },
     source,
   });
