@@ -59,6 +59,8 @@ export class World {
   readonly #other: SaveArea;
   readonly #hostState: State;
   readonly #fragments = new Map<string, { address: bigint; end: bigint }>();
+  /** What each other vCPU starts with, every time it is scheduled. */
+  readonly #neighbourStates = new Map<Neighbour, State>();
   #nextCode = CODE;
 
   constructor(machine: Machine, policy: Policy) {
@@ -101,7 +103,7 @@ export class World {
     const { machine } = this;
     const { bytes, end } = neighbourCode(neighbour);
     if (!machine.memory.page(neighbour.origin)) machine.memory.install(neighbour.origin, bytes);
-    const state = neighbourState(machine, neighbour);
+    const state = this.#neighbourState(neighbour);
     const host = this.#leave();
     this.#enter(state);
     while (machine.state.rip !== end) {
@@ -111,6 +113,12 @@ export class World {
     this.#leave();
     this.#enter(host);
     machine.state.setByte(OFFSET.guestMode, 0);
+  }
+
+  #neighbourState(neighbour: Neighbour): State {
+    const known = this.#neighbourStates.get(neighbour) ?? neighbourState(this.machine, neighbour);
+    this.#neighbourStates.set(neighbour, known);
+    return known;
   }
 
   /** Saves what VMX or SVM and SAVE_ALL save, and loads the host's. Extended state is left in the registers. */

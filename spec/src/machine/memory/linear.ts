@@ -131,6 +131,12 @@ export class LinearMemory implements MemoryPort {
   }
 
   readBytes(linear: bigint, bytes: number): Uint8Array {
+    const offset = pageOffset(linear);
+    const within = offset + bytes <= PAGE ? this.#page(this.#read, 'read', linear) : undefined;
+    return within ? within.bytes.slice(offset, offset + bytes) : this.#readPieces(linear, bytes);
+  }
+
+  #readPieces(linear: bigint, bytes: number): Uint8Array {
     const out = new Uint8Array(bytes);
     for (const { page, physical, offset, at, length } of this.#places(linear, bytes, 'read')) {
       out.set(
@@ -144,6 +150,13 @@ export class LinearMemory implements MemoryPort {
   }
 
   writeBytes(linear: bigint, data: Uint8Array): void {
+    const offset = pageOffset(linear);
+    const within = offset + data.length <= PAGE ? this.#page(this.#write, 'write', linear) : undefined;
+    if (within) this.#paging.physical.storeBytes(within, offset, data);
+    else this.#writePieces(linear, data);
+  }
+
+  #writePieces(linear: bigint, data: Uint8Array): void {
     this.requireWritable(linear, data.length);
     for (const { physical, at, length } of this.#places(linear, data.length, 'write')) {
       this.#paging.physical.writeBytes(physical, data.subarray(at, at + length), this.#paging.processor);

@@ -137,12 +137,13 @@ export class Memory {
       .map((piece) => ({ ...piece, page: this.page(address + BigInt(piece.at)) }));
     for (const { at, length, page } of parts) if (!page) this.#deviceAt(address + BigInt(at), 'writing', length);
     for (const { at, offset, length, page } of parts) {
-      if (page) this.#storeBytes(page, offset, data.subarray(at, at + length));
+      if (page) this.storeBytes(page, offset, data.subarray(at, at + length));
       else this.#writeDevice(address + BigInt(at), length, fromBytes(data, at, length), processor);
     }
   }
 
-  #storeBytes(page: Page, offset: number, data: Uint8Array): void {
+  /** The same, of any number of bytes. */
+  storeBytes(page: Page, offset: number, data: Uint8Array): void {
     if (!page.writable) return;
     this.#journal?.push({ page, offset, before: page.bytes.slice(offset, offset + data.length) });
     forget(page, offset, data.length);
