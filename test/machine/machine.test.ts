@@ -220,7 +220,6 @@ describe('segment and address checks', () => {
 
 describe('what is not modelled says so', () => {
   test.each([
-    ['single steps on branches', 'nop', (m: Machine) => { m.state.rflags |= 0x100; m.state.set('IA32_DEBUGCTL', 2); }, /BTF/],
     ['an MSR', 'rdmsr', (m: Machine) => { m.state.gpr[1] = 0x1fcn; }, /MSR_POWER_CTL \(MSR 0x1fc\)/],
     ['an opcode', 'db 0Fh, 37h', () => {}, /opcode 0F 37 in 64-bit code: GETSEC/],
   ] as const)('%s', (_, code, prepare, message) => {

@@ -116,3 +116,35 @@ function caught(body: () => unknown): Fault {
   }
   throw new Error('no fault');
 }
+
+describe('IA32_DEBUGCTL.BTF: single-stepping on branches', () => {
+  /** The first trap, by the symbol that it comes at; BTF is set, as is TF, before the first instruction. */
+  function firstTrap(body: string): { at: string | undefined; trap: string; btf: number } {
+    const program = assemble(`${body}\nlast: hlt\nend:\nbytes: db 1, 2, 3`, { mode: 64 });
+    const machine = new Machine(program, { cpu: cpus.haswell });
+    machine.state.rflags |= 0x100;
+    machine.state.set('IA32_DEBUGCTL', 2);
+    let trap = 'none';
+    try {
+      machine.run({ limit: 100 });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      trap = `${error.mnemonic}${Number(machine.state.get('DR6')) & 0x4000 ? ', BS' : ''}`;
+    }
+    const at = Object.entries(program.symbols).find(([, address]) => address === machine.state.rip)?.[0];
+    return { at, trap, btf: Number(machine.state.get('IA32_DEBUGCTL')) };
+  }
+
+  test.each([
+    ['a jump', 'nop\n jmp there\n nop\nthere: nop', 'there'],
+    ['a condition that holds, after one that does not', 'cmp eax, eax\n jne never\n je there\nnever: nop\nthere: nop', 'there'],
+    ['a call', 'nop\n call there\n nop\nthere: nop', 'there'],
+    ['LOOP where it goes back', 'mov ecx, 2\nthere: nop\n loop there', 'there'],
+  ])('%s is trapped, what leads to it is not, and BTF is 0 then', (_, body, at) => {
+    expect(firstTrap(body)).toEqual({ at, trap: '#DB, BS', btf: 0 });
+  });
+
+  test('iterations of a string instruction are no branches', () => {
+    expect(firstTrap('lea rsi, [bytes]\n mov ecx, 3\n rep lodsb')).toEqual({ at: 'end', trap: 'none', btf: 2 });
+  });
+});

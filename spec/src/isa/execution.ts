@@ -83,6 +83,11 @@ export class Execution {
     this.#branches = true;
   }
 
+  /** It went elsewhere than to the instruction behind it; iterations of a string instruction are no branches. */
+  get branched(): boolean {
+    return this.#branches && this.#current?.definition.repeat === undefined;
+  }
+
   /** Makes `i`, at RIP, the instruction being executed. */
   begin(i: Instruction): void {
     this.#current = i;

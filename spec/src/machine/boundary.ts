@@ -13,7 +13,6 @@ import { requireNoVirtualInterrupt } from '../isa/events/virtual-8086.ts';
 import { IF, RF, TF, VIP } from '../isa/flags.ts';
 import { DEBUGCTL } from '../isa/system/control-bits.ts';
 import { CS, OFFSET } from '../state/fields.ts';
-import { Unmodelled } from '../state/outcomes.ts';
 import { HLT, SHUTDOWN, type State, WAIT_FOR_SIPI } from '../state/state.ts';
 import { deliverEvent } from './events.ts';
 import { init, reset, startup } from './initial.ts';
@@ -87,9 +86,6 @@ export function beforeInstruction(x: Execution, interrupts: Interrupts): void {
   }
   // What pushing the frame met.
   reportTraps(x);
-  if (state.rflags & TF && state.quad(OFFSET.debugctl) & DEBUGCTL.BTF) {
-    throw new Unmodelled('single-step traps on branches only (RFLAGS.TF = 1 and IA32_DEBUGCTL.BTF = 1)');
-  }
   const held = (state.rflags & RF) !== 0 || state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.repeating) !== 0;
   if (armed(state) && !held) {
     const linear = x.mode === 64 ? state.rip : u(32, state.rip + state.base(CS));
@@ -122,7 +118,9 @@ export function castAgain(state: State, { movSs, sti, repeating }: Shadow): void
 /** After an instruction that has completed and that began in `shadow`. */
 export function afterInstruction(x: Execution, shadow: Shadow): void {
   const { state, cpu } = x;
-  if (x.singleStep) state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | DR6.BS);
+  // IA32_DEBUGCTL.BTF: only instructions that branch are trapped. SDM vol. 3B, 17.4.3.
+  const stepped = x.singleStep && (x.branched || !(state.quad(OFFSET.debugctl) & DEBUGCTL.BTF));
+  if (stepped) state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | DR6.BS);
   // In a row of loads of SS only the first need shield the next instruction; STI casts nothing in another's shadow.
   // SDM vol. 3A, 6.8.3.
   if (shadow.movSs !== 0 && cpu.debugTraps.stackLoads === 'the first shields') state.setByte(OFFSET.movSsShadow, 0);

@@ -6,6 +6,7 @@ import { OFFSET } from '../../state/fields.ts';
 import type { ExceptionKind } from '../../state/outcomes.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
+import { DEBUGCTL } from '../system/control-bits.ts';
 
 /** Why there is a debug exception: B0 to B3, debug register accessed, single step, task switch. */
 export const DR6 = { B: 0xfn, BD: 1n << 13n, BS: 1n << 14n, BT: 1n << 15n } as const;
@@ -36,9 +37,10 @@ function note(state: State, status: bigint): void {
   state.setQuad(OFFSET.dr6, asDr6(kept | status));
 }
 
-/** Raises #DB for the conditions of `status`. */
+/** Raises #DB for the conditions of `status`, and clears IA32_DEBUGCTL.BTF. SDM vol. 3B, 17.4.3. */
 export function raiseDebug(x: Execution, status: bigint, kind: ExceptionKind, reason: string): never {
   note(x.state, status);
+  x.state.setQuad(OFFSET.debugctl, x.state.quad(OFFSET.debugctl) & ~DEBUGCTL.BTF);
   return x.fault('#DB', reason, undefined, kind);
 }
 
