@@ -303,6 +303,21 @@ describe('decoded code follows its bytes and its mapping', () => {
   });
 });
 
+// Found in review: a translation from the TLB set the accessed bits again, in whatever its tables' memory had become.
+test('a translation from the TLB does not touch the paging structures', () => {
+  const { machine, tables } = paged(`mov eax, [${DATA}]\n mov rcx, cr0\n mov cr0, rcx\n mov eax, [${DATA}]\n invlpg [${DATA}]\n mov eax, [${DATA}]\n hlt`, '4-level');
+  machine.memory.map(FRAME, 0x1000);
+  tables.map(DATA, FRAME, P | RW);
+  const entry = tables.entry(DATA);
+  machine.step();
+  expect(tables.read(entry)).toBe(FRAME | P | RW | A);
+  tables.write(entry, FRAME | P | RW);
+  for (let n = 0; n < 3; n++) machine.step();
+  expect(tables.read(entry)).toBe(FRAME | P | RW);
+  expect(outcome(machine)).toBe('halted');
+  expect(tables.read(entry)).toBe(FRAME | P | RW | A);
+});
+
 test('a device answers at its physical addresses, through paging, with the processor that asks', () => {
   const { machine, tables } = paged(`mov eax, [${DATA + 0x20n}]\n mov dword ptr [${DATA + 0x30n}], 9\n hlt`, '4-level');
   const seen: unknown[] = [];

@@ -64,9 +64,10 @@ export class Paging implements PagingPort {
     if (state.byte(OFFSET.flatMapping) !== 0) return this.#flat(number, linear, access);
     if (!(state.cr0 & CR0.PG)) return { frame: number, repeatable: true };
     const pcid = state.cr4 & CR4.PCIDE ? Number(state.quad(OFFSET.cr3) & 0xfffn) : 0;
-    let translation = this.#tlb?.lookup(number, pcid);
+    const kept = this.#tlb?.lookup(number, pcid);
     // A write through an entry that is not dirty walks again, to set the bit.
-    if (!translation || (access.kind === 'write' && !translation.dirty)) translation = this.#walk(linear, access);
+    const walks = !kept || (access.kind === 'write' && !kept.dirty);
+    const translation = walks ? this.#walk(linear, access) : kept;
     const refusal = this.#refusal(translation, access);
     if (refusal) {
       this.#tlb?.invalidate({ kind: 'page', linear, pcid, global: true });
@@ -74,7 +75,7 @@ export class Paging implements PagingPort {
         linear, access, ERROR.present | (refusal.protectionKey ? ERROR.protectionKey : 0), refusal.reason,
       );
     }
-    if (!access.probe) translation = this.#use(translation, access, number, pcid);
+    if (walks && !access.probe) this.#use(translation, access, number, pcid);
     const smap = translation.user && !access.user && (state.cr4 & CR4.SMAP) !== 0n;
     const within = number % 2 ** (translation.shift - 12);
     return { frame: translation.frame + within, repeatable: this.#tlb !== undefined && !access.probe && !smap };
@@ -99,8 +100,8 @@ export class Paging implements PagingPort {
     return found;
   }
 
-  /** Sets accessed and dirty bits and fills the TLB. SDM vol. 3A, 4.8. */
-  #use(translation: Translation, access: Access, number: number, pcid: number): Translation {
+  /** Sets accessed and dirty bits after a walk, and fills the TLB. SDM vol. 3A, 4.8. */
+  #use(translation: Translation, access: Access, number: number, pcid: number): void {
     const write = access.kind === 'write';
     const { entries, entryBytes } = translation;
     for (const [n, address] of entries.entries()) {
@@ -108,9 +109,7 @@ export class Paging implements PagingPort {
       const wanted = entry | ENTRY.accessed | (write && n === entries.length - 1 ? ENTRY.dirty : 0n);
       if (wanted !== entry) this.physical.write(address, entryBytes, wanted, this.processor);
     }
-    const used = write && !translation.dirty ? { ...translation, dirty: true } : translation;
-    this.#tlb?.insert(number, pcid, used);
-    return used;
+    this.#tlb?.insert(number, pcid, write ? { ...translation, dirty: true } : translation);
   }
 
   /** Why the access rights of a page refuse an access. SDM vol. 3A, 4.6. */
