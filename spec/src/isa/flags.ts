@@ -18,53 +18,52 @@ for (let value = 0; value < 256; value++) {
   EVEN_PARITY[value] = bits & 1 ? 0 : PF;
 }
 
-/** Two operands and their result, split into doublewords: flags are bits, and integers of 32 bits do for them. */
-const operands = new BigUint64Array(3);
-const halves = new Uint32Array(operands.buffer);
+/** Two addends and their sum, split into doublewords: flags are bits, and integers of 32 bits do for them. */
+const values = new BigUint64Array(3);
+const halves = new Uint32Array(values.buffer);
+/** Where the low doubleword of the first addend, the second one and the sum is; the high one follows. */
+const FIRST = 0, SECOND = 2, SUM = 4;
 
 /** Moves bit `n` - 1 of the doubleword that holds it to bit 0. */
 const atSign = (n: number, doubleword: number): number => (doubleword >>> ((n - 1) & 31)) & 1;
 
 /** SF, ZF and PF of an `n`-bit result. */
 export function resultFlags(n: number, result: bigint): number {
-  operands[2] = result;
-  return resultFlagsOf(n);
+  values[SUM >> 1] = result;
+  return resultFlagsAt(n, SUM);
 }
 
-/** The same, of the result that is in `operands`. */
-function resultFlagsOf(n: number): number {
-  const low = halves[4]!, high = halves[5]!;
+/** The same, of a result that is in `values` already. */
+function resultFlagsAt(n: number, place: number): number {
+  const low = halves[place]!, high = halves[place + 1]!;
   return EVEN_PARITY[low & 0xff]! | ((low | high) === 0 ? ZF : 0) | (atSign(n, n === 64 ? high : low) === 1 ? SF : 0);
 }
 
 /**
- * All six flags of `sum` = `a` + `b`, or `a` + `b` + CF, at `n` bits: a carry leaves a bit where both have it, or one
+ * CF, AF and OF of `sum` = `a` + `b`, or `a` + `b` + CF, at `n` bits: a carry leaves a bit where both have it, or one
  * has it and the sum has not.
  */
-export function additionFlags(n: number, a: bigint, b: bigint, sum: bigint): number {
-  operands[0] = a;
-  operands[1] = b;
-  operands[2] = sum;
+function carryFlags(n: number, a: bigint, b: bigint, sum: bigint): number {
+  values[FIRST >> 1] = a;
+  values[SECOND >> 1] = b;
+  values[SUM >> 1] = sum;
   const top = n === 64 ? 1 : 0;
-  const x = halves[top]!, y = halves[2 + top]!, z = halves[4 + top]!;
-  return resultFlagsOf(n)
-    | atSign(n, (x & y) | ((x | y) & ~z))
-    | ((halves[0]! ^ halves[2]! ^ halves[4]!) & AF)
+  const x = halves[FIRST + top]!, y = halves[SECOND + top]!, z = halves[SUM + top]!;
+  return atSign(n, (x & y) | ((x | y) & ~z))
+    | ((halves[FIRST]! ^ halves[SECOND]! ^ halves[SUM]!) & AF)
     | (atSign(n, (x ^ z) & (y ^ z)) * OF);
 }
 
-/** All six flags of `difference` = `a` - `b`, or `a` - `b` - CF, at `n` bits. */
-export function subtractionFlags(n: number, a: bigint, b: bigint, difference: bigint): number {
-  operands[0] = a;
-  operands[1] = b;
-  operands[2] = difference;
-  const top = n === 64 ? 1 : 0;
-  const x = halves[top]!, y = halves[2 + top]!, z = halves[4 + top]!;
-  return resultFlagsOf(n)
-    | atSign(n, (~x & y) | ((~x | y) & z))
-    | ((halves[0]! ^ halves[2]! ^ halves[4]!) & AF)
-    | (atSign(n, (x ^ y) & (x ^ z)) * OF);
-}
+/** All six flags of `sum` = `a` + `b`, or `a` + `b` + CF, at `n` bits. */
+export const additionFlags = (n: number, a: bigint, b: bigint, sum: bigint): number =>
+  carryFlags(n, a, b, sum) | resultFlagsAt(n, SUM);
+
+/**
+ * All six flags of `difference` = `a` - `b`, or `a` - `b` - CF, at `n` bits: it borrows where adding it to `b` again
+ * carries.
+ */
+export const subtractionFlags = (n: number, a: bigint, b: bigint, difference: bigint): number =>
+  carryFlags(n, difference, b, a) | resultFlagsAt(n, FIRST);
 
 /** The sixteen conditions, by encoding, with every mnemonic suffix. SDM vol. 1, appendix B. */
 export const CONDITIONS: readonly {
