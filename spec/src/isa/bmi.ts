@@ -91,7 +91,7 @@ const MULX = instruction({
   forms: both('VEX.LZ.F2.0F38', 'F6 /r', RVM),
   cpuid: 'BMI2',
   operation(x, i) {
-    const product = u(128, u(i.size, x.state.gpr[RDX]!) * x.read(i.operands[2]!));
+    const product = u(128, x.general(RDX, i.size) * x.read(i.operands[2]!));
     // In this order: where both are one register, the upper half stays.
     x.write(i.operands[1]!, u(i.size, product));
     x.write(i.operands[0]!, product >> BigInt(i.size));

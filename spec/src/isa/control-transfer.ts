@@ -65,10 +65,10 @@ const looping = (
   title: 'Loop with RCX as counter',
   forms: [`${opcode} cb | rel8 | f64 asz`],
   operation(x, i) {
-    const count = u(i.addressSize, x.state.gpr[RCX]! - 1n);
+    const count = u(i.addressSize, x.general(RCX, i.addressSize) - 1n);
     const taken = count !== 0n && continues((x.readFlags(mnemonic === 'LOOP' ? 0 : ZF) & ZF) !== 0);
     if (taken) x.branch(relative(x, i), i.size);
-    x.write({ kind: 'register', file: 'gpr', index: 1, size: i.addressSize, high: false }, count);
+    x.setGeneral(RCX, i.addressSize, count);
   },
   source: sdm('2A', '3.2, LOOP/LOOPcc'),
 });
@@ -81,7 +81,7 @@ const JCXZ = COUNTERS.map(([mnemonic, flags]) => instruction({
   title: 'Jump if rCX is zero',
   forms: [`E3 cb | rel8 | f64 ${flags}`],
   operation(x, i) {
-    if (u(i.addressSize, x.state.gpr[RCX]!) === 0n) x.branch(relative(x, i), i.size);
+    if (x.general(RCX, i.addressSize) === 0n) x.branch(relative(x, i), i.size);
   },
   source: sdm('2A', '3.2, Jcc'),
 }));

@@ -4,7 +4,6 @@ import { fromBytes, s, toBytes, u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
 import { RAX, RBX, RDX } from '../state/fields.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
-import { generalRegister } from './operand.ts';
 
 /** The operand sizes' mnemonics and what selects them. */
 const WIDTHS = [
@@ -18,7 +17,7 @@ const EXTEND = WIDTHS.map(({ size, extend, form }) => instruction({
   title: 'Sign-extend the lower half of the accumulator',
   forms: [form('98')],
   operation(x) {
-    x.write(generalRegister(RAX, size), u(size, s(size / 2, x.state.gpr[RAX]!)));
+    x.setGeneral(RAX, size, u(size, s(size / 2, x.state.gpr[RAX]!)));
   },
   source: sdm('2A', '3.2, CBW/CWDE/CDQE'),
 }));
@@ -28,7 +27,7 @@ const SPREAD = WIDTHS.map(({ size, spread, form }) => instruction({
   title: 'Copy the sign of the accumulator to rDX',
   forms: [form('99')],
   operation(x) {
-    x.write(generalRegister(RDX, size), u(size, s(size, x.state.gpr[RAX]!) >> BigInt(size)));
+    x.setGeneral(RDX, size, u(size, s(size, x.state.gpr[RAX]!) >> BigInt(size)));
   },
   source: sdm('2A', '3.2, CWD/CDQ/CQO'),
 }));
@@ -63,8 +62,8 @@ const XLATB = instruction({
   title: 'Table look-up translation',
   forms: ['D7 | | asz'],
   operation(x, i) {
-    const offset = u(i.addressSize, x.state.gpr[RBX]! + u(8, x.state.gpr[RAX]!));
-    x.write(generalRegister(RAX, 8), x.memory.read(x.linear(x.sourceSegment(i), offset, 1, false), 1));
+    const offset = u(i.addressSize, x.state.gpr[RBX]! + x.general(RAX, 8));
+    x.setGeneral(RAX, 8, x.memory.read(x.linear(x.sourceSegment(i), offset, 1, false), 1));
   },
   source: sdm('2C', '5.3, XLAT/XLATB'),
 });

@@ -3,10 +3,9 @@
 import { u } from '../numbers/bits.ts';
 import { type Citation, sdm } from '../state/citation.ts';
 import { AF, CF, OF, PF, SF, ZF, additionFlags, resultFlags, subtractionFlags } from './flags.ts';
+import { RAX } from '../state/fields.ts';
 import type { Execution } from './execution.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
-
-const accumulator = (size: 8 | 16) => ({ kind: 'register', file: 'gpr', index: 0, size, high: false }) as const;
 
 /** A digit carried over, or more than 9 in the low nibble. */
 const adjusts = (x: Execution, al: bigint): boolean => u(4, al) > 9n || (x.readFlags(AF) & AF) !== 0;
@@ -28,11 +27,11 @@ const unpacked = (
     title,
     forms: [`${opcode} | | i64`],
     operation(x) {
-      const ax = x.read(accumulator(16));
+      const ax = x.general(RAX, 16);
       const carried = adjusts(x, ax);
       const by = carried ? 0x106n : 0n;
       const changed = combine(16, ax, by);
-      x.write(accumulator(16), changed & 0xff0fn);
+      x.setGeneral(RAX, 16, changed & 0xff0fn);
       const zen = flags(16, ax, by, changed);
       x.setDefinedFlags(AF | CF, carried ? AF | CF : 0, OF | SF | ZF | PF, { zen, skylake: x.flags });
     },
@@ -48,14 +47,14 @@ const packed = (
     title,
     forms: [`${opcode} | | i64`],
     operation(x) {
-      const al = x.read(accumulator(8));
+      const al = x.general(RAX, 8);
       const low = adjusts(x, al);
       const high = al > 0x99n || (x.readFlags(CF) & CF) !== 0;
       const by = (low ? 6n : 0n) | (high ? 0x60n : 0n);
       const result = combine(8, al, by);
       // A borrow out of the low digit counts for DAS: SDM vol. 2A, DAS.
       const borrowed = mnemonic === 'DAS' && low && al < 6n;
-      x.write(accumulator(8), result);
+      x.setGeneral(RAX, 8, result);
       const value = resultFlags(8, result) | (low ? AF : 0) | (high || borrowed ? CF : 0);
       x.setDefinedFlags(CF | AF | PF | ZF | SF, value, OF, { zen: flags(8, al, by, result), skylake: x.flags });
     },
@@ -69,8 +68,8 @@ const AAM = instruction({
   operation(x, i) {
     const base = x.read(i.operands[0]!);
     if (base === 0n) x.fault('#DE', 'AAM divides by its immediate, which is 0');
-    const al = x.read(accumulator(8));
-    x.write(accumulator(16), u(16, u(16, (al / base) << 8n) | (al % base)));
+    const al = x.general(RAX, 8);
+    x.setGeneral(RAX, 16, u(16, u(16, (al / base) << 8n) | (al % base)));
     x.setDefinedFlags(SF | ZF | PF, resultFlags(8, al % base), OF | AF | CF, { zen: 0, skylake: 0 });
   },
   source: sdm('2A', '3.2, AAM'),
@@ -81,10 +80,10 @@ const AAD = instruction({
   title: 'ASCII adjust AX before division',
   forms: ['D5 ib | imm8 | i64'],
   operation(x, i) {
-    const ax = x.read(accumulator(16));
+    const ax = x.general(RAX, 16);
     const al = u(8, ax), product = u(8, u(16, (ax >> 8n) * x.read(i.operands[0]!)));
     const result = u(8, al + product);
-    x.write(accumulator(16), result);
+    x.setGeneral(RAX, 16, result);
     const sum = additionFlags(8, al, product, result);
     x.setDefinedFlags(SF | ZF | PF, sum, OF | AF | CF, { zen: sum, skylake: sum });
   },

@@ -63,13 +63,13 @@ const wide = (
       x.requireStorable(target, half / 4);
       const before = x.read(target);
       const pair = (high: number, low: number): bigint =>
-        u(half * 2, u(half * 2, u(half, x.state.gpr[high]!) << BigInt(half)) | u(half, x.state.gpr[low]!));
+        u(half * 2, u(half * 2, x.general(high, half) << BigInt(half)) | x.general(low, half));
       const equal = before === pair(RDX, RAX);
       x.write(target, equal ? pair(RCX, RBX) : before);
       // What is equal is not loaded: a 32-bit load would clear the upper halves.
       const width = equal ? 64 : half;
-      x.write(generalRegister(RAX, width), equal ? x.state.gpr[RAX]! : u(half, before));
-      x.write(generalRegister(RDX, width), equal ? x.state.gpr[RDX]! : before >> BigInt(half));
+      x.setGeneral(RAX, width, equal ? x.state.gpr[RAX]! : u(half, before));
+      x.setGeneral(RDX, width, equal ? x.state.gpr[RDX]! : before >> BigInt(half));
       x.setFlags(ZF, equal ? ZF : 0);
     },
     source,

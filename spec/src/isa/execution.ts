@@ -292,7 +292,7 @@ export class Execution {
   /** Pushes `size` bits. The stack-address size is 64 in 64-bit mode, else SS.B's. */
   push(size: number, value: bigint): void {
     const width = this.stackAddressSize;
-    const pointer = u(width, u(width, this.state.gpr[RSP]!) - BigInt(size / 8));
+    const pointer = u(width, this.general(RSP, width) - BigInt(size / 8));
     this.memory.write(this.linear(SS, pointer, size / 8, true), size / 8, value);
     this.setStackPointer(pointer);
   }
@@ -301,7 +301,7 @@ export class Execution {
   requirePushable(count: number, bytes: number): void {
     const width = this.stackAddressSize;
     for (let n = 1; n <= count; n++) {
-      const slot = u(width, u(width, this.state.gpr[RSP]!) - BigInt(n * bytes));
+      const slot = u(width, this.general(RSP, width) - BigInt(n * bytes));
       this.memory.requireWritable(this.linear(SS, slot, bytes, true), bytes);
     }
   }
@@ -318,7 +318,7 @@ export class Execution {
    */
   pushSelector(size: number, selector: number): void {
     const width = this.stackAddressSize;
-    const pointer = u(width, u(width, this.state.gpr[RSP]!) - BigInt(size / 8));
+    const pointer = u(width, this.general(RSP, width) - BigInt(size / 8));
     // In 64-bit mode the selector is zero-extended to the slot.
     const bytes = this.mode === 64 || this.cpu.accesses.selectorPush === 'zero-extended' ? size / 8 : 2;
     this.memory.write(this.linear(SS, pointer, bytes, true), bytes, BigInt(selector));

@@ -131,7 +131,7 @@ const SALC = instruction({
   title: 'Set AL if carry',
   forms: ['D6 | | i64'],
   operation(x) {
-    x.write(generalRegister(RAX, 8), x.readFlags(CF) & CF ? 0xffn : 0n);
+    x.setGeneral(RAX, 8, x.readFlags(CF) & CF ? 0xffn : 0n);
   },
   source: laterSdm('2D', 'A.3, table A-2'),
 });

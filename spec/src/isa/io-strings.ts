@@ -1,6 +1,5 @@
 /** INS and OUTS, with REP as one iteration a step. SDM vol. 1, 18.3 and 18.5; vol. 2A, INS; vol. 2B, OUTS. */
 
-import { u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
 import { ES, RDI, RDX, RSI } from '../state/fields.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
@@ -18,11 +17,11 @@ const INS = SIZES.map(([suffix, bytes, forms]) => instruction({
   forms: forms('6C', '6D'),
   repeat: 'REP',
   operation(x, i) {
-    const port = Number(u(16, x.state.gpr[RDX]!));
+    const port = Number(x.general(RDX, 16));
     // Also where REP has nothing to repeat, as on a Zen 4.
     requireAccess(x, port, bytes);
     x.repeat(i, () => {
-      const to = x.linear(ES, u(i.addressSize, x.state.gpr[RDI]!), bytes, true);
+      const to = x.linear(ES, x.general(RDI, i.addressSize), bytes, true);
       // What a device gives away cannot be taken back: memory is looked at first.
       x.memory.requireWritable(to, bytes);
       x.memory.write(to, bytes, x.ports.read(port, bytes));
@@ -38,11 +37,11 @@ const OUTS = SIZES.map(([suffix, bytes, forms]) => instruction({
   forms: forms('6E', '6F'),
   repeat: 'REP',
   operation(x, i) {
-    const port = Number(u(16, x.state.gpr[RDX]!));
+    const port = Number(x.general(RDX, 16));
     // Also where REP has nothing to repeat, as on a Zen 4.
     requireAccess(x, port, bytes);
     x.repeat(i, () => {
-      const from = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RSI]!), bytes, false);
+      const from = x.linear(x.sourceSegment(i), x.general(RSI, i.addressSize), bytes, false);
       x.ports.write(port, bytes, x.memory.read(from, bytes));
       advance(x, RSI, i.addressSize, bytes);
     });

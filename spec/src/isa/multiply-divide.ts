@@ -6,23 +6,22 @@ import { RAX, RDX } from '../state/fields.ts';
 import { AF, CF, OF, PF, SF, STATUS, ZF, resultFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
-import { generalRegister } from './operand.ts';
 
 /** Reads or extends a value of `n` bits: as unsigned or as signed. */
 type Reading = (n: number, value: bigint) => bigint;
 
 /** A double-width value goes to AX for bytes, else to rDX:rAX. */
 function writeDouble(x: Execution, n: number, low: bigint, high: bigint): void {
-  const ax = u(16, u(16, u(8, high) << 8n) | u(8, low));
-  x.write(generalRegister(RAX, n === 8 ? 16 : n), n === 8 ? ax : u(n, low));
-  const unchanged = n === 8 ? x.state.gpr[RDX]! : u(n, high);
-  x.write(generalRegister(RDX, n === 8 ? 64 : n), unchanged);
+  if (n === 8) x.setGeneral(RAX, 16, u(16, u(16, u(8, high) << 8n) | u(8, low)));
+  else {
+    x.setGeneral(RAX, n, u(n, low));
+    x.setGeneral(RDX, n, u(n, high));
+  }
 }
 
 /** AX, or rDX:rAX. */
 function readDouble(x: Execution, n: number): bigint {
-  const [a, d] = [x.state.gpr[RAX]!, x.state.gpr[RDX]!];
-  return n === 8 ? u(16, a) : u(twice(n), u(twice(n), u(n, d) << BigInt(n)) | u(n, a));
+  return n === 8 ? x.general(RAX, 16) : u(twice(n), u(twice(n), x.general(RDX, n) << BigInt(n)) | x.general(RAX, n));
 }
 
 /** Twice as wide. */
@@ -44,7 +43,7 @@ const multiply = (
     forms: [`F6 /${digit} | r/m8`, `F7 /${digit} | r/mv`],
     operation(x, i) {
       const n = i.size;
-      const product = u(twice(n), read(n, u(n, x.state.gpr[RAX]!)) * read(n, x.read(i.operands[0]!)));
+      const product = u(twice(n), read(n, x.general(RAX, n)) * read(n, x.read(i.operands[0]!)));
       writeDouble(x, n, u(n, product), product >> BigInt(n));
       setProductFlags(x, n, product, u(twice(n), read(n, u(n, product))) !== product);
     },

@@ -5,7 +5,6 @@ import { sdm } from '../state/citation.ts';
 import { RBP, RSP, SS } from '../state/fields.ts';
 import type { Execution } from './execution.ts';
 import { type InstructionDefinition, instruction } from './instruction.ts';
-import { generalRegister } from './operand.ts';
 
 /** Offset of a slot `depth` bytes below `pointer`. */
 const below = (x: Execution, pointer: bigint, depth: number): bigint =>
@@ -31,13 +30,13 @@ const ENTER = instruction({
     // What a write at the final stack pointer would raise, ENTER raises. A processor has pushed by then; the stack
     // pointer is as before, so nobody may look at what is below it.
     x.memory.requireWritable(x.linear(SS, top, bytes, true), bytes);
-    x.push(i.size, u(i.size, x.state.gpr[RBP]!));
+    x.push(i.size, x.general(RBP, i.size));
     display.forEach((slot) => x.push(i.size, loadStack(x, slot, bytes)));
     // By operand size, as an AMD processor does: above a 16-bit stack pointer that is what ESP has there.
     const pointer = u(i.size, x.stackAddressSize === 16 ? (x.state.gpr[RSP]! & ~0xffffn) | frame : frame);
     if (level > 0) x.push(i.size, pointer);
-    x.write(generalRegister(RBP, i.size), pointer);
-    x.write(generalRegister(RSP, x.stackAddressSize), top);
+    x.setGeneral(RBP, i.size, pointer);
+    x.setGeneral(RSP, x.stackAddressSize, top);
   },
   source: sdm('2A', '3.2, ENTER'),
 });
@@ -47,10 +46,10 @@ const LEAVE = instruction({
   title: 'High level procedure exit',
   forms: ['C9 | | d64'],
   operation(x, i) {
-    const frame = u(x.stackAddressSize, x.state.gpr[RBP]!);
+    const frame = x.general(RBP, x.stackAddressSize);
     const value = loadStack(x, frame, i.size / 8);
-    x.write(generalRegister(RSP, x.stackAddressSize), u(x.stackAddressSize, frame + BigInt(i.size / 8)));
-    x.write(generalRegister(RBP, i.size), value);
+    x.setGeneral(RSP, x.stackAddressSize, u(x.stackAddressSize, frame + BigInt(i.size / 8)));
+    x.setGeneral(RBP, i.size, value);
   },
   source: sdm('2A', '3.2, LEAVE'),
 });
@@ -65,7 +64,7 @@ const PUSHA = SIZES.map(([suffix, size]) => instruction({
   operation(x) {
     x.requirePushable(8, size / 8);
     // RSP is pushed as it was before.
-    const values = Array.from({ length: 8 }, (_, n) => u(size, x.state.gpr[n]!));
+    const values = Array.from({ length: 8 }, (_, n) => x.general(n, size));
     values.forEach((value) => x.push(size, value));
   },
   source: sdm('2B', '4.3, PUSHA/PUSHAD'),
@@ -80,7 +79,7 @@ const POPA = SIZES.map(([suffix, size]) => instruction({
     // The image of RSP is read and thrown away.
     x.release(size);
     values.forEach((value, n) => {
-      if (7 - n !== RSP) x.write(generalRegister(7 - n, size), value);
+      if (7 - n !== RSP) x.setGeneral(7 - n, size, value);
     });
   },
   source: sdm('2B', '4.3, POPA/POPAD'),

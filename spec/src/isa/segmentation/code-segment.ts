@@ -1,6 +1,6 @@
 /** What a code segment must be for control to reach it. SDM vol. 3A, 5.8; vol. 2A, CALL and JMP. */
 
-import { hex, u } from '../../numbers/bits.ts';
+import { hex } from '../../numbers/bits.ts';
 import { RSP, SS } from '../../state/fields.ts';
 import { ATTRIBUTE, type Segment } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
@@ -19,7 +19,7 @@ export const is64Bit = (x: Execution, attributes: number): boolean => x.longMode
  */
 export function stackPointerFor(x: Execution, attributes: number): bigint {
   const narrows = x.mode === 64 && !is64Bit(x, attributes) && (x.state.attributes(SS) & ATTRIBUTE.big) !== 0;
-  return narrows ? u(32, x.state.gpr[RSP]!) : x.state.gpr[RSP]!;
+  return narrows ? x.general(RSP, 32) : x.state.gpr[RSP]!;
 }
 
 /** The checks of a JMP or CALL that names a code segment itself, in the manual's order. */

@@ -37,7 +37,7 @@ const CLZERO = instruction({
   cpuid: 'CLZERO',
   operation(x, i) {
     const segment = x.sourceSegment(i);
-    const offset = u(i.addressSize, x.state.gpr[RAX]!);
+    const offset = x.general(RAX, i.addressSize);
     // The line is aligned by linear address, and all of it has to be within the segment.
     const base = x.mode === 64 && segment < FS ? 0n : x.state.base(segment);
     const start = u(x.mode === 64 ? 64 : 32, offset - (u(64, base + offset) & 0x3fn));

@@ -56,7 +56,7 @@ const RDPMC = instruction({
   forms: ['0F 33'],
   operation(x) {
     if (!(x.state.cr4 & CR4.PCE) && x.cpl !== 0) x.fault('#GP', `CR4.PCE is 0: RDPMC needs CPL 0, it is ${x.cpl}`, 0);
-    const counter = Number(u(32, x.state.gpr[RCX]!));
+    const counter = Number(x.general(RCX, 32));
     const there = x.cpu.vendor === 'AuthenticAMD' && counter < 4;
     if (!there) x.fault('#GP', `there is no performance counter ${hex(counter)}`, 0);
     writePair(x, x.state.quad(OFFSET.perfCtr + 8 * counter));

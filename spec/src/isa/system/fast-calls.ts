@@ -137,7 +137,7 @@ const sysexit = (mnemonic: string, form: string, size: 32 | 64): InstructionDefi
     // First of all: an AMD Zen 4 in IA-32e mode, where SYSEXIT does not exist, answers #GP(0) at CPL 3.
     x.requirePrivilege(mnemonic);
     const base = requireSysenter(x, mnemonic);
-    const stack = u(size, x.state.gpr[RCX]!), target = u(size, x.state.gpr[RDX]!);
+    const stack = x.general(RCX, size), target = x.general(RDX, size);
     if (size === 64) {
       requireTarget(x, 'RCX', stack);
       requireTarget(x, 'RDX', target);

@@ -3,7 +3,7 @@
  * reason, so software looks at memory again in any case; here it ends at once, always.
  */
 
-import { hex, u } from '../../numbers/bits.ts';
+import { hex } from '../../numbers/bits.ts';
 import { apm, sdm } from '../../state/citation.ts';
 import { OFFSET, RAX, RCX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
@@ -27,15 +27,15 @@ function requireMonitor(x: Execution, mnemonic: string): void {
 
 /** Reads a byte at rAX, as the manual has it; extensions in ECX are not defined. */
 function watch(x: Execution, i: Instruction): void {
-  const extensions = u(32, x.state.gpr[RCX]!);
+  const extensions = x.general(RCX, 32);
   if (extensions !== 0n) x.fault('#GP', `ECX = ${hex(extensions)} asks for extensions that do not exist`, 0);
-  const linear = x.linear(x.sourceSegment(i), u(i.addressSize, x.state.gpr[RAX]!), 1, false);
+  const linear = x.linear(x.sourceSegment(i), x.general(RAX, i.addressSize), 1, false);
   x.memory.read(linear, 1);
 }
 
 /** The extensions in ECX that exist are those of `known`. */
 function wait(x: Execution, known: bigint): void {
-  const extensions = u(32, x.state.gpr[RCX]!);
+  const extensions = x.general(RCX, 32);
   if (extensions & ~known) x.fault('#GP', `ECX = ${hex(extensions)} asks for extensions that do not exist`, 0);
 }
 

@@ -1,6 +1,6 @@
 /** RDMSR and WRMSR. SDM vol. 3C, chapter 35. */
 
-import { hex, u } from '../../numbers/bits.ts';
+import { hex } from '../../numbers/bits.ts';
 import type { CpuProfile } from '../../cpus/profile.ts';
 import { sdm } from '../../state/citation.ts';
 import { RCX } from '../../state/fields.ts';
@@ -20,7 +20,7 @@ export const msrOf = (cpu: CpuProfile, number: number): Msr | undefined =>
 /** The register that ECX names. One that this processor lacks is #GP(0). */
 function named(x: Execution, mnemonic: string): Msr {
   x.requirePrivilege(mnemonic);
-  const number = Number(u(32, x.state.gpr[RCX]!));
+  const number = Number(x.general(RCX, 32));
   return msrOf(x.cpu, number) ?? x.fault('#GP', `${x.cpu.name} has no MSR ${hex(number)}`, 0);
 }
 

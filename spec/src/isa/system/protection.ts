@@ -1,6 +1,5 @@
 /** Keys and prevention of access: RDPKRU and WRPKRU (SDM vol. 3A, 4.6.2), CLAC and STAC (4.6.1). */
 
-import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import { OFFSET, RAX, RCX, RDX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
@@ -10,7 +9,7 @@ import { CR4 } from './control-bits.ts';
 
 function requireKeys(x: Execution, mnemonic: string): void {
   if (!(x.state.cr4 & CR4.PKE)) x.fault('#UD', `CR4.PKE is 0: there is no ${mnemonic}`);
-  if (u(32, x.state.gpr[RCX]!) !== 0n) x.fault('#GP', `${mnemonic} needs ECX = 0`, 0);
+  if (x.general(RCX, 32) !== 0n) x.fault('#GP', `${mnemonic} needs ECX = 0`, 0);
 }
 
 const RDPKRU = instruction({
@@ -33,8 +32,8 @@ const WRPKRU = instruction({
   cpuid: 'PKU',
   operation(x) {
     requireKeys(x, 'WRPKRU');
-    if (u(32, x.state.gpr[RDX]!) !== 0n) x.fault('#GP', 'WRPKRU needs EDX = 0', 0);
-    x.state.setDoubleword(OFFSET.pkru, Number(u(32, x.state.gpr[RAX]!)));
+    if (x.general(RDX, 32) !== 0n) x.fault('#GP', 'WRPKRU needs EDX = 0', 0);
+    x.state.setDoubleword(OFFSET.pkru, Number(x.general(RAX, 32)));
     x.paging.changed();
   },
   source: sdm('2C', '5.3, WRPKRU'),

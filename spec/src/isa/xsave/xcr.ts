@@ -1,6 +1,5 @@
 /** XGETBV and XSETBV. SDM vol. 2C, 5.3; vol. 1, 13.3. */
 
-import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import { RCX } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
@@ -20,7 +19,7 @@ const XGETBV = instruction({
   cpuid: 'XSAVE',
   operation(x) {
     requireOsxsave(x);
-    const number = Number(u(32, x.state.gpr[RCX]!));
+    const number = Number(x.general(RCX, 32));
     const inUse = number === 1 && x.cpu.features.has('XGETBV_ECX_1');
     if (number !== 0 && !inUse) x.fault('#GP', `there is no extended control register ${number}`, 0);
     writePair(x, inUse ? x.state.xcr0 & withMxcsr(x) : x.state.xcr0);
@@ -36,7 +35,7 @@ const XSETBV = instruction({
   operation(x) {
     requireOsxsave(x);
     x.requirePrivilege('XSETBV');
-    const number = Number(u(32, x.state.gpr[RCX]!));
+    const number = Number(x.general(RCX, 32));
     const value = readPair(x);
     if (number !== 0) x.fault('#GP', `there is no extended control register ${number}`, 0);
     if (!(value & 1n)) x.fault('#GP', 'XCR0[0] must be 1', 0);
