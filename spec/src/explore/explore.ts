@@ -6,6 +6,7 @@
  */
 
 import type { Program } from '../asm/assemble.ts';
+import { requireKnown } from '../machine/options.ts';
 import { Exploration, type ExploreOptions } from './exploration.ts';
 import { shrink } from './shrink.ts';
 import { recordTimeline } from './timeline.ts';
@@ -71,13 +72,7 @@ function checkOptions(guest: Program, options: ExploreOptions): void {
   if (!guest?.bytes || !guest.listing) {
     throw new TypeError('explore: the first argument is a program, as asm64, asm32 or assemble give it');
   }
-  for (const key of Object.keys(options)) {
-    if (!['cpu', 'policy', 'limit', 'shrink', 'prepare'].includes(key)) {
-      throw new TypeError(
-        `explore: unknown option ${JSON.stringify(key)}; there are cpu, policy, limit, shrink and prepare`,
-      );
-    }
-  }
+  requireKnown('explore', options, ['cpu', 'policy', 'limit', 'shrink', 'prepare']);
   if (!options.cpu?.features) throw new TypeError('explore: cpu must be a CPU profile, for example cpus.ivyBridge');
   if (!options.policy?.save) throw new TypeError('explore: policy must be a policy, for example xen.fipWidthAuto');
   if (options.limit !== undefined && !(options.limit > 0)) {

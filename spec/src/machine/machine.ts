@@ -16,6 +16,7 @@ import { deliverFault } from './events.ts';
 import { InstructionFetch } from './fetch.ts';
 import { kernelState } from './initial.ts';
 import { Interrupts } from './interrupts.ts';
+import { requireKnown, requireLimit } from './options.ts';
 import { Ports } from './ports.ts';
 import { type MemoryDifference, type MemorySnapshot, memoryDifferences } from './memory/difference.ts';
 import { Paging } from './memory/paging.ts';
@@ -115,7 +116,7 @@ export class Machine {
    * mode or, for a 16-bit program, in real-address mode.
    */
   constructor(program?: Loadable, options: MachineOptions = {}) {
-    checkOptions(options);
+    requireKnown('Machine', options, OPTIONS);
     this.cpu = options.cpu ?? ivyBridge;
     this.state = kernelState(this.cpu, program?.mode ?? 64);
     this.memory = options.memory ?? new Memory();
@@ -292,7 +293,7 @@ export class Machine {
    */
   run(options: { limit?: number } = {}): Stop {
     const limit = options.limit ?? DEFAULT_BUDGET;
-    if (!(limit >= 0)) throw new RangeError(`run: limit is ${limit}; it is a number of instructions, 0 or more`);
+    requireLimit(limit);
     let executed = 0, skipped = 0;
     const { state, interrupts, execution, clock } = this;
     const delivering = this.#faults === 'deliver';
@@ -348,11 +349,3 @@ export class Machine {
 const OPTIONS: readonly (keyof MachineOptions)[] = [
   'cpu', 'onUndefined', 'faults', 'tlb', 'memory', 'ports', 'processor',
 ];
-
-function checkOptions(options: MachineOptions): void {
-  for (const key of Object.keys(options)) {
-    if (!(OPTIONS as readonly string[]).includes(key)) {
-      throw new TypeError(`Machine: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
-    }
-  }
-}

@@ -13,6 +13,7 @@ import { type Loadable, Machine, type Clock as MachineClock } from './machine.ts
 import { Memory } from './memory/physical.ts';
 import type { MemorySnapshot } from './memory/difference.ts';
 import type { TlbSnapshot } from './memory/tlb.ts';
+import { requireKnown, requireLimit } from './options.ts';
 import { Ports } from './ports.ts';
 import { DEFAULT_MEMORY, LEGACY_HOLE, MEMORY_SIZE, isMemorySize, ramRanges } from './ram.ts';
 import { type Schedule, type Turn, turns } from './schedule.ts';
@@ -153,7 +154,7 @@ export class Pc {
    * Runs until the guest ends the run, nothing can go on, or for `limit` instructions; time that passes in HLT counts.
    */
   run({ limit = Infinity }: { limit?: number } = {}): PcStop {
-    if (!(limit >= 0)) throw new RangeError(`run: limit is ${limit}; it is a number of instructions, 0 or more`);
+    requireLimit(limit);
     const end = this.time + limit;
     let skipped = 0;
     while (!this.#ended) {
@@ -161,7 +162,7 @@ export class Pc {
       if (this.time >= end) return this.#stop({ reason: 'limit' });
       const stop = this.#idle(end);
       if (stop) return this.#stop(stop);
-      if (this.#runnable().length > 0) {
+      if (this.#someCanRun) {
         skipped = this.#takeTurn(end) ? 0 : skipped + 1;
         if (skipped > MOST_SKIPPED) throw new RangeError('the schedule gives no turn to any processor that can run');
       }
@@ -177,8 +178,8 @@ export class Pc {
     return !state.halted || wakes(state, interrupts);
   }
 
-  #runnable(): Machine[] {
-    return this.processors.filter((machine) => this.#canRun(machine));
+  get #someCanRun(): boolean {
+    return this.processors.some((machine) => this.#canRun(machine));
   }
 
   /**
@@ -188,7 +189,7 @@ export class Pc {
   #idle(end: number): Omit<PcStop, 'time'> | undefined {
     const down = this.processors.findIndex((machine) => machine.state.activity === SHUTDOWN && !this.#canRun(machine));
     if (down >= 0) return { reason: 'shutdown', processor: down };
-    if (this.processors.some((machine) => this.#canRun(machine))) return undefined;
+    if (this.#someCanRun) return undefined;
     if (!this.processors.some(({ state }) => state.activity === HLT && state.rflags & IF)) return { reason: 'halted' };
     if (this.clock.next === Infinity) return { reason: 'idle' };
     const { execution } = this.processors[this.#turn.processor]!;
@@ -271,11 +272,7 @@ class ProcessorClock implements MachineClock {
 }
 
 function checkOptions(options: PcOptions): void {
-  for (const key of Object.keys(options)) {
-    if (!(OPTIONS as readonly string[]).includes(key)) {
-      throw new TypeError(`Pc: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
-    }
-  }
+  requireKnown('Pc', options, OPTIONS);
   const { cpus = 1, memory = DEFAULT_MEMORY } = options;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > 64) throw new RangeError(`Pc: cpus is ${cpus}; there are 1 to 64`);
   if (!isMemorySize(memory)) throw new RangeError(`Pc: memory is ${memory} bytes; expected ${MEMORY_SIZE}`);

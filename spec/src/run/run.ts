@@ -9,6 +9,7 @@ import type { Image } from '../machine/loaders/image.ts';
 import { multiboot } from '../machine/loaders/multiboot.ts';
 import type { MultibootModule } from '../machine/loaders/multiboot-information.ts';
 import { rom } from '../machine/loaders/rom.ts';
+import { requireKnown, requireLimit } from '../machine/options.ts';
 import type { PcStop } from '../machine/pc.ts';
 import type { PortDevice } from '../machine/ports.ts';
 import { DEFAULT_MEMORY } from '../machine/ram.ts';
@@ -46,7 +47,7 @@ export interface RunOptions {
 }
 
 const DEFAULT_LIMIT = 100_000_000;
-const OPTIONS: readonly string[] = [
+const OPTIONS: readonly (keyof RunOptions)[] = [
   'flat', 'rom', 'commandLine', 'modules', 'cpu', 'memory', 'cpus', 'seed', 'frequency', 'limit', 'serial', 'ports',
   'trace',
 ];
@@ -159,15 +160,9 @@ export class Run {
 }
 
 function checkOptions(options: RunOptions): void {
-  for (const key of Object.keys(options)) {
-    if (!OPTIONS.includes(key)) {
-      throw new TypeError(`run: unknown option ${JSON.stringify(key)}; there are ${OPTIONS.join(', ')}`);
-    }
-  }
+  requireKnown('run', options, OPTIONS);
   if (options.flat && options.rom) throw new TypeError('run: flat and rom exclude each other');
-  if (options.limit !== undefined && !(options.limit >= 0)) {
-    throw new RangeError(`run: limit is ${options.limit}; it is a number of instructions, 0 or more`);
-  }
+  if (options.limit !== undefined) requireLimit(options.limit);
   if (options.cpus !== undefined && !(Number.isInteger(options.cpus) && options.cpus >= 1)) {
     throw new RangeError(`run: cpus is ${options.cpus}; it is a whole number, 1 or more`);
   }
