@@ -1,5 +1,6 @@
 import { html } from '../figures/html.ts';
 import { plural } from '../figures/values.ts';
+import { base } from '../site/base.ts';
 
 interface Result {
   url: string;
@@ -13,7 +14,6 @@ interface Pagefind {
   debouncedSearch(query: string): Promise<{ results: { data(): Promise<Result> }[] } | null>;
 }
 
-const base = import.meta.env.BASE_URL.replace(/\/?$/, '/');
 const most = 8;
 let dialog: HTMLDialogElement | undefined;
 
