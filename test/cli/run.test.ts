@@ -55,6 +55,20 @@ describe('how a run ends', () => {
   });
 });
 
+/** Ends with the second interrupt of the timer. */
+const WAITS_FOR_TIMER = `
+        mov  word ptr [4 * 8], tick
+        mov  word ptr [4 * 8 + 2], 0
+        mov  al, 0xfe
+        out  0x21, al
+        sti
+        hlt
+        hlt
+        out  0xf4, al
+tick:   mov  al, 0x20
+        out  0x20, al
+        iret`;
+
 describe('the PC around it', () => {
   test('sends through its serial port', () => {
     const sent: number[] = [];
@@ -68,34 +82,12 @@ describe('the PC around it', () => {
     expect(codes).toEqual([1, 0x55, 1, 0x55]);
   });
   test('interrupts a halted processor: its timer ticks', () => {
-    const outcome = running(`
-        mov  word ptr [4 * 8], tick
-        mov  word ptr [4 * 8 + 2], 0
-        mov  al, 0xfe
-        out  0x21, al
-        sti
-        hlt
-        hlt
-        out  0xf4, al
-tick:   mov  al, 0x20
-        out  0x20, al
-        iret`);
+    const outcome = running(WAITS_FOR_TIMER);
     expect(outcome).toMatchObject({ reason: 'exit port', exitCode: 0x41 });
     expect(outcome.executed).toBeGreaterThan(50_000_000);
   });
   test('waits fewer instructions for the same time where the clock is slower', () => {
-    const halted = (frequency: number): number => running(`
-        mov  word ptr [4 * 8], tick
-        mov  word ptr [4 * 8 + 2], 0
-        mov  al, 0xfe
-        out  0x21, al
-        sti
-        hlt
-        hlt
-        out  0xf4, al
-tick:   mov  al, 0x20
-        out  0x20, al
-        iret`, { frequency }).executed;
+    const halted = (frequency: number): number => running(WAITS_FOR_TIMER, { frequency }).executed;
     expect(halted(1_000_000_000) / halted(10_000_000)).toBeCloseTo(100, 0);
   });
 

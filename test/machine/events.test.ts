@@ -169,9 +169,7 @@ fault:  pop    rbx
     expect(machine.state.gpr[0]).toBe(0x20n);
   });
 
-  // Down to level 3 by IRETQ, up again by INT: the whole round through the TSS.
-  test('IRETQ to level 3, INT back through RSP0: stacks, selectors and the segments that level 3 may not keep', () => {
-    const { program, machine } = longMode(`
+  const TO_LEVEL_3 = `
         push   0x23                   ; SS
         push   0x31800                ; RSP
         push   0x202
@@ -179,7 +177,19 @@ fault:  pop    rbx
         lea    rax, [user]
         push   rax
         iretq
-user:   mov    ecx, ds
+`;
+  /** Data and code of level 3 in the GDT, and a stack for the way back in the task state segment. */
+  function allowLevel3(machine: Machine): void {
+    machine.memory.write(0x3_1020n, 8, 0x00cf_f300_0000_ffffn);
+    machine.memory.write(0x3_1028n, 8, 0x00af_fb00_0000_ffffn);
+    machine.state.set('GDTR.limit', 0x2f);
+    machine.memory.write(0x3_0f00n + 4n, 8, 0x3_1c00n);
+    machine.state.setSegment(7, { selector: 0x30, base: 0x3_0f00n, limit: 0x67, attributes: 0x8b });
+  }
+
+  // Down to level 3 by IRETQ, up again by INT: the whole round through the TSS.
+  test('IRETQ to level 3, INT back through RSP0: stacks, selectors and the segments that level 3 may not keep', () => {
+    const { program, machine } = longMode(`${TO_LEVEL_3}user:   mov    ecx, ds
         int    0x80
 handler:
         mov    rax, [rsp + 8]
@@ -189,11 +199,7 @@ handler:
         mov    edi, ss
         hlt
 `, { 0x80: { label: 'handler', dpl: 3 } });
-    machine.memory.write(0x3_1020n, 8, 0x00cf_f300_0000_ffffn);
-    machine.memory.write(0x3_1028n, 8, 0x00af_fb00_0000_ffffn);
-    machine.state.set('GDTR.limit', 0x2f);
-    machine.memory.write(0x3_0f00n + 4n, 8, 0x3_1c00n);
-    machine.state.setSegment(7, { selector: 0x30, base: 0x3_0f00n, limit: 0x67, attributes: 0x8b });
+    allowLevel3(machine);
     machine.state.setSegment(3, { selector: 0x18, base: 0n, limit: 0xffff_ffff, attributes: 0xc093 });
     expect(done(machine)).toBe('halted');
     const { gpr } = machine.state;
@@ -204,45 +210,21 @@ handler:
   });
 
   test('INT from level 3 through a gate of DPL 0 is #GP with the gate as its error code', () => {
-    const { machine } = longMode(`
-        push   0x23
-        push   0x31800
-        push   0x202
-        push   0x2b
-        lea    rax, [user]
-        push   rax
-        iretq
-user:   int    0x80
+    const { machine } = longMode(`${TO_LEVEL_3}user:   int    0x80
 gp:     pop    rax
         hlt
 `, { 0x80: { label: 'gp' }, 13: { label: 'gp' } });
-    machine.memory.write(0x3_1020n, 8, 0x00cf_f300_0000_ffffn);
-    machine.memory.write(0x3_1028n, 8, 0x00af_fb00_0000_ffffn);
-    machine.state.set('GDTR.limit', 0x2f);
-    machine.memory.write(0x3_0f00n + 4n, 8, 0x3_1c00n);
-    machine.state.setSegment(7, { selector: 0x30, base: 0x3_0f00n, limit: 0x67, attributes: 0x8b });
+    allowLevel3(machine);
     expect(done(machine)).toBe('halted');
     expect(machine.state.gpr[0]).toBe(0x402n);
   });
 
   test.each([['int3', 3, 0x1an], ['int 3', 3, 0x1an]])('%s from level 3 through a gate of DPL 0 is #GP too, without EXT', (text, vector, code) => {
-    const { machine } = longMode(`
-        push   0x23
-        push   0x31800
-        push   0x202
-        push   0x2b
-        lea    rax, [user]
-        push   rax
-        iretq
-user:   ${text}
+    const { machine } = longMode(`${TO_LEVEL_3}user:   ${text}
 gp:     pop    rax
         hlt
 `, { [vector]: { label: 'gp' }, 13: { label: 'gp' } });
-    machine.memory.write(0x3_1020n, 8, 0x00cf_f300_0000_ffffn);
-    machine.memory.write(0x3_1028n, 8, 0x00af_fb00_0000_ffffn);
-    machine.state.set('GDTR.limit', 0x2f);
-    machine.memory.write(0x3_0f00n + 4n, 8, 0x3_1c00n);
-    machine.state.setSegment(7, { selector: 0x30, base: 0x3_0f00n, limit: 0x67, attributes: 0x8b });
+    allowLevel3(machine);
     expect(done(machine)).toBe('halted');
     expect(machine.state.gpr[0]).toBe(code);
   });

@@ -1,9 +1,10 @@
 /** The other instructions that run the processor: which processor has them, at which level, and what they answer. */
 
-import { type CpuProfile, Fault, Machine, assemble, cpus } from 'hidden-state';
+import { type CpuProfile, Machine, assemble, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { CF, STATUS } from '../../spec/src/isa/flags.ts';
 import { CS, FS, GS, OFFSET, SS } from '../../spec/src/state/fields.ts';
+import { refusalOf } from './refusal.ts';
 
 const ALL = Object.values(cpus);
 const { ivyBridge, haswell, sapphireRapids, amdK10, zen3, zen4 } = cpus;
@@ -16,19 +17,7 @@ function machineOf(text: string, cpu: CpuProfile, cpl = 0, cr4 = 0n, mode: 16 | 
   return machine;
 }
 
-/** The fault of the first instruction, which then has changed nothing; `ok` where there is none. */
-function first(machine: Machine): string {
-  const before = machine.snapshot();
-  try {
-    machine.step();
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    const changed = machine.diff(before).fields.map(({ field }) => field.name).filter((name) => name !== 'CR2');
-    if (changed.length) throw new Error(`${error.notation} has changed ${changed.join(', ')}`, { cause: error });
-    return error.notation;
-  }
-  return 'ok';
-}
+const first = (machine: Machine): string => refusalOf(machine, 'ok');
 const outcome = (text: string, cpu: CpuProfile, cpl = 0, cr4 = 0n): string => first(machineOf(text, cpu, cpl, cr4));
 
 describe('who has what', () => {

@@ -86,6 +86,21 @@ const accesses: readonly Attempt[] = ([
   code: `mov eax, ${selector}\n mov fs, ax\n mov ebx, ${offset}\n mov ecx, 0\n ${code}`,
 }));
 
+/** What the four instructions answer for every type of descriptor of one DPL. */
+const asking = (name: string, title: string, dpl: 0 | 3) => bochsCase({
+  name,
+  title,
+  memory: { records: recordRange(asks) },
+  text: `
+${PROTECTED}
+        lidt   [idtr]
+${attempts(asks)}
+        point after
+        finish
+${recorder(asks.length)}
+${gdt({ code32: FLAT_CODE, flat: FLAT_DATA, ...typesAt(dpl) })}`,
+});
+
 export const DESCRIPTOR_CACHE_CASES = [
   bochsCase({
     name: 'unreal',
@@ -281,32 +296,8 @@ ${attempts(jumps)}
 ${recorder(jumps.length)}
 ${gdt({ code32: FLAT_CODE, flat: FLAT_DATA, ...brokenSegments })}`,
   }),
-  bochsCase({
-    name: 'descriptor-types',
-    title: 'VERR, VERW, LAR and LSL over all 32 descriptor types, RPL 0 and 3',
-    memory: { records: recordRange(asks) },
-    text: `
-${PROTECTED}
-        lidt   [idtr]
-${attempts(asks)}
-        point after
-        finish
-${recorder(asks.length)}
-${gdt({ code32: FLAT_CODE, flat: FLAT_DATA, ...typesAt(0) })}`,
-  }),
-  bochsCase({
-    name: 'descriptor-types-3',
-    title: 'the same with DPL 3',
-    memory: { records: recordRange(asks) },
-    text: `
-${PROTECTED}
-        lidt   [idtr]
-${attempts(asks)}
-        point after
-        finish
-${recorder(asks.length)}
-${gdt({ code32: FLAT_CODE, flat: FLAT_DATA, ...typesAt(3) })}`,
-  }),
+  asking('descriptor-types', 'VERR, VERW, LAR and LSL over all 32 descriptor types, RPL 0 and 3', 0),
+  asking('descriptor-types-3', 'the same with DPL 3', 3),
   bochsCase({
     name: 'local-table',
     title: 'LLDT and SLDT, loads through the LDT, a null LDTR, the accessed bit there',

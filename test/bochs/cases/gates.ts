@@ -101,6 +101,24 @@ const transfers = (user?: true): readonly Attempt[] => [...Object.keys(callGates
   }))))
   .filter(({ name }) => !/^jump (gate|code|conf)/.test(name) || /Inner|Absent|Null|Data|Table|Short|jump code3|Outer/.test(name) && !(user && /gateOuter|code3|gateAbsentCode/.test(name)));
 
+/** Every attempt of `asks` through a table of broken gates, each fault recorded. */
+const throughBroken = (name: string, title: string, asks: Parameters<typeof attempts>[0]) => bochsCase({
+  name,
+  title,
+  memory: { records: recordRange(asks) },
+  text: `
+${PROTECTED}
+        lidt   [idtr]
+        ${loadTask('taskSegment')}
+${attempts(asks)}
+        point after
+        finish
+${quick}
+${tss32('tss')}
+${recorder(asks.length, gatesAt(FIRST))}
+${gdt({ ...segments, taskSegment: system('tss', 0x67, 0x89) })}`,
+});
+
 export const GATE_CASES = [
   bochsCase({
     name: 'real-interrupts',
@@ -118,54 +136,9 @@ short:  dw 0
         dd 0
 ${realRecords(realEvents.length)}`,
   }),
-  bochsCase({
-    name: 'broken-gates',
-    title: 'INT n at CPL 0: type, P and DPL of the gate, and of the code segment behind it',
-    memory: { records: recordRange(software()) },
-    text: `
-${PROTECTED}
-        lidt   [idtr]
-        ${loadTask('taskSegment')}
-${attempts(software())}
-        point after
-        finish
-${quick}
-${tss32('tss')}
-${recorder(software().length, gatesAt(FIRST))}
-${gdt({ ...segments, taskSegment: system('tss', 0x67, 0x89) })}`,
-  }),
-  bochsCase({
-    name: 'broken-gates-3',
-    title: 'the same at CPL 3',
-    memory: { records: recordRange(software(true)) },
-    text: `
-${PROTECTED}
-        lidt   [idtr]
-        ${loadTask('taskSegment')}
-${attempts(software(true))}
-        point after
-        finish
-${quick}
-${tss32('tss')}
-${recorder(software().length, gatesAt(FIRST))}
-${gdt({ ...segments, taskSegment: system('tss', 0x67, 0x89) })}`,
-  }),
-  bochsCase({
-    name: 'broken-gates-exceptions',
-    title: 'an exception through each broken gate: its error code has EXT',
-    memory: { records: recordRange(hardware) },
-    text: `
-${PROTECTED}
-        lidt   [idtr]
-        ${loadTask('taskSegment')}
-${attempts(hardware)}
-        point after
-        finish
-${quick}
-${tss32('tss')}
-${recorder(hardware.length, gatesAt(FIRST))}
-${gdt({ ...segments, taskSegment: system('tss', 0x67, 0x89) })}`,
-  }),
+  throughBroken('broken-gates', 'INT n at CPL 0: type, P and DPL of the gate, and of the code segment behind it', software()),
+  throughBroken('broken-gates-3', 'the same at CPL 3', software(true)),
+  throughBroken('broken-gates-exceptions', 'an exception through each broken gate: its error code has EXT', hardware),
   bochsCase({
     name: 'frames-same-level',
     title: 'frames of 16 and 32-bit interrupt and trap gates at the same level, with and without error code; IRET back',

@@ -1,5 +1,6 @@
 import { type CpuProfile, Pc, assemble, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
+import { FLAT_TABLE, intoFlat } from './flat.ts';
 
 /** From real mode to 64-bit mode with the first 2 MiB and the 1 GiB that holds the APICs mapped flat; then `body`. */
 const kernel64 = (body: string, data = '') => assemble(`
@@ -171,13 +172,8 @@ turn${mine}: cmp    byte ptr [0x5000], ${mine}
     const program = assemble(`
         bits   16
         cli
-        lgdt   [table]
-        mov    eax, cr0
-        or     al, 1
-        mov    cr0, eax
-        jmp    0x8:flat
-        bits   32
-flat:   mov    ax, 0x10
+        ${intoFlat('flat')}
+        mov    ax, 0x10
         mov    ds, ax
         mov    es, ax
         mov    esi, second
@@ -194,20 +190,12 @@ bad:    mov    al, 1
 end:    out    0xf4, al
         hlt
 second: bits   16
-        lgdt   [table]
-        mov    eax, cr0
-        or     al, 1
-        mov    cr0, eax
-        jmp    0x8:flat2
-        bits   32
-flat2:  mov    ax, 0x10
+        ${intoFlat('flat2')}
+        mov    ax, 0x10
         mov    ds, ax
         ${text(1, 0)}
         hlt
-        align  8
-gdt:    dq     0, 0x00cf9b000000ffff, 0x00cf93000000ffff
-table:  dw     23
-        dd     gdt
+        ${FLAT_TABLE}
 `, { mode: 16, origin: 0x7c00n });
     for (const seed of [1, 2, 3]) {
       const pc = new Pc({ cpus: 2, cpu: cpus.haswell, program, schedule: { seed, most: 20 } });

@@ -1,5 +1,6 @@
 import { Pc, type PcOptions, assemble, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
+import { FLAT_TABLE, intoFlat } from './flat.ts';
 
 /** Counts 5 ticks of the PIT at 1000 Hz through the PIC, in real-address mode, and tells the count through the exit port. */
 const ticks = assemble(`
@@ -87,13 +88,8 @@ describe('a PC', () => {
 const two = (times: number) => assemble(`
         bits   16
         cli
-        lgdt   [table]
-        mov    eax, cr0
-        or     al, 1
-        mov    cr0, eax
-        jmp    0x8:flat
-        bits   32
-flat:   mov    ax, 0x10
+        ${intoFlat('flat')}
+        mov    ax, 0x10
         mov    ds, ax
         mov    ss, ax
         mov    es, ax
@@ -126,10 +122,7 @@ other:  lock inc dword ptr [0x9000]
         jnz    other
         mov    byte ptr [0x9004], 1
         hlt
-        align  8
-gdt:    dq     0, 0x00cf9b000000ffff, 0x00cf93000000ffff
-table:  dw     23
-        dd     gdt
+        ${FLAT_TABLE}
 `, { mode: 16, origin: 0x7c00n });
 
 describe('two processors', () => {
@@ -188,13 +181,8 @@ describe('two processors', () => {
     const program = (before: number) => assemble(`
         bits   16
         cli
-        lgdt   [table]
-        mov    eax, cr0
-        or     al, 1
-        mov    cr0, eax
-        jmp    0x8:flat
-        bits   32
-flat:   ${'nop\n'.repeat(before)}
+        ${intoFlat('flat')}
+        ${'nop\n'.repeat(before)}
         mov    ax, 0x10
         mov    ds, ax
         mov    es, ax
@@ -219,10 +207,7 @@ wait:   pause
         jc     wait
         out    0xf4, al
         hlt
-        align  8
-gdt:    dq     0, 0x00cf9b000000ffff, 0x00cf93000000ffff
-table:  dw     23
-        dd     gdt
+        ${FLAT_TABLE}
 `, { mode: 16, origin: 0x7c00n });
     // The loop has five instructions: at the end of a turn of 500 it is always at the same one of them, with the lock held at three.
     const reasons = (options: PcOptions): string[] => [0, 1, 2, 3, 4].map((before) => new Pc({ cpus: 2, program: program(before), ...options }).run({ limit: 50_000 }).reason);

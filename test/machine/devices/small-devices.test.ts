@@ -6,6 +6,7 @@ import { KeyboardController } from '../../../spec/src/machine/devices/keyboard-c
 import { PciConfiguration } from '../../../spec/src/machine/devices/pci.ts';
 import { AcpiPower, PM_TIMER_HERTZ } from '../../../spec/src/machine/devices/power.ts';
 import { Ports } from '../../../spec/src/machine/ports.ts';
+import { FLAT_TABLE, intoFlat } from './flat.ts';
 
 describe('time', () => {
   test('timers fire at their own moments, in order, and those of one moment in the order they were made', () => {
@@ -252,13 +253,8 @@ test('the local APIC timer wakes a 32-bit program through its IDT', () => {
         mov    ax, 0
         mov    ds, ax
         cli
-        lgdt   [table]
-        mov    eax, cr0
-        or     al, 1
-        mov    cr0, eax
-        jmp    0x8:flat
-        bits   32
-flat:   mov    ax, 0x10
+        ${intoFlat('flat')}
+        mov    ax, 0x10
         mov    ds, ax
         mov    ss, ax
         mov    esp, 0x7000
@@ -277,10 +273,7 @@ wait:   hlt
 tick:   inc    ecx
         mov    dword ptr [ebx + 0xb0], 0
         iretd
-        align  8
-gdt:    dq     0, 0x00cf9b000000ffff, 0x00cf93000000ffff
-table:  dw     23
-        dd     gdt
+        ${FLAT_TABLE}
 idt:    dw     0x107
         dd     gates
 gates:  resb   0x100
