@@ -98,7 +98,7 @@ export class Pc {
     this.clock = new Clock(options.frequency);
     for (const { start, end } of ramRanges(memory)) this.memory.ram(BigInt(start), end - start);
     this.memory.ram(BigInt(SHADOW), LEGACY_HOLE.end - SHADOW);
-    this.memory.unbacked = this.ports.absent = absent;
+    this.memory.absent = this.ports.absent = absent;
     const end = (ended: Omit<PcStop, 'time'>) => (): void => { this.#ended = ended; };
     const events = {
       exit: (code: number): void => end({ reason: 'exit', code })(), powerOff: end({ reason: 'power off' }),

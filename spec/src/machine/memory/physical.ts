@@ -30,7 +30,7 @@ function rangeOf(what: string, address: bigint, bytes: number): Range {
 export class Memory {
   readonly pages = new Map<number, Page>();
   /** What becomes of an access to an address that nothing answers: it is not modelled, or reads all ones as on a PC. */
-  unbacked: 'unmodelled' | 'open bus' = 'unmodelled';
+  absent: 'unmodelled' | 'open bus' = 'unmodelled';
   readonly #ram: Range[] = [];
   readonly #devices: (Range & { readonly device: MemoryDevice })[] = [];
   #last: Page | undefined;
@@ -164,7 +164,7 @@ export class Memory {
   #deviceAt(address: bigint, doing: string, bytes: number): (Range & { readonly device: MemoryDevice }) | undefined {
     const number = pageNumber(address);
     const found = this.#devices.find((range) => within(range, number));
-    if (found || this.unbacked === 'open bus') return found;
+    if (found || this.absent === 'open bus') return found;
     throw new Unmodelled(
       `${doing} ${bytes} bytes at physical address ${hex(address)}, where there is no memory and no device`,
     );
