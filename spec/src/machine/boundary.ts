@@ -58,7 +58,6 @@ export function takeInit(x: Execution, cpu: CpuProfile): boolean {
   if (pending & RESET) reset(state, cpu, x.time);
   else if (pending & INIT) init(state, cpu);
   x.paging.invalidate({ kind: 'all' });
-  x.paging.changed();
   if (vector !== 0 && state.activity === WAIT_FOR_SIPI) startup(state, vector & 0xff);
   return true;
 }

@@ -207,7 +207,9 @@ export class Machine {
 
   /** One instruction; undefined where an INIT has left a processor that waits for a start-up IPI. */
   #next(): Instruction | undefined {
-    return attention(this.state) === 0 && !this.interrupts.requested ? this.#execute() : this.#stepAttentively();
+    const { state, interrupts } = this;
+    const interrupted = (state.rflags & IF) !== 0 && interrupts.requested;
+    return attention(state) === 0 && !interrupted ? this.#execute() : this.#stepAttentively();
   }
 
   #execute(): Instruction {
