@@ -9,12 +9,11 @@ import { assemble } from '../asm/assemble.ts';
 import { type Interpolation, sourceOf } from '../asm/template.ts';
 import { kernelState } from '../machine/initial.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { Instruction } from '../isa/instruction.ts';
-import { print } from '../isa/print.ts';
 import { CS, DS, EXTENDED_STATE, OFFSET, STATE_SIZE } from '../state/fields.ts';
 import { FLAT, State, flatSegment } from '../state/state.ts';
+import { Executed, HostCode } from './host-code.ts';
 import { hostState } from './host-state.ts';
-import type { Host, HostStep, Policy, Steps } from './policy.ts';
+import type { Host, HostStep, Policy } from './policy.ts';
 import { AREA_BYTES, SaveArea } from './save-area.ts';
 
 /** Hypervisor memory: where Xen's direct map begins. What lies here is not the guest's. */
@@ -23,8 +22,6 @@ const HYPERVISOR_BYTES = 0x100_0000n;
 const CODE = HYPERVISOR_BASE + 0x10_0000n;
 const AREAS = HYPERVISOR_BASE + 0x20_0000n;
 const HOST_STACK = HYPERVISOR_BASE + 0x30_0000n;
-/** Host instructions that one `run` may execute: an endless loop in a policy ends with a message. */
-const STEP_BUDGET = 100_000;
 
 /** A moment of a world switch: an instruction of the hypervisor or of the other vCPU, just executed. */
 export interface SwitchStep extends HostStep {
@@ -58,15 +55,15 @@ export class World {
   readonly area: SaveArea;
   readonly #other: SaveArea;
   readonly #hostState: State;
-  readonly #fragments = new Map<string, { address: bigint; end: bigint }>();
+  readonly #code: HostCode;
   /** What each other vCPU starts with, every time it is scheduled. */
   readonly #neighbourStates = new Map<Neighbour, State>();
-  #nextCode = CODE;
 
   constructor(machine: Machine, policy: Policy) {
     this.machine = machine;
     this.policy = policy;
     this.#hostState = hostState(machine.cpu, HOST_STACK);
+    this.#code = new HostCode(machine, CODE, `policy ${JSON.stringify(policy.id)}`, this.#symbols);
     this.area = new SaveArea(machine.memory, AREAS);
     this.#other = new SaveArea(machine.memory, AREAS + BigInt(AREA_BYTES));
     machine.memory.map(HOST_STACK - 0x1000n, 0x1000);
@@ -147,38 +144,10 @@ export class World {
       area,
       cpu: this.machine.cpu,
       run: (strings, ...values) =>
-        this.#run(
+        this.#code.run(
           sourceOf(strings, values.map((value): Interpolation => (value instanceof SaveArea ? String(value) : value))),
         ),
     };
-  }
-
-  /** Runs a fragment of host code; it is assembled once and stays where it is. */
-  *#run(source: string): Steps {
-    const { machine } = this;
-    const { address, end } = this.#fragment(source);
-    machine.state.rip = address;
-    for (let executed = 0; machine.state.rip !== end; executed++) {
-      if (executed === STEP_BUDGET) {
-        throw new RangeError(
-          `a step of policy ${JSON.stringify(this.policy.id)} ran for more than ${STEP_BUDGET.toLocaleString('en')} `
-            + `instructions: ${source.trim()}`,
-        );
-      }
-      const rip = machine.state.rip;
-      yield new Executed(machine.step(), rip, this.#symbols);
-    }
-  }
-
-  #fragment(source: string): { address: bigint; end: bigint } {
-    const known = this.#fragments.get(source);
-    if (known) return known;
-    const program = assemble(source, { mode: 64, origin: this.#nextCode });
-    this.machine.memory.install(program.origin, program.bytes);
-    const fragment = { address: program.origin, end: program.origin + BigInt(program.bytes.length) };
-    this.#fragments.set(source, fragment);
-    this.#nextCode = (fragment.end + 15n) & ~15n;
-    return fragment;
   }
 
   /** Names for the addresses that host instructions use, for people. */
@@ -189,23 +158,6 @@ export class World {
     }
     return undefined;
   };
-}
-
-/** An executed instruction that is printed only when somebody looks. */
-class Executed implements HostStep {
-  readonly rip: bigint;
-  readonly #instruction: Instruction;
-  readonly #symbol: ((address: bigint) => string | undefined) | undefined;
-
-  constructor(instruction: Instruction, rip: bigint, symbol?: (address: bigint) => string | undefined) {
-    this.#instruction = instruction;
-    this.rip = rip;
-    this.#symbol = symbol;
-  }
-
-  get text(): string {
-    return print(this.#instruction, this.rip, this.#symbol);
-  }
 }
 
 /** A neighbour's bytes, and where its instructions end. */

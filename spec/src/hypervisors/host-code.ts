@@ -1,0 +1,74 @@
+/** Host code as text, run on the machine at hand, one instruction a step. */
+
+import { assemble } from '../asm/assemble.ts';
+import type { Instruction } from '../isa/instruction.ts';
+import { print } from '../isa/print.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { HostStep, Steps } from './policy.ts';
+
+/** Host instructions that one `run` may execute: an endless loop in a policy ends with a message. */
+const STEP_BUDGET = 100_000;
+
+type Symbols = (address: bigint) => string | undefined;
+
+/** Fragments of 64-bit code in hypervisor memory: each is assembled once and stays where it is. */
+export class HostCode {
+  readonly #machine: Machine;
+  readonly #fragments = new Map<string, { address: bigint; end: bigint }>();
+  #next: bigint;
+  readonly #owner: string;
+  readonly #symbols: Symbols;
+
+  /** Code goes to `origin` and up; `owner` is whose it is, for messages; `symbols` names addresses, for people. */
+  constructor(machine: Machine, origin: bigint, owner: string, symbols: Symbols) {
+    this.#machine = machine;
+    this.#next = origin;
+    this.#owner = owner;
+    this.#symbols = symbols;
+  }
+
+  /** Runs `source` from its first byte to its last; yields after every instruction. */
+  *run(source: string): Steps {
+    const machine = this.#machine;
+    const { address, end } = this.#fragment(source);
+    machine.state.rip = address;
+    for (let executed = 0; machine.state.rip !== end; executed++) {
+      if (executed === STEP_BUDGET) {
+        throw new RangeError(
+          `a step of ${this.#owner} ran for more than ${STEP_BUDGET.toLocaleString('en')} instructions: `
+            + source.trim(),
+        );
+      }
+      const rip = machine.state.rip;
+      yield new Executed(machine.step(), rip, this.#symbols);
+    }
+  }
+
+  #fragment(source: string): { address: bigint; end: bigint } {
+    const known = this.#fragments.get(source);
+    if (known) return known;
+    const program = assemble(source, { mode: 64, origin: this.#next });
+    this.#machine.memory.install(program.origin, program.bytes);
+    const fragment = { address: program.origin, end: program.origin + BigInt(program.bytes.length) };
+    this.#fragments.set(source, fragment);
+    this.#next = (fragment.end + 15n) & ~15n;
+    return fragment;
+  }
+}
+
+/** An executed instruction that is printed only when somebody looks. */
+export class Executed implements HostStep {
+  readonly rip: bigint;
+  readonly #instruction: Instruction;
+  readonly #symbol: Symbols | undefined;
+
+  constructor(instruction: Instruction, rip: bigint, symbol?: Symbols) {
+    this.#instruction = instruction;
+    this.rip = rip;
+    this.#symbol = symbol;
+  }
+
+  get text(): string {
+    return print(this.#instruction, this.rip, this.#symbol);
+  }
+}
