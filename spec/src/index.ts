@@ -13,6 +13,7 @@ export { type InterruptController, InterruptQueue, type Interrupts } from './mac
 export { RESET_TABLE, type ResetRow, type ResetValue, STARTUP_TABLE } from './machine/reset.table.ts';
 export { Pc, type PcOptions, type PcSnapshot, type PcStop } from './machine/pc.ts';
 export type { Schedule, Turn } from './machine/schedule.ts';
+export { Memory } from './machine/memory/physical.ts';
 export { DebugPort, type PortDevice, type Ports } from './machine/ports.ts';
 export { Fault, Undefined, Unmodelled } from './state/outcomes.ts';
 export { type Citation, printCitation } from './state/citation.ts';
@@ -23,6 +24,15 @@ export * as xen from './hypervisors/xen/index.ts';
 export { explore } from './explore/explore.ts';
 export type { ExploreOptions } from './explore/exploration.ts';
 export { type TabulateOptions, tabulate } from './explore/tabulate.ts';
+export {
+  type Bounds, type Boundary, type ExecutionOptions, type Executions, NEVER_ENDS, exploreExecutions,
+} from './explore/executions.ts';
+export type { Deviation } from './explore/outcomes.ts';
+export {
+  type Occurrence, type System, externalInterrupt, machineCheck, nonMaskableInterrupt,
+} from './explore/system.ts';
+export { type ReplayOptions, replay } from './explore/replay.ts';
+export { shrink } from './explore/shrink.ts';
 export { printTable, printVerdict } from './explore/print.ts';
 export {
   HYPERVISOR_OPERATORS, IN_GUEST_CONTEXT, type Operator, type Reached, type SearchResult, searchRestores,

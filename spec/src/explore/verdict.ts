@@ -55,16 +55,17 @@ export interface Verdict {
   timeline: Timeline;
 }
 
-/** Guest and hypervisor as lanes, one step an instruction; figures and the terminal printer read this. */
+/** Guest and hypervisor, or several processors, as lanes, one step an instruction: what figures are drawn from. */
 export interface Timeline {
-  lanes: { id: 'guest' | 'hypervisor' | 'other'; name: string; kind: 'guest' | 'host' }[];
+  lanes: { id: string; name: string; kind: 'guest' | 'host' }[];
   /** The fields that are tracked, in display order. */
   fields: { name: string; width: number }[];
   steps: TimelineStep[];
 }
 
 export interface TimelineStep {
-  lane: 'guest' | 'hypervisor' | 'other';
+  /** One of the timeline's lanes, by its id. */
+  lane: string;
   /** The instruction as printed, or the name of an event. */
   text: string;
   rip: bigint;

@@ -1,6 +1,7 @@
 /** What differs between two moments of memory. */
 
 import { PAGE } from './address.ts';
+import type { JournalEntry } from './journal.ts';
 import type { Page } from './page.ts';
 
 /** Memory at one moment: page numbers and contents. */
@@ -12,13 +13,6 @@ export interface MemoryDifference {
   linear: bigint;
   before: Uint8Array;
   after: Uint8Array;
-}
-
-/** What a write replaced. */
-export interface JournalEntry {
-  readonly page: Page;
-  readonly offset: number;
-  readonly before: Uint8Array;
 }
 
 /** The cells that a journal touched and that now differ from what they were. */

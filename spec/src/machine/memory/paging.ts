@@ -168,6 +168,11 @@ export class Paging implements PagingPort {
     this.changed();
   }
 
+  /** Whether a translation may outlive what the paging structures say. */
+  get keepsTranslations(): boolean {
+    return this.#tlb !== undefined;
+  }
+
   snapshot(): TlbSnapshot {
     return this.#tlb?.snapshot() ?? new Map();
   }

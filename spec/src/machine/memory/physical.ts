@@ -6,7 +6,8 @@
 import { fromBytes, hex, toBytes } from '../../numbers/bits.ts';
 import { Unmodelled } from '../../state/outcomes.ts';
 import { PAGE, pageNumber, pageOffset } from './address.ts';
-import { type JournalEntry, type MemoryDifference, type MemorySnapshot, writtenBy } from './difference.ts';
+import type { MemoryDifference, MemorySnapshot } from './difference.ts';
+import { Journal } from './journal.ts';
 import { type Page, forget, newPage, readCell, writeCell } from './page.ts';
 
 /** A device in the physical address space. `offset` counts from its first byte, `processor` is who asks. */
@@ -34,7 +35,7 @@ export class Memory {
   readonly #ram: Range[] = [];
   readonly #devices: (Range & { readonly device: MemoryDevice })[] = [];
   #last: Page | undefined;
-  #journal: JournalEntry[] | undefined;
+  #journal: Journal | undefined;
 
   /** Makes the pages of `bytes` bytes at `address` present, filled with zeros; those that are there stay. */
   map(address: bigint, bytes: number, options: { writable?: boolean } = {}): void {
@@ -113,7 +114,7 @@ export class Memory {
   /** Writes within a page of memory. ROM keeps what it has. */
   store(page: Page, offset: number, bytes: number, value: bigint): void {
     if (!page.writable) return;
-    this.#journal?.push({ page, offset, before: page.bytes.slice(offset, offset + bytes) });
+    this.#journal?.note(page, offset, bytes);
     writeCell(page, offset, bytes, value);
   }
 
@@ -145,7 +146,7 @@ export class Memory {
   /** The same, of any number of bytes. */
   storeBytes(page: Page, offset: number, data: Uint8Array): void {
     if (!page.writable) return;
-    this.#journal?.push({ page, offset, before: page.bytes.slice(offset, offset + data.length) });
+    this.#journal?.note(page, offset, data.length);
     forget(page, offset, data.length);
     page.bytes.set(data, offset);
   }
@@ -182,26 +183,22 @@ export class Memory {
     }
   }
 
-  /** Writes are being journaled: those that go around `store` would be lost to `transaction`. */
-  get journaling(): boolean {
-    return this.#journal !== undefined;
-  }
-
   /**
    * Runs `body` and undoes every write it made, whatever it returns or throws. Nests. `written` answers what differs by
    * now, on the pages whose address `among` accepts.
    */
   transaction<T>(body: (written: (among: (page: bigint) => boolean) => MemoryDifference[]) => T): T {
+    return this.journaled((journal) => body((among) => journal.written(among)));
+  }
+
+  /** The same; `body` may undo a part of them on the way, back to a mark of the journal. */
+  journaled<T>(body: (journal: Journal) => T): T {
     const outer = this.#journal;
-    const journal: JournalEntry[] = (this.#journal = []);
+    const journal = (this.#journal = new Journal());
     try {
-      return body((among) => writtenBy(journal, among));
+      return body(journal);
     } finally {
-      for (let n = journal.length - 1; n >= 0; n--) {
-        const { page, offset, before } = journal[n]!;
-        page.bytes.set(before, offset);
-        forget(page, offset, before.length);
-      }
+      journal.undo();
       this.#journal = outer;
     }
   }
