@@ -22,6 +22,9 @@ export { SaveArea } from './hypervisors/save-area.ts';
 export { World } from './hypervisors/world.ts';
 export * as xen from './hypervisors/xen/index.ts';
 export { explore } from './explore/explore.ts';
+export {
+  type CompareOptions, type Comparison, type Parting, comparePolicies,
+} from './explore/compare-policies.ts';
 export type { ExploreOptions } from './explore/exploration.ts';
 export { type TabulateOptions, tabulate } from './explore/tabulate.ts';
 export {

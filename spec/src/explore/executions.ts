@@ -85,6 +85,12 @@ interface Budget {
   readonly preemptions: number;
 }
 
+/** What follows from a state, `steps` instructions before what was found. */
+interface Known {
+  readonly endings: Endings;
+  readonly steps: number;
+}
+
 /** A state on the way: what it takes to come back, and what is left to try. */
 interface Frame {
   readonly choices: readonly Choice[];
@@ -124,7 +130,7 @@ class Explorer {
   readonly #occurrences: readonly Occurrence[];
   readonly #limits: Required<Bounds>;
   readonly #outcome: ExecutionOptions['outcome'];
-  readonly #known = new Map<string, Endings>();
+  readonly #known = new Map<string, Known>();
   /** States on the present path: where each stands. */
   readonly #path = new Map<string, number>();
   readonly #frames: Frame[] = [];
@@ -170,7 +176,7 @@ class Explorer {
     for (;;) {
       const key = this.#key(processor, budget);
       const known = trunk ? undefined : this.#known.get(key);
-      if (known) return this.#settle(keys, known);
+      if (known) return this.#settle(keys, earlier(known.endings, known.steps));
       const place = this.#path.get(key);
       if (place !== undefined) {
         if (trunk) this.#trunkOutcome = NEVER_ENDS;
@@ -210,7 +216,7 @@ class Explorer {
       return this.#take();
     }
     this.#frames.pop();
-    return this.#settle([...frame.keys], frame.found, 0);
+    return this.#settle(frame.keys, frame.found, 0);
   }
 
   /** Takes the uppermost frame's next choice. */
@@ -330,17 +336,17 @@ class Explorer {
    * What was found holds for the states that lead there without a choice, each an instruction earlier. It is not kept
    * for a state where it depends on one further up the path: from there more may follow.
    */
-  #settle(keys: string[], found: Endings, distance = 1): Endings {
-    let whole = found;
-    for (let n = keys.length - 1, steps = distance; n >= 0; n--, steps = 1) {
-      whole = earlier(whole, steps);
+  #settle(keys: readonly string[], found: Endings, distance = 1): Endings {
+    let endings = found;
+    let steps = distance;
+    for (let n = keys.length - 1; n >= 0; n--, steps++) {
       const key = keys[n]!;
       const place = this.#path.get(key)!;
       this.#path.delete(key);
-      if (whole.low > place) this.#known.set(key, whole);
-      else if (whole.low === place) this.#known.set(key, (whole = { ...whole, low: Infinity }));
+      if (endings.low === place) endings = { outcomes: endings.outcomes, low: Infinity };
+      if (endings.low > place) this.#known.set(key, { endings, steps });
     }
-    return whole;
+    return keys.length === 0 ? endings : earlier(endings, steps - 1);
   }
 }
 

@@ -178,6 +178,17 @@ export const outsideGuest = (linear: bigint): boolean =>
   (linear >= HYPERVISOR_BASE && linear < HYPERVISOR_BASE + HYPERVISOR_BYTES)
   || NEIGHBOURS.some(({ origin }) => linear >= origin && linear < origin + 0x1000n);
 
+/**
+ * Whether a world switch does the same to both: what the policy does depends on nothing else of a guest than what it is
+ * responsible for.
+ */
+export function alikeToPolicies(a: Uint8Array, b: Uint8Array): boolean {
+  for (const [start, end] of EXTENDED_STATE) {
+    for (let n = start; n < end; n++) if (a[n] !== b[n]) return false;
+  }
+  return true;
+}
+
 /** Copies all of the state area but extended state. */
 function copyOutside(from: State, to: State): void {
   let start = 0;
