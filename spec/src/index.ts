@@ -40,6 +40,10 @@ export { printTable, printVerdict } from './explore/print.ts';
 export {
   HYPERVISOR_OPERATORS, IN_GUEST_CONTEXT, type Operator, type Reached, type SearchResult, searchRestores,
 } from './explore/search.ts';
+export {
+  POINTER_NAMES, type PointerClass, type PointerEffect, type PointerEffectOptions, type PointerName, pointerClasses,
+  pointerEffect, x87Instructions,
+} from './explore/pointer-effects.ts';
 export type {
   Counterexample, Difference, FieldValue, PolicySummary, Timeline, TimelineStep, Verdict, VerdictTable,
 } from './explore/verdict.ts';

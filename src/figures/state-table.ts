@@ -5,7 +5,15 @@ import { hex } from './values.ts';
 export interface StateTableData {
   /** States side by side; every other one is compared with the first. */
   columns: string[];
-  rows: { name: string; width?: number; values: (FieldValue | string)[] }[];
+  rows: StateRow[];
+}
+
+export interface StateRow {
+  name: string;
+  width?: number;
+  values: (FieldValue | string)[];
+  /** Rows of one group, which follow each other, stand under its heading. */
+  group?: string;
 }
 
 const print = (value: FieldValue | string | undefined, width: number): string =>
@@ -20,8 +28,8 @@ export function stateTable({ columns, rows }: StateTableData, options: { caption
   return html`${options.caption && html`<p class="caption">${options.caption}</p>`}
 <div class="scroll" tabindex="0" role="group" aria-label="${options.caption || 'States'}"><table class="state-table">
 <thead><tr><th scope="col">Field</th>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-<tbody>${rows.map(
-    ({ name, width = 32, values }) => html`<tr><th scope="row"><code>${name}</code></th>${
-      values.map((value) => cell(print(value, width), print(values[0], width)))}</tr>`,
-  )}</tbody></table></div>`;
+<tbody>${rows.map(({ name, width = 32, values, group }, n) => html`${
+    group !== undefined && group !== rows[n - 1]?.group && html`<tr class="group"><th colspan="${
+      columns.length + 1}" scope="colgroup">${group}</th></tr>`}<tr><th scope="row"><code>${name}</code></th>${
+    values.map((value) => cell(print(value, width), print(values[0], width)))}</tr>`)}</tbody></table></div>`;
 }
