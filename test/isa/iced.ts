@@ -237,7 +237,8 @@ function ourMemory(operand: MemoryOperand, i: Instruction): string {
   const sum = [
     operand.ripRelative ? (operand.addressSize === 64 ? 'rip' : 'eip') : '',
     operand.base < 0 ? '' : gprName(operand.base, operand.addressSize),
-    operand.index < 0 ? '' : `${gprName(operand.index, operand.addressSize)}*${operand.scale}`,
+    operand.index < 0 ? ''
+      : `${operand.vectorIndex ? `${operand.vectorIndex}${operand.index}` : gprName(operand.index, operand.addressSize)}*${operand.scale}`,
     hex(u(operand.addressSize, operand.displacement + next)),
   ].filter(Boolean).join('+');
   return `[${SEGMENT_REGISTERS[operand.segment]}:${sum}]/${operand.addressSize} ${operand.size || '?'}`;

@@ -63,6 +63,12 @@ const memory: Setter = (i, n, variant, mode) => {
   i.memoryDisplacement = variant % 2 ? 0x55n : 0x1234_5678n;
 };
 
+/** A vector of indexes; there is none with addresses of 16 bits. */
+const vectorMemory = (first: Register): Setter => (i, n, variant, mode) => {
+  memory(i, n, variant, mode === 16 ? 32 : mode);
+  i.memoryIndex = first + ((variant * 3) % (mode === 64 ? 16 : 8));
+};
+
 const offset: Setter = (i, n, variant, mode) => {
   i.setOpKind(n, OpKind.Memory);
   i.memoryDisplSize = mode / 8;
@@ -103,7 +109,14 @@ const SETTERS: Readonly<Partial<Record<Kind, Setter>>> = {
   [Kind.r16_opcode]: register(Register.CX, 7), [Kind.r32_opcode]: register(Register.ECX, 7),
   [Kind.r64_opcode]: register(Register.RCX, 15),
   [Kind.xmm_reg]: register(Register.XMM0, 16), [Kind.xmm_rm]: register(Register.XMM0, 16),
-  [Kind.mm_reg]: register(Register.MM0, 8),
+  [Kind.mm_reg]: register(Register.MM0, 8), [Kind.mm_rm]: register(Register.MM0, 8),
+  [Kind.xmm_vvvv]: register(Register.XMM0, 16), [Kind.xmm_is4]: register(Register.XMM0, 16),
+  [Kind.ymm_or_mem]: either(Register.YMM0), [Kind.ymm_reg]: register(Register.YMM0, 16),
+  [Kind.ymm_rm]: register(Register.YMM0, 16), [Kind.ymm_vvvv]: register(Register.YMM0, 16),
+  [Kind.ymm_is4]: register(Register.YMM0, 16),
+  [Kind.r32_or_mem_mpx]: either(Register.EAX), [Kind.r64_or_mem_mpx]: either(Register.RAX),
+  [Kind.mem_vsib32x]: vectorMemory(Register.XMM0), [Kind.mem_vsib64x]: vectorMemory(Register.XMM0),
+  [Kind.mem_vsib32y]: vectorMemory(Register.YMM0), [Kind.mem_vsib64y]: vectorMemory(Register.YMM0),
   [Kind.seg_reg]: (i, n, variant, mode) => fixed([Register.ES, Register.SS, Register.DS, Register.FS,
     Register.GS][variant % 5]!)(i, n, variant, mode),
   [Kind.cr_reg]: (i, n, variant, mode) => fixed([Register.CR0, Register.CR2, Register.CR3,

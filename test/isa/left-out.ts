@@ -10,7 +10,6 @@ export interface LeftOut {
 
 export const LEFT_OUT: readonly LeftOut[] = [
   { codes: /^(Movsd|Cmpsd)_xmm/, why: 'Scalar SSE2 is not modelled; these MOVSD and CMPSD are not the string instructions.' },
-  { codes: /^Pxor_mm_/, why: 'MMX arithmetic is not modelled.' },
   {
     codes: /^(Fstp_sti_DFD[08]|Fxch_st0_sti_D[DF]C8)$/,
     why: 'A second encoding that processors take and the SDM does not list (vol. 2D, tables A-6 and A-9 to A-22).',

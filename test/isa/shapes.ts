@@ -79,9 +79,24 @@ function memoryOperands(mode: Mode, size: number, thorough: boolean): MemoryOper
   })));
 }
 
+/** Memory at several addresses: every index, with and without a base. */
+function vectorAddresses(mode: Mode, size: number, vectorIndex: 'xmm' | 'ymm'): MemoryOperand[] {
+  const addressSizes: AddressSize[] = mode === 64 ? [64, 32] : [32];
+  const scales: Scale[] = [1, 2, 4, 8];
+  return addressSizes.flatMap((addressSize) => Array.from({ length: mode === 64 ? 16 : 8 }, (_, index): MemoryOperand => {
+    const base = index % 3 === 0 ? -1 : (index * 5) % (mode === 64 ? 16 : 8);
+    return {
+      kind: 'memory', segment: base === 4 || base === 5 ? SS : DS, segmentOverridden: false, base, index, vectorIndex,
+      scale: scales[index % 4]!, displacement: u(addressSize, DISPLACEMENTS[index % DISPLACEMENTS.length]!),
+      ripRelative: false, addressSize, size, direct: false,
+    };
+  }));
+}
+
 function registerOperands(form: OperandForm, mode: Mode, bits: number): RegisterOperand[] {
+  const size = form.registerSize || bits;
   const make = (index: number, high = false): RegisterOperand =>
-    ({ kind: 'register', file: form.file as RegisterOperand['file'], index, size: bits, high });
+    ({ kind: 'register', file: form.file as RegisterOperand['file'], index, size, high });
   const range = (length: number): number[] => Array.from({ length }, (_, n) => n);
   switch (form.file) {
     case 'segment': return [ES, SS, DS, FS, GS].map((index) => make(index));
@@ -89,10 +104,11 @@ function registerOperands(form: OperandForm, mode: Mode, bits: number): Register
       ({ ...make(index), size: mode === 64 ? 64 : 32 }));
     case 'debug': return range(8).map((index) => ({ ...make(index), size: mode === 64 ? 64 : 32 }));
     case 'x87': return range(8).map((index) => make(index));
-    case 'xmm': return range(mode === 64 ? 16 : 8).map((index) => make(index));
+    case 'mm': return range(8).map((index) => make(index));
+    case 'xmm': case 'ymm': return range(mode === 64 ? 16 : 8).map((index) => make(index));
     default: {
-      const plain = range(mode === 64 ? 16 : bits === 8 ? 4 : 8).map((index) => make(index));
-      return bits === 8 ? [...plain, ...range(4).map((index) => make(index, true))] : plain;
+      const plain = range(mode === 64 ? 16 : size === 8 ? 4 : 8).map((index) => make(index));
+      return size === 8 ? [...plain, ...range(4).map((index) => make(index, true))] : plain;
     }
   }
 }
@@ -132,7 +148,8 @@ function operandsOf(form: Form, operand: OperandForm, mode: Mode, size: number):
     default:
       return [
         ...(operand.register ? registerOperands(operand, mode, bits) : []),
-        ...(operand.memory ? memoryOperands(mode, bits, thorough) : []),
+        ...(operand.vectorIndex ? vectorAddresses(mode, bits, operand.vectorIndex)
+          : operand.memory ? memoryOperands(mode, bits, thorough) : []),
       ];
   }
 }

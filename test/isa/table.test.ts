@@ -54,7 +54,7 @@ test('every form is found by its opcode and by every name of its instruction', (
     for (const name of [form.definition.mnemonic,
       ...(form.definition.aliases ?? [])]) expect(formsNamed(name)).toContain(form);
   }
-  expect(MNEMONICS.length).toBeGreaterThan(INSTRUCTIONS.length);
+  expect(MNEMONICS.length).toBeGreaterThan(new Set(INSTRUCTIONS.map(({ mnemonic }) => mnemonic)).size);
 });
 
 test('forms are parsed as they are written', () => {

@@ -2,6 +2,7 @@
 
 import type { CpuProfile } from 'hidden-state';
 import type { Form } from '../../spec/src/isa/form.ts';
+import { featuresOf } from '../../spec/src/isa/instruction.ts';
 import { randomFrom } from '../integer/random.ts';
 import { Sentence } from '../../tools/sentence.ts';
 import type { Mode } from './generate/draft.ts';
@@ -54,9 +55,8 @@ function announce(cpuid: Header['cpuid'], where: string): CpuProfile {
 /** Pairs of form and mode that can be compared: a feature that only one of the two has would be all that is seen. */
 function pairsFor(options: Options, cpu: CpuProfile, { cpuid, fences }: Runner): { form: Form; mode: Mode }[] {
   const both = (form: Form): boolean => {
-    const { cpuid: feature, mnemonic } = form.definition;
-    if (/^RDTSCP?$/.test(mnemonic) && !fences.rdtscOff) return false;
-    return !feature || (hasFeature(cpuid, feature) ?? true) === cpu.features.has(feature);
+    if (/^RDTSCP?$/.test(form.definition.mnemonic) && !fences.rdtscOff) return false;
+    return featuresOf(form.definition).every((feature) => (hasFeature(cpuid, feature) ?? true) === cpu.features.has(feature));
   };
   const wanted = generatedForms.filter(({ definition }) => !options.only || options.only.has(definition.mnemonic));
   const missing = new Set(wanted.filter((form) => !both(form)).map(({ definition }) => definition.mnemonic));

@@ -9,7 +9,7 @@ import { TokenError } from './tokens.ts';
 
 const SIZES: ReadonlyMap<string, number> = new Map([
   ['byte', 8], ['word', 16], ['dword', 32], ['qword', 64], ['fword', 48], ['tbyte', 80], ['tword', 80],
-  ['xmmword', 128], ['oword', 128],
+  ['mmword', 64], ['xmmword', 128], ['oword', 128], ['ymmword', 256], ['yword', 256],
 ]);
 
 export type AddressSize = MemoryOperand['addressSize'];
@@ -144,7 +144,7 @@ function memory(sum: Sum, context: MemoryContext, kind?: 'rel' | 'abs', pointer?
   const { size, segment, mode, column } = context;
   const merged = mergeRegisters(sum);
   const addressSize = pointer === 'eip' ? 32 : addressSizeOf(merged, mode, context.addressSize);
-  const { base, index, scale } = baseAndIndex(merged, addressSize);
+  const { base, index, vectorIndex, scale } = baseAndIndex(merged, addressSize);
   const plain = base < 0 && index < 0;
   if (kind === 'rel' && mode !== 64) throw new TokenError('rel addresses exist only in 64-bit code', column);
   if (kind === 'rel' && !plain) throw new TokenError('rel needs an address without registers', column);
@@ -158,18 +158,31 @@ function memory(sum: Sum, context: MemoryContext, kind?: 'rel' | 'abs', pointer?
   const operand: MemoryOperand = {
     kind: 'memory', segment: segment >= 0 ? segment : defaultSegment,
     segmentOverridden: segment >= 0 && segment !== defaultSegment,
-    base, index, scale, displacement: u(addressSize, sum.constant), ripRelative, addressSize, size, direct: false,
+    base, index, vectorIndex, scale, displacement: u(addressSize, sum.constant), ripRelative, addressSize, size,
+    direct: false,
   };
   // [rip + 8] is 8 bytes further on; [rip + label] is the label.
   const absolute = ripRelative && (pointer === undefined || sum.symbolic);
   return { operand, address: absolute ? u(addressSize, sum.constant) : undefined, column };
 }
 
-type Shape = Pick<MemoryOperand, 'base' | 'index' | 'scale'>;
+type Shape = Pick<MemoryOperand, 'base' | 'index' | 'vectorIndex' | 'scale'>;
+
+/** An XMM or YMM register, whose elements are indexes. */
+const isVector = ({ register: { file } }: Term): boolean => file === 'xmm' || file === 'ymm';
 
 function baseAndIndex(terms: Term[], addressSize: AddressSize): Shape {
-  let base = -1, index = -1, scale: MemoryOperand['scale'] = 1;
-  for (const { register, factor, scaled, column } of terms) {
+  let base = -1, index = -1, scale: MemoryOperand['scale'] = 1, vectorIndex: MemoryOperand['vectorIndex'];
+  const vector = terms.find(isVector);
+  if (vector) {
+    if (![1n, 2n, 4n, 8n].includes(vector.factor)) {
+      throw new TokenError('the elements of an index are multiplied by 1, 2, 4 or 8', vector.column);
+    }
+    index = vector.register.index;
+    vectorIndex = vector.register.file as 'xmm' | 'ymm';
+    scale = Number(vector.factor) as MemoryOperand['scale'];
+  }
+  for (const { register, factor, scaled, column } of terms.filter((term) => term !== vector)) {
     if (factor === 1n && base < 0 && (!scaled || index >= 0)) base = register.index;
     else if (index < 0 && [1n, 2n, 4n, 8n].includes(factor)) {
       index = register.index;
@@ -179,9 +192,12 @@ function baseAndIndex(terms: Term[], addressSize: AddressSize): Shape {
       scale = Number(factor - 1n) as MemoryOperand['scale'];
     } else throw new TokenError('an address is at most base + index * 1, 2, 4 or 8 + displacement', column);
   }
+  if (vectorIndex) return { base, index, vectorIndex, scale };
   const stackPointerAsIndex = index === 4 && scale === 1;
   const reversedPair = addressSize === 16 && (base === 6 || base === 7) && index >= 0;
-  return stackPointerAsIndex || reversedPair ? { base: index, index: base, scale } : { base, index, scale };
+  return stackPointerAsIndex || reversedPair
+    ? { base: index, index: base, vectorIndex, scale }
+    : { base, index, vectorIndex, scale };
 }
 
 /** Up to two registers stay as they are: [rax+rax] is shorter than [rax*2]. */
@@ -189,8 +205,11 @@ function mergeRegisters(sum: Sum): Term[] {
   const merged: Term[] = [];
   const few = sum.registers.length <= 2 && sum.registers.every((term) => term.factor > 0n);
   for (const term of sum.registers) {
-    if (term.register.file !== 'gpr' || term.register.size < 16) {
-      throw new TokenError('only 16, 32 and 64-bit general-purpose registers make an address', term.column);
+    if (!isVector(term) && (term.register.file !== 'gpr' || term.register.size < 16)) {
+      throw new TokenError(
+        'only 16, 32 and 64-bit general-purpose registers make an address, and XMM and YMM registers several',
+        term.column,
+      );
     }
     const same = few ? -1 : merged.findIndex((other) => other.register === term.register);
     if (same < 0) merged.push(term);
@@ -200,8 +219,9 @@ function mergeRegisters(sum: Sum): Term[] {
 }
 
 function addressSizeOf(terms: Term[], mode: Mode, usual: AddressSize | undefined): AddressSize {
-  const [first, ...others] = terms;
-  if (!first) return usual ?? mode;
+  const [first, ...others] = terms.filter((term) => !isVector(term));
+  // There is no vector of 16-bit addresses.
+  if (!first) return usual ?? (terms.length > 0 && mode === 16 ? 32 : mode);
   const odd = others.find((term) => term.register.size !== first.register.size);
   if (odd) throw new TokenError('registers of an address have one size', odd.column);
   const size = first.register.size as AddressSize;

@@ -29,6 +29,7 @@ interface Candidate {
 export function select(line: Line, mode: Mode, address: bigint, atLeast: number): Uint8Array {
   const forms = formsNamed(line.mnemonic);
   checkPrefixes(line, forms);
+  checkVectorIndex(line, forms);
   const candidates: Candidate[] = [];
   const reasons: string[] = [];
   for (const form of forms.filter((form) => exists(form, mode))) {
@@ -92,6 +93,15 @@ function checkPrefixes({ prefixes, mnemonic, operands, column }: Line, forms: re
   if (prefixes.addressSize !== undefined && !implicitMemory && !operands.some(isMemory)) {
     throw new TokenError(`${mnemonic} uses no address here: leave out addr${prefixes.addressSize}`, column);
   }
+}
+
+/** An XMM or YMM register in an address belongs to the gathers. */
+function checkVectorIndex({ mnemonic, operands }: Line, forms: readonly Form[]): void {
+  const vector = operands.find(({ operand }) => operand.kind === 'memory' && operand.vectorIndex);
+  if (!vector || forms.some((form) => form.operands.some(({ vectorIndex }) => vectorIndex))) return;
+  throw new TokenError(
+    `${mnemonic} has one address: only 16, 32 and 64-bit general-purpose registers make it`, vector.column,
+  );
 }
 
 /** The encoding by `form` at `size`, undefined when operands do not match, or why they cannot be encoded. */

@@ -99,7 +99,7 @@ const asZen4 = inferred('Zen 4');
 export const amdK10: CpuProfile = cpuProfile({
   ...quirks,
   id: 'amdK10', name: 'AMD K10', vendor: 'AuthenticAMD', year: 2007, signature: 0x0010_0f42,
-  features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'PDPE1GB', 'MISALIGNSSE'],
+  features: [...BASE_FEATURES, 'POPCNT', 'LZCNT', 'PREFETCHW', 'FFXSR', 'RDTSCP', 'PDPE1GB', 'MISALIGNSSE', 'SSE4A'],
   xcr0: 0n, linearAddressBits: 48, physicalAddressBits: 48,
   x87: { ...quirks.x87, saveWithoutException: 'leave memory', restoreWithoutException: 'leave register' },
   nullSelector: 'keeps base and limit',
@@ -132,7 +132,8 @@ const zenFeatures: readonly Feature[] = [
   'XGETBV_ECX_1', 'XSAVES', 'BMI1', 'BMI2', 'LZCNT', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'FSGSBASE', 'SMEP',
   'SMAP', 'RDTSCP', 'PCID', 'INVPCID', 'PDPE1GB', 'FFXSR', 'MISALIGNSSE', 'RstrFpErrPtrs', 'RDRAND', 'RDSEED', 'UMIP',
   'RDPID', 'MONITORX', 'CLZERO', 'WBNOINVD', 'ARAT', 'X2APIC', 'IBPB', 'IBRS', 'STIBP', 'SSBD',
-  'LFenceAlwaysSerializing', 'NullSelectClearsBase',
+  'LFenceAlwaysSerializing', 'NullSelectClearsBase', 'PCLMULQDQ', 'AES', 'F16C', 'FMA', 'AVX2', 'SHA', 'SSE4A', 'VAES',
+  'VPCLMULQDQ',
 ];
 
 /**
@@ -158,7 +159,7 @@ export const zen3: CpuProfile = cpuProfile({
 export const zen4: CpuProfile = cpuProfile({
   ...quirks,
   id: 'zen4', name: 'AMD Zen 4', vendor: 'AuthenticAMD', year: 2022, signature: 0x00a1_0f11,
-  features: [...zenFeatures, 'LA57'],
+  features: [...zenFeatures, 'LA57', 'GFNI'],
   xcr0: 0xe7n, linearAddressBits: 57, physicalAddressBits: 52,
   sources,
 });

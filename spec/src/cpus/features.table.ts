@@ -5,7 +5,7 @@
 
 /**
  * Advertised though modelled in part only, because a kernel does not start without them or a processor of that kind
- * cannot lack them: MMX (data transfers are missing), SSE to SSE4_2, AVX (what the table of instructions has), MTRR and
+ * cannot lack them: SSE to SSE4_2, AVX, FMA and F16C (floating-point arithmetic is missing), MTRR and
  * PAT (memory types have no effect), MCE and MCA (no banks), MONITOR and MONITORX (the wait ends at once), IBRS_IBPB,
  * STIBP and SSBD (nothing here is speculative).
  */
@@ -15,16 +15,20 @@ export const FEATURES = {
   SEP: [1, 0, 'edx', 11], MTRR: [1, 0, 'edx', 12], PGE: [1, 0, 'edx', 13], MCA: [1, 0, 'edx', 14],
   CMOV: [1, 0, 'edx', 15], PAT: [1, 0, 'edx', 16], PSE36: [1, 0, 'edx', 17], CLFSH: [1, 0, 'edx', 19],
   MMX: [1, 0, 'edx', 23], FXSR: [1, 0, 'edx', 24], SSE: [1, 0, 'edx', 25], SSE2: [1, 0, 'edx', 26],
-  SSE3: [1, 0, 'ecx', 0], MONITOR: [1, 0, 'ecx', 3], SSSE3: [1, 0, 'ecx', 9], CX16: [1, 0, 'ecx', 13],
+  SSE3: [1, 0, 'ecx', 0], PCLMULQDQ: [1, 0, 'ecx', 1], MONITOR: [1, 0, 'ecx', 3], SSSE3: [1, 0, 'ecx', 9],
+  FMA: [1, 0, 'ecx', 12], CX16: [1, 0, 'ecx', 13],
   PCID: [1, 0, 'ecx', 17], SSE4_1: [1, 0, 'ecx', 19], SSE4_2: [1, 0, 'ecx', 20], X2APIC: [1, 0, 'ecx', 21],
-  MOVBE: [1, 0, 'ecx', 22], POPCNT: [1, 0, 'ecx', 23], TSC_DEADLINE: [1, 0, 'ecx', 24], XSAVE: [1, 0, 'ecx', 26],
-  OSXSAVE: [1, 0, 'ecx', 27], AVX: [1, 0, 'ecx', 28], RDRAND: [1, 0, 'ecx', 30],
+  MOVBE: [1, 0, 'ecx', 22], POPCNT: [1, 0, 'ecx', 23], TSC_DEADLINE: [1, 0, 'ecx', 24], AES: [1, 0, 'ecx', 25],
+  XSAVE: [1, 0, 'ecx', 26], OSXSAVE: [1, 0, 'ecx', 27], AVX: [1, 0, 'ecx', 28], F16C: [1, 0, 'ecx', 29],
+  RDRAND: [1, 0, 'ecx', 30],
   ARAT: [6, 0, 'eax', 2],
-  FSGSBASE: [7, 0, 'ebx', 0], TSC_ADJUST: [7, 0, 'ebx', 1], BMI1: [7, 0, 'ebx', 3], FDP_EXCPTN_ONLY: [7, 0, 'ebx', 6],
+  FSGSBASE: [7, 0, 'ebx', 0], TSC_ADJUST: [7, 0, 'ebx', 1], BMI1: [7, 0, 'ebx', 3], AVX2: [7, 0, 'ebx', 5],
+  FDP_EXCPTN_ONLY: [7, 0, 'ebx', 6],
   SMEP: [7, 0, 'ebx', 7], BMI2: [7, 0, 'ebx', 8], INVPCID: [7, 0, 'ebx', 10], FPCSDS: [7, 0, 'ebx', 13],
   RDSEED: [7, 0, 'ebx', 18], ADX: [7, 0, 'ebx', 19], SMAP: [7, 0, 'ebx', 20], CLFLUSHOPT: [7, 0, 'ebx', 23],
-  CLWB: [7, 0, 'ebx', 24],
-  UMIP: [7, 0, 'ecx', 2], PKU: [7, 0, 'ecx', 3], OSPKE: [7, 0, 'ecx', 4], LA57: [7, 0, 'ecx', 16],
+  CLWB: [7, 0, 'ebx', 24], SHA: [7, 0, 'ebx', 29],
+  UMIP: [7, 0, 'ecx', 2], PKU: [7, 0, 'ecx', 3], OSPKE: [7, 0, 'ecx', 4], GFNI: [7, 0, 'ecx', 8],
+  VAES: [7, 0, 'ecx', 9], VPCLMULQDQ: [7, 0, 'ecx', 10], LA57: [7, 0, 'ecx', 16],
   RDPID: [7, 0, 'ecx', 22], MOVDIRI: [7, 0, 'ecx', 27],
   SERIALIZE: [7, 0, 'edx', 14], IBRS_IBPB: [7, 0, 'edx', 26], INTEL_STIBP: [7, 0, 'edx', 27],
   ARCH_CAPABILITIES: [7, 0, 'edx', 29], INTEL_SSBD: [7, 0, 'edx', 31],
@@ -32,7 +36,8 @@ export const FEATURES = {
   XSAVES: [0xd, 1, 'eax', 3],
   SYSCALL: [0x8000_0001, 0, 'edx', 11], NX: [0x8000_0001, 0, 'edx', 20], FFXSR: [0x8000_0001, 0, 'edx', 25],
   PDPE1GB: [0x8000_0001, 0, 'edx', 26], RDTSCP: [0x8000_0001, 0, 'edx', 27], LM: [0x8000_0001, 0, 'edx', 29],
-  LAHF64: [0x8000_0001, 0, 'ecx', 0], LZCNT: [0x8000_0001, 0, 'ecx', 5], MISALIGNSSE: [0x8000_0001, 0, 'ecx', 7],
+  LAHF64: [0x8000_0001, 0, 'ecx', 0], LZCNT: [0x8000_0001, 0, 'ecx', 5], SSE4A: [0x8000_0001, 0, 'ecx', 6],
+  MISALIGNSSE: [0x8000_0001, 0, 'ecx', 7],
   PREFETCHW: [0x8000_0001, 0, 'ecx', 8], MONITORX: [0x8000_0001, 0, 'ecx', 29],
   InvariantTsc: [0x8000_0007, 0, 'edx', 8],
   CLZERO: [0x8000_0008, 0, 'ebx', 0], RstrFpErrPtrs: [0x8000_0008, 0, 'ebx', 2], WBNOINVD: [0x8000_0008, 0, 'ebx', 9],

@@ -79,7 +79,7 @@ const deprecation = inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; t
 
 const ivyBridgeFeatures: readonly Feature[] = [
   ...BASE_FEATURES, 'SSSE3', 'SSE4_1', 'SSE4_2', 'POPCNT', 'XSAVE', 'AVX', 'XSAVEOPT', 'FSGSBASE', 'SMEP', 'RDTSCP',
-  'PCID', 'RDRAND', 'ARAT', 'X2APIC', 'TSC_DEADLINE',
+  'PCID', 'RDRAND', 'ARAT', 'X2APIC', 'TSC_DEADLINE', 'PCLMULQDQ', 'AES', 'F16C',
 ];
 
 /** The last client generation that keeps FCS and FDS. */
@@ -93,6 +93,7 @@ export const ivyBridge: CpuProfile = cpuProfile({
 
 const haswellFeatures: readonly Feature[] = [
   ...ivyBridgeFeatures, 'FPCSDS', 'MOVBE', 'BMI1', 'BMI2', 'LZCNT', 'TSC_ADJUST', 'INVPCID', 'PDPE1GB',
+  'AVX2', 'FMA',
 ];
 
 /** CPUID.7.0:EBX[13] = 1: FCS and FDS are deprecated and always stored as 0. */
@@ -111,7 +112,7 @@ export const sapphireRapids: CpuProfile = cpuProfile({
   features: [
     ...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC',
     'XGETBV_ECX_1', 'XSAVES', 'RDSEED', 'UMIP', 'PKU', 'RDPID', 'MOVDIRI', 'SERIALIZE', 'WBNOINVD', 'IBRS_IBPB',
-    'INTEL_STIBP', 'INTEL_SSBD', 'ARCH_CAPABILITIES',
+    'INTEL_STIBP', 'INTEL_SSBD', 'ARCH_CAPABILITIES', 'SHA', 'GFNI', 'VAES', 'VPCLMULQDQ',
   ],
   xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52,
   // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO.

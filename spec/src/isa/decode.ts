@@ -43,7 +43,7 @@ export function decode(
   const addressSize = addressSizeOf(mode, prefixes.addressSize);
   const context: Context = { reader, mode, prefixes, size, addressSize, modrm, opcode, vvvv: vex?.vvvv ?? 0 };
   const inMemory = modrm < 0xc0 ? form.operands.find((operand) => operand.place === 'rm' && operand.memory) : undefined;
-  const memory = inMemory && memoryOperand(context, sizeOf(inMemory.size, size));
+  const memory = inMemory && memoryOperand(context, sizeOf(inMemory.size, size), inMemory.vectorIndex);
   const immediate = reader.littleEndian(immediateBytes(form, size, addressSize));
   const operands = form.operands.map((operand) => operandValue(operand, context, memory, immediate));
   if (vex && !vex.alone) throw new Fault('#UD', 'LOCK, 66, F2, F3 and REX cannot stand before a VEX prefix');
@@ -173,7 +173,7 @@ function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes):
  */
 function matchesVex(form: Form, mode: Mode, vex: Vex | undefined): boolean {
   if (!form.vex || !vex) return !form.vex && !vex;
-  const anyW = form.vex.w === undefined || (mode !== 64 && form.operands[0]?.file === 'gpr');
+  const anyW = form.vex.w === undefined || (mode !== 64 && form.operands.some(({ file }) => file === 'gpr'));
   if (!anyW && form.vex.w !== vex.w) return false;
   if (form.vex.l !== undefined && form.vex.l !== vex.l) return false;
   return vex.vvvv === 0 || form.operands.some((operand) => operand.place === 'vvvv');
@@ -299,6 +299,7 @@ function operandValue(
     case 'reg': return register(form, ((modrm >> 3) & 7) | (prefixes.rex & 4 ? 8 : 0), size, context);
     case 'opcode': return register(form, (context.opcode & 7) | (prefixes.rex & 1 ? 8 : 0), size, context);
     case 'vvvv': return register(form, context.vvvv & (context.mode === 64 ? 15 : 7), size, context);
+    case 'is4': return register(form, Number(immediate >> 4n) & (context.mode === 64 ? 15 : 7), size, context);
     case 'rm': return memory ?? register(form, (modrm & 7) | (prefixes.rex & 1 ? 8 : 0), size, context);
     case 'offset': return directMemory(context, size, immediate);
     case 'immediate': {
@@ -317,11 +318,12 @@ function operandValue(
 /** CR8 is reached through REX.R, so only in 64-bit mode. SDM vol. 2B, MOV—Move to/from Control Registers. */
 const CONTROL_REGISTERS: readonly number[] = [0, 2, 3, 4, 8];
 
-function register(form: OperandForm, index: number, size: number, { prefixes, mode }: Context): Operand {
+function register(form: OperandForm, index: number, bits: number, { prefixes, mode }: Context): Operand {
   const file = form.file as Exclude<OperandForm['file'], 'none'>;
+  const size = form.registerSize || bits;
   switch (file) {
     // REX.R and REX.B mean nothing to the eight-register files. SDM vol. 2A, 2.2.1.2.
-    case 'x87': return { kind: 'register', file, index: index & 7, size, high: false };
+    case 'x87': case 'mm': return { kind: 'register', file, index: index & 7, size, high: false };
     case 'segment':
       if ((index & 7) > GS) throw new Fault('#UD', 'there is no segment register of this number');
       return { kind: 'register', file, index: index & 7, size, high: false };
@@ -331,7 +333,7 @@ function register(form: OperandForm, index: number, size: number, { prefixes, mo
     case 'debug':
       if (index > 7) throw new Fault('#UD', `there is no DR${index}`);
       return { kind: 'register', file, index, size: mode === 64 ? 64 : 32, high: false };
-    case 'xmm': return { kind: 'register', file, index, size, high: false };
+    case 'xmm': case 'ymm': return { kind: 'register', file, index, size, high: false };
     case 'gpr': {
       const high = size === 8 && prefixes.rex === 0 && index >= 4;
       return { kind: 'register', file, index: high ? index - 4 : index, size, high };
@@ -344,10 +346,13 @@ const LEGACY_16: readonly (readonly [base: number, index: number])[] =
   [[3, 6], [3, 7], [5, 6], [5, 7], [6, -1], [7, -1], [5, -1], [3, -1]];
 
 /** ModRM, SIB and displacement. SDM vol. 2A, tables 2-1 to 2-3 and section 2.2.1.6. */
-function memoryOperand(context: Context, size: number): MemoryOperand {
+function memoryOperand(context: Context, size: number, vectorIndex: MemoryOperand['vectorIndex']): MemoryOperand {
   const { reader, mode, modrm, addressSize } = context;
   const { rex, segment } = context.prefixes;
   const mod = modrm >> 6, rm = modrm & 7;
+  if (vectorIndex && (addressSize === 16 || rm !== 4)) {
+    throw new Fault('#UD', 'a vector of addresses needs a SIB byte, which addresses of 16 bits do not have');
+  }
   let base = -1, index = -1, scale: MemoryOperand['scale'] = 1, ripRelative = false;
   let displacementBytes = [0, 1, addressSize === 16 ? 2 : 4][mod]!;
   if (addressSize === 16) {
@@ -356,7 +361,7 @@ function memoryOperand(context: Context, size: number): MemoryOperand {
   } else if (rm === 4) {
     const sib = reader.next();
     index = ((sib >> 3) & 7) | (rex & 2 ? 8 : 0);
-    if (index === 4) index = -1;
+    if (index === 4 && !vectorIndex) index = -1;
     else scale = (1 << (sib >> 6)) as MemoryOperand['scale'];
     base = (sib & 7) | (rex & 1 ? 8 : 0);
     if ((sib & 7) === 5 && mod === 0) base = -1, displacementBytes = 4;
@@ -368,7 +373,7 @@ function memoryOperand(context: Context, size: number): MemoryOperand {
   return {
     kind: 'memory',
     segment: segment >= 0 ? segment : base === 4 || base === 5 ? SS : DS, segmentOverridden: segment >= 0,
-    base, index, scale, displacement, ripRelative, addressSize, size, direct: false,
+    base, index, vectorIndex, scale, displacement, ripRelative, addressSize, size, direct: false,
   };
 }
 

@@ -41,13 +41,14 @@ export function accepts(form: OperandForm, operand: Operand, size: number): bool
   switch (operand.kind) {
     case 'register': {
       if (!form.register || form.file !== operand.file) return false;
-      if (operand.file === 'gpr' && operand.size !== bits) return false;
+      if (operand.file === 'gpr' && operand.size !== (form.registerSize || bits)) return false;
       return form.place !== 'implicit' || (operand.index === form.value && !operand.high);
     }
     case 'memory': {
       if (!form.memory) return false;
       const plain = operand.base < 0 && operand.index < 0 && !operand.ripRelative;
       if (form.place === 'offset' ? !plain : operand.direct) return false;
+      if (form.vectorIndex !== operand.vectorIndex) return false;
       return operand.size === 0 || bits === 0 || operand.size === bits;
     }
     case 'immediate':
@@ -86,7 +87,7 @@ interface Parts {
 /** Bytes of the instruction, or a message that says why these operands cannot be encoded. */
 export function encode(encoding: Encoding): Uint8Array | string {
   const { form, mode, size } = encoding;
-  const wide = size === 64 && form.size64 === undefined && form.sized;
+  const wide = size === 64 && form.size64 === undefined && form.sized && !form.vex;
   const parts: Parts = {
     rex: form.rexW || wide ? 8 : 0, rexNeeded: false, rexForbidden: false, opcode: form.opcode, vvvv: 0,
     modrm: form.modrmByte ?? (typeof form.modrm === 'number' ? form.modrm << 3 : form.modrm === 'r' ? 0 : undefined),
@@ -161,7 +162,8 @@ function place(parts: Parts, form: OperandForm, operand: Operand, encoding: Enco
     case 'relative': {
       if (form.place === 'implicit') return undefined;
       const value = operand.kind === 'relative' ? operand.displacement : operand.value;
-      const bytes = encoding.form.immediate === 3
+      const several = encoding.form.operands.filter(({ place }) => place === 'immediate').length > 1;
+      const bytes = several
         ? sizeOf(form.size, size) / 8
         : immediateBytes(encoding.form, size, mode);
       parts.immediate = [...parts.immediate, ...little(value, bytes)];
@@ -183,9 +185,10 @@ function placeRegister(
   if (encoding.form.notZero && index === 0) return 'this encoding with register 0 is another instruction';
   if (form.place === 'reg') parts.modrm! |= (index & 7) << 3;
   else if (form.place === 'vvvv') parts.vvvv = index;
+  else if (form.place === 'is4') parts.immediate = [index << 4];
   else if (form.place === 'rm') parts.modrm! |= 0xc0 | (index & 7);
   else parts.opcode |= index & 7;
-  if (index > 7 && form.place !== 'vvvv') parts.rex |= form.place === 'reg' ? 4 : 1;
+  if (index > 7 && form.place !== 'vvvv' && form.place !== 'is4') parts.rex |= form.place === 'reg' ? 4 : 1;
   return undefined;
 }
 
@@ -203,7 +206,7 @@ function memoryBytes(operand: MemoryOperand, mode: Mode, wide: boolean): MemoryB
   const displacement = s(addressSize, operand.displacement);
   if (displacement !== s(32, displacement)) return `the displacement ${hex(displacement)} does not fit in 32 bits`;
   if (operand.ripRelative) return { modrm: 5, rex: 0, tail: little(displacement, 4) };
-  if (index === 4) return 'rsp and esp cannot be an index';
+  if (index === 4 && !operand.vectorIndex) return 'rsp and esp cannot be an index';
   const rex = (base > 7 ? 1 : 0) | (index > 7 ? 2 : 0);
   const needsSib = index >= 0 || (base & 7) === 4 || (base < 0 && mode === 64);
   if (base < 0) {

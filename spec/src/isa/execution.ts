@@ -190,12 +190,16 @@ export class Execution {
       return high ? u(8, this.state.gpr[index]! >> 8n) : this.general(index, size);
     }
     if (file === 'xmm') return this.state.xmm(index);
+    if (file === 'ymm') return u(256, this.state.ymmHigh(index) << 128n) | this.state.xmm(index);
+    if (file === 'mm') return u(64, this.state.x87(index));
     if (file === 'segment') return BigInt(this.state.selector(index));
     throw new TypeError(`register file ${file} is read by its own instructions`);
   }
 
   private writeRegister(file: string, index: number, size: number, high: boolean, value: bigint): void {
     if (file === 'xmm') this.writeXmm(index, value);
+    else if (file === 'ymm') this.writeYmm(index, value);
+    else if (file === 'mm') this.writeMmx(index, value);
     else if (file !== 'gpr') throw new TypeError(`register file ${file} is written by its own instructions`);
     else if (!high) this.setGeneral(index, size, value);
     else this.state.gpr[index] = (this.state.gpr[index]! & ~0xff00n) | u(16, u(8, value) << 8n);
@@ -214,12 +218,42 @@ export class Execution {
     else gpr[index] = u(64, (gpr[index]! >> BigInt(size)) << BigInt(size)) | u(size, value);
   }
 
-  /** Writes an XMM register and notes it for XSAVE's tracking. Bits above 127 are kept, as legacy SSE does. */
+  /**
+   * Writes an XMM register and notes it for XSAVE's tracking. Bits above 127 are kept by legacy SSE and cleared by what
+   * has a VEX prefix. SDM vol. 1, 14.1.3.
+   */
   writeXmm(index: number, value: bigint): void {
     this.state.setXmm(index, value);
     this.state.xmmWritten |= 1 << index;
     this.state.xinuse |= 2n;
     this.state.xmodified |= 2n;
+    if (this.#current?.form.vex) this.clearYmmHigh(index);
+  }
+
+  /** Writes a YMM register. */
+  writeYmm(index: number, value: bigint): void {
+    this.writeXmm(index, u(128, value));
+    this.state.setYmmHigh(index, value >> 128n);
+    this.state.xinuse |= 4n;
+    this.state.xmodified |= 4n;
+  }
+
+  /**
+   * Clears bits 255:128 of a YMM register. It does not bring AVX state into use: a Sapphire Rapids class Xeon, asked by
+   * XGETBV with ECX = 1, has XINUSE[2] = 0 after VZEROALL and VPCMPEQB of XMM registers.
+   */
+  private clearYmmHigh(index: number): void {
+    this.state.setYmmHigh(index, 0n);
+    this.state.xmodified |= this.state.xinuse & 4n;
+  }
+
+  /**
+   * Writes an MMX register, the low 64 bits of a physical x87 register, whose sign and exponent become ones.
+   * SDM vol. 1, 9.2.2.
+   */
+  private writeMmx(index: number, value: bigint): void {
+    this.state.setX87(index, u(80, 0xffffn << 64n) | value);
+    this.state.x87Written = true;
   }
 
   // ---- memory

@@ -5,16 +5,20 @@
  *     'REX.W + 0F AE /4 | m'          'D8 C0+i | ST(0), ST(i)'          '83 /0 ib | r/mv, simm8'
  *     'VEX.LZ.F2.0F38.W0 F6 /r | r32, vvvv32, r/m32'
  *
- * v: word, doubleword or quadword by operand size; z: word or doubleword; y: doubleword or quadword.
- * `m16:v` is a far pointer in memory, an offset of the operand size and a selector.
- * `simm8` is an imm8 that is sign-extended; `vvvv32` is the register that VEX.vvvv names. After a second bar: `d64` and
- * `f64` (operand size defaults or is forced to 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in,
- * 64-bit mode), `b0` (REX.B is 0), `s16` and `s32` (only at this operand size), `a16`, `a32` and `a64` (only at this
- * address size), `r1` (not register 0: that is another instruction), `asz` (the address size means something although
- * there is no memory operand), `osz` (the same of the operand size).
+ * v: word, doubleword or quadword by operand size; z: word or doubleword; y: doubleword or quadword. `m16:v` is a far
+ * pointer in memory, an offset of the operand size and a selector. `simm8` is an imm8 that is sign-extended; `vvvv32`
+ * is the register that VEX.vvvv names. Of vector registers `xmm` is in ModRM.reg, `rmxmm` in ModRM.rm (and never
+ * memory), `xmm/m32` there or 32 bits of memory, `vvvvxmm` in VEX.vvvv, `is4xmm` in bits 7:4 of an immediate byte
+ * (`/is4`); `mm` and `ymm` go the same way. `vm32x` is memory at several addresses, with indexes of 32 bits in an XMM
+ * register; VEX.W says how large the elements are. After a second bar: `d64` and `f64` (operand size defaults or is
+ * forced to 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in, 64-bit mode), `b0` (REX.B is 0), `s16`
+ * and `s32` (only at this operand size), `a16`, `a32` and `a64` (only at this address size), `r1` (not register 0:
+ * that is another instruction), `asz` (the address size means something although there is no memory operand), `osz`
+ * (the same of the operand size).
  */
 
 import type { InstructionDefinition } from './instruction.ts';
+import type { RegisterFile } from './operand.ts';
 
 export type OpcodeMap = 'primary' | '0F' | '0F38' | '0F3A';
 /** NFx: neither F3 nor F2 may be there, 66 means what it usually does. */
@@ -26,13 +30,17 @@ export type ImmediateSize = 0 | 1 | 2 | 3 | 4 | 8 | 'v' | 'z' | 'moffs' | 'far';
 /** Where an operand's bits are and what they mean. */
 export interface OperandForm {
   readonly text: string;
-  readonly place: 'reg' | 'rm' | 'vvvv' | 'opcode' | 'immediate' | 'relative' | 'far' | 'offset' | 'implicit';
-  readonly file: 'gpr' | 'segment' | 'control' | 'debug' | 'x87' | 'xmm' | 'none';
+  readonly place: 'reg' | 'rm' | 'vvvv' | 'is4' | 'opcode' | 'immediate' | 'relative' | 'far' | 'offset' | 'implicit';
+  readonly file: RegisterFile | 'none';
   /** A memory operand is accepted, a register operand is accepted. */
   readonly memory: boolean;
   readonly register: boolean;
   /** Bits, or a size letter resolved with the operand size. 0: no size of its own. */
   readonly size: number | 'v' | 'z' | 'y' | 'v&v' | '16:v';
+  /** Bits of the register, where the memory that may stand in its place has fewer; else 0. */
+  readonly registerSize: number;
+  /** The index of the address is a vector register of this file: VSIB. SDM vol. 2A, 2.3.12. */
+  readonly vectorIndex: 'xmm' | 'ymm' | undefined;
   /** Sign-extended immediate. */
   readonly signed: boolean;
   /** Bytes of immediate data before this immediate: ENTER has two. */
@@ -120,8 +128,27 @@ describe('m32fp m32int', { place: 'rm', memory: true, size: 32 });
 describe('m64fp m64int', { place: 'rm', memory: true, size: 64 });
 describe('m80fp m80bcd', { place: 'rm', memory: true, size: 80 });
 describe('m128', { place: 'rm', memory: true, size: 128 });
-describe('xmm', { place: 'reg', file: 'xmm', register: true, size: 128 });
-describe('xmm/m128', { place: 'rm', file: 'xmm', register: true, memory: true, size: 128 });
+describe('m256', { place: 'rm', memory: true, size: 256 });
+for (const [file, bits] of [['mm', 64], ['xmm', 128], ['ymm', 256]] as const) {
+  const register = { file, register: true, size: bits, registerSize: bits };
+  describe(file, { ...register, place: 'reg' });
+  describe(`rm${file}`, { ...register, place: 'rm' });
+  describe(`vvvv${file}`, { ...register, place: 'vvvv' });
+  describe(`is4${file}`, { ...register, place: 'is4' });
+  for (const size of [8, 16, 32, 64, 128, 256]) {
+    describe(`${file}/m${size}`, { ...register, place: 'rm', memory: true, size });
+  }
+}
+describe('XMM0', { place: 'implicit', file: 'xmm', register: true, size: 128 });
+for (const bits of [32, 64]) {
+  for (const size of [8, 16]) {
+    describe(`r${bits}/m${size}`, { place: 'rm', file: 'gpr', register: true, memory: true, size, registerSize: bits });
+  }
+}
+for (const file of ['xmm', 'ymm'] as const) {
+  const names = `vm32${file[0]} vm64${file[0]}`;
+  describe(names, { place: 'rm', memory: true, size: 'v', vectorIndex: file });
+}
 describe('Sreg', { place: 'reg', file: 'segment', register: true, size: 16 });
 describe('CRn', { place: 'reg', file: 'control', register: true, size: 64 });
 describe('DRn', { place: 'reg', file: 'debug', register: true, size: 64 });
@@ -139,7 +166,8 @@ for (const [index, name] of ['ES', 'CS', 'SS', 'DS', 'FS', 'GS'].entries()) {
 }
 
 const NO_OPERAND: Omit<OperandForm, 'text'> = {
-  place: 'implicit', file: 'none', memory: false, register: false, size: 0, signed: false, skip: 0, value: 0,
+  place: 'implicit', file: 'none', memory: false, register: false, size: 0, registerSize: 0, vectorIndex: undefined,
+  signed: false, skip: 0, value: 0,
 };
 
 function operandForm(text: string, where: string): OperandForm {
@@ -150,7 +178,7 @@ function operandForm(text: string, where: string): OperandForm {
 
 const IMMEDIATES: ReadonlyMap<string, ImmediateSize> = new Map<string, ImmediateSize>([
   ['ib', 1], ['iw', 2], ['id', 4], ['iq', 8], ['iv', 'v'], ['iz', 'z'], ['cb', 1], ['cz', 'z'], ['moffs', 'moffs'],
-  ['cp', 'far'],
+  ['cp', 'far'], ['/is4', 1],
 ]);
 
 /** Parses one line of an instruction's `forms`. Throws a `SyntaxError` that names the instruction and the line. */
@@ -238,12 +266,15 @@ function parseTail(tokens: readonly string[], where: string): Tail {
     } else {
       const size = IMMEDIATES.get(token);
       if (size === undefined) throw new SyntaxError(`${where}: unknown token ${JSON.stringify(token)}`);
-      // A word and a byte, as ENTER has them.
-      immediate = immediate === 2 && size === 1 ? 3 : size;
+      immediate = both(immediate, size);
     }
   }
   return { modrm, modrmByte, stackRegister, immediate };
 }
+
+/** A word and a byte, as ENTER has them; two bytes, as EXTRQ has them. */
+const both = (first: ImmediateSize, second: ImmediateSize): ImmediateSize =>
+  (second === 1 && first === 2 ? 3 : second === 1 && first === 1 ? 2 : second);
 
 type Flags = 'size64' | 'only' | 'onlySize' | 'onlyAddressSize' | 'rexB0' | 'notZero' | 'addressSized' | 'operandSized';
 

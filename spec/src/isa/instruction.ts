@@ -3,6 +3,7 @@
 import type { Feature } from '../cpus/features.table.ts';
 import type { Citation } from '../state/citation.ts';
 import type { Execution } from './execution.ts';
+import type { ExceptionClass } from './simd/exceptions.ts';
 import type { Form } from './form.ts';
 import type { Operand } from './operand.ts';
 
@@ -15,8 +16,10 @@ export interface InstructionDefinition {
   readonly title: string;
   /** Encodings in the notation of `form.ts`. */
   readonly forms: readonly string[];
-  /** CPUID bit without which the instruction is #UD. */
-  readonly cpuid?: Feature;
+  /** CPUID bit, or bits, without which the instruction is #UD. */
+  readonly cpuid?: Feature | readonly Feature[];
+  /** Of what works on vector registers: which checks come before it. */
+  readonly exceptions?: ExceptionClass;
   /** LOCK is allowed with a memory destination; otherwise LOCK is #UD. */
   readonly lock?: true;
   /** F3 and F2 repeat it: both to the end of the count, or F3 while ZF is 1 and F2 while it is 0. */
@@ -27,6 +30,10 @@ export interface InstructionDefinition {
 
 /** Checks nothing, infers everything: for declarations. */
 export const instruction = (definition: InstructionDefinition): InstructionDefinition => definition;
+
+/** The CPUID bits without which an instruction is #UD. */
+export const featuresOf = ({ cpuid = [] }: InstructionDefinition): readonly Feature[] =>
+  (typeof cpuid === 'string' ? [cpuid] : cpuid);
 
 /** A decoded instruction. */
 export interface Instruction {

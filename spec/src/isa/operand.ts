@@ -2,7 +2,8 @@
 
 export type Operand = RegisterOperand | MemoryOperand | ImmediateOperand | RelativeOperand | FarOperand;
 
-export type RegisterFile = 'gpr' | 'segment' | 'control' | 'debug' | 'x87' | 'xmm';
+/** MMX registers are the low 64 bits of x87's, XMM registers the low half of YMM's. */
+export type RegisterFile = 'gpr' | 'segment' | 'control' | 'debug' | 'x87' | 'mm' | 'xmm' | 'ymm';
 
 export interface RegisterOperand {
   readonly kind: 'register';
@@ -27,6 +28,8 @@ export interface MemoryOperand {
   /** Base and index general-purpose register, -1 for none. */
   readonly base: number;
   readonly index: number;
+  /** The index is a vector register of this file, each of whose elements makes an address. */
+  readonly vectorIndex?: 'xmm' | 'ymm' | undefined;
   readonly scale: 1 | 2 | 4 | 8;
   /** The unsigned value added modulo 2^addressSize. With `ripRelative` it counts from the next instruction. */
   readonly displacement: bigint;
@@ -82,7 +85,7 @@ export function registerName(operand: RegisterOperand): string {
     case 'control': return `cr${operand.index}`;
     case 'debug': return `dr${operand.index}`;
     case 'x87': return `st(${operand.index})`;
-    case 'xmm': return `xmm${operand.index}`;
+    case 'mm': case 'xmm': case 'ymm': return `${operand.file}${operand.index}`;
   }
 }
 
@@ -94,8 +97,8 @@ const add = (file: RegisterFile, index: number, size: number, high = false): voi
 for (const size of [8, 16, 32, 64]) for (let i = 0; i < 16; i++) add('gpr', i, size);
 for (let i = 0; i < 4; i++) add('gpr', i, 8, true);
 for (let i = 0; i < 6; i++) add('segment', i, 16);
-for (let i = 0; i < 16; i++) add('control', i, 64), add('xmm', i, 128);
-for (let i = 0; i < 8; i++) add('debug', i, 64), add('x87', i, 80);
+for (let i = 0; i < 16; i++) add('control', i, 64), add('xmm', i, 128), add('ymm', i, 256);
+for (let i = 0; i < 8; i++) add('debug', i, 64), add('x87', i, 80), add('mm', i, 64);
 byName.set('st', byName.get('st(0)')!);
 
 /** The register that assembly text calls `name` (any case), or undefined. */

@@ -7,7 +7,7 @@ import { type MemoryOperand, type Operand, SEGMENT_REGISTERS, gprName, registerN
 
 /** The words before `ptr`, by bits. */
 export const SIZE_NAMES: Readonly<Record<number, string>> =
-  { 8: 'byte', 16: 'word', 32: 'dword', 64: 'qword', 48: 'fword', 80: 'tbyte', 128: 'xmmword' };
+  { 8: 'byte', 16: 'word', 32: 'dword', 64: 'qword', 48: 'fword', 80: 'tbyte', 128: 'xmmword', 256: 'ymmword' };
 
 /** The name of an address, if it has one. */
 export type Symbols = (address: bigint) => string | undefined;
@@ -63,6 +63,9 @@ function printOperand(operand: Operand, i: Instruction, next: bigint, symbol?: S
   }
 }
 
+const indexName = ({ vectorIndex, index, addressSize }: MemoryOperand): string =>
+  (vectorIndex ? `${vectorIndex}${index}` : gprName(index, addressSize));
+
 function printAddress(operand: MemoryOperand, i: Instruction, next: bigint, symbol?: Symbols): string {
   if (operand.ripRelative) {
     const target = u(operand.addressSize, next + operand.displacement);
@@ -78,7 +81,7 @@ function printAddress(operand: MemoryOperand, i: Instruction, next: bigint, symb
   if (operand.index >= 0) {
     // Without a base, a factor of 1 has to be written: [rax] alone would be a base.
     const factor = operand.scale === 1 && operand.base >= 0 ? '' : `*${operand.scale}`;
-    terms.push(gprName(operand.index, operand.addressSize) + (operand.addressSize === 16 ? '' : factor));
+    terms.push(indexName(operand) + (operand.addressSize === 16 ? '' : factor));
   }
   const displacement = s(operand.addressSize, operand.displacement);
   const tail = displacement === 0n ? '' : displacement < 0n ? hex(displacement) : `+${hex(displacement)}`;

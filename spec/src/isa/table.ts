@@ -19,7 +19,7 @@ import { LOGIC } from './logic.ts';
 import { MULTIPLY_DIVIDE } from './multiply-divide.ts';
 import { SEGMENTATION } from './segmentation/index.ts';
 import { SHIFTS } from './shifts.ts';
-import { SSE } from './sse/index.ts';
+import { SIMD } from './simd/index.ts';
 import { STACK_FRAMES } from './stack-frames.ts';
 import { STRINGS } from './strings.ts';
 import { SYSTEM } from './system/index.ts';
@@ -33,7 +33,7 @@ export const INSTRUCTIONS: readonly InstructionDefinition[] = [
   ...DATA_TRANSFER, ...CONVERSION, ...EXCHANGE, ...STACK_FRAMES, ...ARITHMETIC, ...MULTIPLY_DIVIDE, ...DECIMAL,
   ...LOGIC, ...SHIFTS, ...DOUBLE_SHIFTS, ...BIT_TESTS, ...BIT_COUNTS, ...BMI, ...CONTROL_TRANSFER, ...TRAPS, ...STRINGS,
   ...FLAG_CONTROL, ...CACHE_CONTROL, ...SEGMENTATION, ...EVENTS, ...IO, ...IO_STRINGS, ...SYSTEM,
-  ...X87, ...SSE, ...XSAVE,
+  ...X87, ...SIMD, ...XSAVE,
 ];
 
 /** Every encoding of every instruction. */

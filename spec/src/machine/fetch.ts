@@ -3,7 +3,7 @@
 import { hex, u } from '../numbers/bits.ts';
 import { decode } from '../isa/decode.ts';
 import type { Execution } from '../isa/execution.ts';
-import type { Instruction, Mode } from '../isa/instruction.ts';
+import { type Instruction, type Mode, featuresOf } from '../isa/instruction.ts';
 import { CS, OFFSET, SEGMENT_STRIDE } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
 import { pageOffset } from './memory/address.ts';
@@ -45,8 +45,8 @@ export class InstructionFetch {
     const { cpu, state, mode } = this.#execution;
     const linear = mode === 64 ? ip : u(32, ip + state.base(CS));
     const i = decode((n) => this.#byte(ip, linear, n, mode), mode, { wordBranches: cpu.nearBranch66 === '16 bits' });
-    const { cpuid, mnemonic } = i.definition;
-    if (cpuid && !cpu.features.has(cpuid)) throw new Fault('#UD', `${cpu.name} has no ${mnemonic} (CPUID: ${cpuid})`);
+    const lacking = featuresOf(i.definition).find((feature) => !cpu.features.has(feature));
+    if (lacking) throw new Fault('#UD', `${cpu.name} has no ${i.definition.mnemonic} (CPUID: ${lacking})`);
     const page = this.#memory.codePage(linear);
     if (page) remember(page, pageOffset(linear), i);
     return i;

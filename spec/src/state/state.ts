@@ -122,6 +122,9 @@ export class State {
   vectorOffset(index: number): number { return OFFSET.vector + VECTOR_STRIDE * index; }
   xmm(index: number): bigint { return this.read128(this.vectorOffset(index)); }
   setXmm(index: number, value: bigint): void { this.write128(this.vectorOffset(index), value); }
+  /** Bits 255:128 of YMM register `index`. */
+  ymmHigh(index: number): bigint { return this.read128(this.vectorOffset(index) + 16); }
+  setYmmHigh(index: number, value: bigint): void { this.write128(this.vectorOffset(index) + 16, value); }
 
   /** Selector, hidden base, limit and attributes of segment register `index`. */
   selector(index: number): number { return this.word(OFFSET.segments + SEGMENT_STRIDE * index); }

@@ -2,14 +2,14 @@
 
 import type { Form } from '../../../spec/src/isa/form.ts';
 import { FORMS } from '../../../spec/src/isa/table.ts';
-import { SSE } from '../../../spec/src/isa/sse/index.ts';
+import { SIMD } from '../../../spec/src/isa/simd/index.ts';
 import { X87 } from '../../../spec/src/isa/x87/index.ts';
 import { XSAVE } from '../../../spec/src/isa/xsave/index.ts';
 
 interface Exclusion { readonly forms: (form: Form) => boolean; readonly why: string }
 
 const named = (names: RegExp): Exclusion['forms'] => ({ definition }) => names.test(definition.mnemonic);
-const STATE_CHAPTERS = new Set([...X87, ...SSE, ...XSAVE]);
+const STATE_CHAPTERS = new Set([...X87, ...SIMD, ...XSAVE]);
 
 /** Everything that is not here is generated, what the table gains included. */
 export const EXCLUSIONS: readonly Exclusion[] = [

@@ -23,8 +23,6 @@ export interface Component {
   readonly differs: (state: State) => boolean;
 }
 
-const upperHalf = (state: State, index: number): number => state.vectorOffset(index) + 16;
-
 function x87Differs(state: State): boolean {
   if (state.fcw !== 0x37f || state.fsw !== 0 || state.ftw !== 0 || state.x87Written) return true;
   for (let j = 0; j < 8; j++) if (state.x87(j) !== 0n) return true;
@@ -38,7 +36,7 @@ function xmmDiffers(state: State): boolean {
 }
 
 function ymmDiffers(state: State): boolean {
-  for (let i = 0; i < 16; i++) if (state.read128(upperHalf(state, i)) !== 0n) return true;
+  for (let i = 0; i < 16; i++) if (state.ymmHigh(i) !== 0n) return true;
   return false;
 }
 
@@ -61,14 +59,14 @@ export const COMPONENTS: readonly Component[] = [
     number: 2, name: 'AVX', offset: 576, size: 256,
     store(x) {
       const bytes = new Uint8Array(16 * xmmCount(x));
-      for (let i = 0; i < xmmCount(x); i++) bytes.set(toBytes(x.state.read128(upperHalf(x.state, i)), 16), 16 * i);
+      for (let i = 0; i < xmmCount(x); i++) bytes.set(toBytes(x.state.ymmHigh(i), 16), 16 * i);
       return [{ offset: 576, bytes }];
     },
     load(x, image) {
-      for (let i = 0; i < xmmCount(x); i++) x.state.write128(upperHalf(x.state, i), fromBytes(image, 576 + 16 * i, 16));
+      for (let i = 0; i < xmmCount(x); i++) x.state.setYmmHigh(i, fromBytes(image, 576 + 16 * i, 16));
     },
     initialise(x) {
-      for (let i = 0; i < xmmCount(x); i++) x.state.write128(upperHalf(x.state, i), 0n);
+      for (let i = 0; i < xmmCount(x); i++) x.state.setYmmHigh(i, 0n);
     },
     differs: ymmDiffers,
   },

@@ -1,0 +1,73 @@
+/**
+ * What is checked before an instruction on vector registers, by the classes of the manual: SDM vol. 2A, 2.4, for SSE
+ * and AVX; vol. 3B, 22.25.3, for what has MMX registers.
+ */
+
+import type { Execution } from '../execution.ts';
+import { AC } from '../flags.ts';
+import type { Instruction } from '../instruction.ts';
+import type { MemoryOperand } from '../operand.ts';
+import { CR0, CR4 } from '../system/control-bits.ts';
+import { raisePending } from '../x87/unit.ts';
+
+/**
+ * 1: memory operands are aligned in any encoding. 2 and 4: of 128 bits they are without a VEX prefix, save those of
+ * `4, unaligned`. 3 and 5: smaller operands. 6: VEX alone. 7: no memory operand. 8: VZEROALL and VZEROUPPER. 9: MXCSR.
+ * 11: conversions of half precision. 12: gathers. 2 and 3 (and 11) raise #XM, the others never do. `MMX`: on MMX
+ * registers alone; `MMX and SSE`: CR4.OSFXSR has to be 1 too.
+ */
+export type ExceptionClass = 1 | 2 | 3 | 4 | '4, unaligned' | 5 | 6 | 7 | 8 | 9 | 11 | 12 | 'MMX' | 'MMX and SSE';
+
+/** AMD's misaligned SSE mode. APM vol. 2, 3.1.1. */
+const MXCSR_MM = 1 << 17;
+
+/** XCR0[2:1]: the operating system manages XMM and YMM registers. */
+const SSE_AND_AVX = 6n;
+
+/**
+ * Raises what `exceptions` demands of the processor's state and of memory operands' addresses, in the manual's order.
+ */
+export function requireVector(x: Execution, i: Instruction, exceptions: ExceptionClass): void {
+  if (i.form.vex) requireVex(x, i);
+  else requireLegacy(x, exceptions);
+  if (x.state.cr0 & CR0.TS) x.fault('#NM', 'CR0.TS is 1');
+  if (usesMmx(i)) raisePending(x);
+  for (const operand of i.operands) {
+    // Masked moves and gathers (6 and 12) touch a part of their operand, and check that.
+    const whole = operand.kind === 'memory' && exceptions !== 6 && exceptions !== 12;
+    if (whole) requireAligned(x, i, operand, exceptions);
+  }
+}
+
+/** An MMX register takes part: the x87 state is at stake. */
+export const usesMmx = (i: Instruction): boolean =>
+  i.operands.some((operand) => operand.kind === 'register' && operand.file === 'mm');
+
+function requireLegacy(x: Execution, exceptions: ExceptionClass): void {
+  if (x.state.cr0 & CR0.EM) x.fault('#UD', 'CR0.EM is 1');
+  if (exceptions !== 'MMX' && !(x.state.cr4 & CR4.OSFXSR)) x.fault('#UD', 'CR4.OSFXSR is 0');
+}
+
+/** CR0.EM means nothing to what has a VEX prefix. SDM vol. 2A, 2.4. */
+function requireVex(x: Execution, i: Instruction): void {
+  x.requireProtected(i.definition.mnemonic);
+  if (!(x.state.cr4 & CR4.OSXSAVE)) x.fault('#UD', 'CR4.OSXSAVE is 0');
+  if ((x.state.xcr0 & SSE_AND_AVX) !== SSE_AND_AVX) x.fault('#UD', 'XCR0 does not enable SSE and AVX state');
+}
+
+/**
+ * #GP(0) for what has to be aligned; #AC, where that is switched on, for the rest. The address itself is checked first:
+ * a limit, or an address that is not canonical.
+ */
+function requireAligned(x: Execution, i: Instruction, operand: MemoryOperand, exceptions: ExceptionClass): void {
+  const bytes = operand.size / 8;
+  const linear = x.linear(operand.segment, x.offset(operand), bytes, false);
+  const misaligned = (linear & BigInt(bytes - 1)) !== 0n;
+  const packed = (exceptions === 2 || exceptions === 4) && bytes === 16 && !i.form.vex && !(x.state.mxcsr & MXCSR_MM);
+  if (misaligned && (packed || exceptions === 1)) {
+    x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
+  }
+  if (misaligned && x.cpl === 3 && x.flags & AC && x.state.cr0 & CR0.AM) {
+    x.fault('#AC', `an operand of ${bytes} bytes is not aligned`, 0);
+  }
+}

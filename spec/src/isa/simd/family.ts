@@ -1,0 +1,130 @@
+/**
+ * One line of a table, up to four encodings: an operation on MMX registers, on XMM registers with and without VEX, and
+ * on YMM registers. Operands are in the letters of the opcode map (SDM vol. 2D, A.2.1): V the vector of ModRM.reg, W
+ * that of ModRM.rm or memory, U that of ModRM.rm alone, H that of VEX.vvvv, which without VEX is the destination
+ * itself, L that of an immediate byte, which without VEX is XMM0. `W32` is one whose memory has 32 bits; `W/2` one
+ * whose memory has half of the vector's.
+ */
+
+import type { Feature } from '../../cpus/features.table.ts';
+import type { Citation } from '../../state/citation.ts';
+import type { Execution } from '../execution.ts';
+import type { Instruction, InstructionDefinition } from '../instruction.ts';
+import type { Operand, RegisterOperand } from '../operand.ts';
+import type { ExceptionClass } from './exceptions.ts';
+import { vector } from './vector.ts';
+
+/** The CPUID bits of the encodings that there are. */
+export interface Levels {
+  readonly mmx?: Feature;
+  readonly sse?: Feature;
+  /** VEX.128, or VEX.LIG with `scalar`. */
+  readonly avx?: Feature | readonly Feature[];
+  /** VEX.256. */
+  readonly avx2?: Feature | readonly Feature[];
+}
+
+/** What an operation works with. Without VEX, `a` is what the destination holds, where the manual's operand is both. */
+export interface Sources {
+  /** Bits of the vectors: 64, 128 or 256. */
+  readonly width: number;
+  readonly a: bigint;
+  readonly b: bigint;
+  readonly c: bigint;
+  readonly immediate: number;
+  readonly x: Execution;
+  readonly i: Instruction;
+}
+
+/** The destination's new value, from the sources. */
+export type Compute = (sources: Sources) => bigint;
+
+export interface Family {
+  /** Without VEX. With it, V comes before, unless `vexMnemonic` says otherwise. */
+  readonly mnemonic: string;
+  readonly vexMnemonic?: string;
+  readonly title: string;
+  /** As in `66 0F 38 00 /r ib`: prefix of the XMM encodings, map, opcode, and what follows. */
+  readonly encoding: string;
+  /** `V, H, W, imm8`. */
+  readonly operands: string;
+  readonly levels: Levels;
+  readonly exceptions: ExceptionClass;
+  /** Of the VEX encodings; WIG unless given. */
+  readonly w?: 'W0' | 'W1' | 'WIG';
+  /** VEX.L is ignored, and there is no VEX.256 form. */
+  readonly scalar?: true;
+  /** With both sources the same register, processors take it as an order to write zero, and track it. */
+  readonly zeroing?: true;
+  readonly compute: Compute;
+  readonly source: Citation;
+}
+
+type Encoding = 'mmx' | 'sse' | 'avx' | 'avx2';
+const FILES = { mmx: 'mm', sse: 'xmm', avx: 'xmm', avx2: 'ymm' } as const;
+const WIDTHS = { mmx: 64, sse: 128, avx: 128, avx2: 256 } as const;
+
+/** The definitions of a family, one for each CPUID bit. */
+export const family = (row: Family): readonly InstructionDefinition[] =>
+  (['mmx', 'sse', 'avx', 'avx2'] as const).filter((encoding) => row.levels[encoding]).map((encoding) => vector({
+    mnemonic: encoding === 'mmx' || encoding === 'sse' ? row.mnemonic : row.vexMnemonic ?? `V${row.mnemonic}`,
+    title: row.title,
+    forms: [`${encodingText(row, encoding)} | ${operandText(row.operands, encoding)}`],
+    cpuid: row.levels[encoding]!,
+    exceptions: encoding === 'mmx' ? 'MMX' : row.exceptions,
+    operation: operationOf(row),
+    source: row.source,
+  }));
+
+/** `66 0F 38 00 /r` as it is, with NP on MMX registers, or `VEX.128.66.0F38.WIG 00 /r`. */
+function encodingText(row: Family, encoding: Encoding): string {
+  const [prefix, ...rest] = row.encoding.split(' ');
+  if (encoding === 'sse') return row.encoding;
+  if (encoding === 'mmx') return ['NP', ...rest].join(' ');
+  const map = /^3[8A]$/.test(rest[1]!) ? `0F${rest[1]}` : '0F';
+  const tail = rest.slice(map === '0F' ? 1 : 2);
+  const is4 = /\bL\b/.test(row.operands) ? ['/is4'] : [];
+  const length = row.scalar ? 'LIG' : encoding === 'avx2' ? '256' : '128';
+  const vex = ['VEX', length, ...(prefix === 'NP' ? [] : [prefix]), map, row.w ?? 'WIG'].join('.');
+  return [vex, ...tail, ...is4].join(' ');
+}
+
+function operandText(template: string, encoding: Encoding): string {
+  const file = FILES[encoding], vex = encoding === 'avx' || encoding === 'avx2';
+  return template.split(', ').filter((letter) => vex || letter !== 'H').map((letter) => {
+    const [, name, memory] = /^([VHWLU])(\/2|\d+)?$/.exec(letter) ?? [];
+    switch (name) {
+      case 'V': return file;
+      // Of ModRM.rm, and never memory.
+      case 'U': return `rm${file}`;
+      case 'H': return `vvvv${file}`;
+      case 'L': return vex ? `is4${file}` : 'XMM0';
+      case 'W': return `${file}/m${memory === '/2' ? WIDTHS[encoding] / 2 : memory ?? WIDTHS[encoding]}`;
+      default: return letter;
+    }
+  }).join(', ');
+}
+
+/** Sources are what follows the destination; where VEX.vvvv would be one, the destination is, too. */
+const operationOf = (row: Family): InstructionDefinition['operation'] => {
+  const destructive = /\bH\b/.test(row.operands);
+  return (x, i) => {
+    const [destination, ...rest] = i.operands as readonly [Operand, ...Operand[]];
+    const sources = destructive && !i.form.vex ? [destination, ...rest] : rest;
+    const vectors = sources.filter(({ kind }) => kind !== 'immediate');
+    const [a = 0n, b = 0n, c = 0n] = vectors.map((operand) => x.read(operand));
+    const last = i.operands.at(-1)!;
+    const immediate = last.kind === 'immediate' ? Number(last.value) : 0;
+    x.write(destination, row.compute({ width: widthOf(i), a, b, c, immediate, x, i }));
+    if (row.zeroing && sameRegister(vectors)) x.state.xmmWritten &= ~(1 << (destination as RegisterOperand).index);
+  };
+};
+
+/** Bits of the vectors that an instruction is about: those of its destination, or of its first source. */
+export function widthOf(i: Instruction): number {
+  const register = i.operands.find((operand) => operand.kind === 'register' && /^(mm|[xy]mm)$/.test(operand.file));
+  return (register as RegisterOperand).size;
+}
+
+const sameRegister = ([first, second]: readonly Operand[]): boolean =>
+  first?.kind === 'register' && second?.kind === 'register' && first.index === second.index && first.file !== 'mm';

@@ -1,0 +1,31 @@
+/**
+ * The shape of an instruction on MMX, XMM or YMM registers: the checks of its class, the operation, what MMX leaves.
+ */
+
+import type { State } from '../../state/state.ts';
+import { type InstructionDefinition, instruction } from '../instruction.ts';
+import { FSW, touch } from '../x87/unit.ts';
+import { requireVector, usesMmx } from './exceptions.ts';
+
+export type VectorDefinition = InstructionDefinition & Required<Pick<InstructionDefinition, 'cpuid' | 'exceptions'>>;
+
+/**
+ * Declares an instruction on vector registers. What `exceptions` demands comes first; the operation has its own faults.
+ */
+export const vector = ({ operation, ...rest }: VectorDefinition): InstructionDefinition => instruction({
+  ...rest,
+  operation(x, i) {
+    requireVector(x, i, rest.exceptions);
+    operation(x, i);
+    if (usesMmx(i)) {
+      enterMmx(x.state);
+      touch(x);
+    }
+  },
+});
+
+/** Every MMX instruction but EMMS leaves TOP = 0 and all registers valid. SDM vol. 3A, 12.2. */
+export function enterMmx(state: State): void {
+  state.fsw &= ~FSW.TOP;
+  state.ftw = 0xff;
+}
