@@ -54,7 +54,7 @@ test.for(MODES)('in %s-bit mode the opcode maps have holes where others have the
     }
   }
   expect(problems).toEqual([]);
-  for (const count of Object.values(counts)) expect(count).toBeGreaterThan(50_000);
+  for (const count of Object.values(counts)) expect(count).toBeGreaterThan(5000);
 });
 
 test('what is missing is named, and where its encodings are written down', () => {

@@ -287,7 +287,7 @@ export function sizeOf(letter: OperandForm['size'], size: number): number {
 /** The byte forms. A displacement or an immediate of a byte does not make one: PUSH 6Ah pushes a whole word or more. */
 function worksOnBytes(form: Form): boolean {
   const first = form.operands[0];
-  return first?.size === 8 && first.place !== 'relative' && first.place !== 'immediate';
+  return first?.size === 8 && !first.registerSize && first.place !== 'relative' && first.place !== 'immediate';
 }
 
 function operandValue(

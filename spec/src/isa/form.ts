@@ -139,9 +139,8 @@ for (const [file, bits] of [['mm', 64], ['xmm', 128], ['ymm', 256]] as const) {
     describe(`${file}/m${size}`, { ...register, place: 'rm', memory: true, size });
   }
 }
-describe('XMM0', { place: 'implicit', file: 'xmm', register: true, size: 128 });
 for (const bits of [32, 64]) {
-  for (const size of [8, 16]) {
+  for (const size of [8, 16, 32].filter((size) => size < bits)) {
     describe(`r${bits}/m${size}`, { place: 'rm', file: 'gpr', register: true, memory: true, size, registerSize: bits });
   }
 }

@@ -1,9 +1,9 @@
 /**
  * One line of a table, up to four encodings: an operation on MMX registers, on XMM registers with and without VEX, and
  * on YMM registers. Operands are in the letters of the opcode map (SDM vol. 2D, A.2.1): V the vector of ModRM.reg, W
- * that of ModRM.rm or memory, U that of ModRM.rm alone, H that of VEX.vvvv, which without VEX is the destination
- * itself, L that of an immediate byte, which without VEX is XMM0. `W32` is one whose memory has 32 bits; `W/2` one
- * whose memory has half of the vector's.
+ * that of ModRM.rm or memory, U that of ModRM.rm alone, M memory alone, H that of VEX.vvvv, which without VEX is the
+ * destination itself, L that of an immediate byte, which without VEX is XMM0. `W32` is one whose memory has 32 bits;
+ * `Wdq` one of 128 bits beside YMM registers, too; `W/2` an XMM register or memory of half the vector's bits.
  */
 
 import type { Feature } from '../../cpus/features.table.ts';
@@ -12,7 +12,7 @@ import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { Operand, RegisterOperand } from '../operand.ts';
 import type { ExceptionClass } from './exceptions.ts';
-import { vector } from './vector.ts';
+import { type VectorDefinition, vector } from './vector.ts';
 
 /** The CPUID bits of the encodings that there are. */
 export interface Levels {
@@ -60,6 +60,7 @@ export interface Family {
   readonly source: Citation;
 }
 
+type Operation = InstructionDefinition['operation'];
 type Encoding = 'mmx' | 'sse' | 'avx' | 'avx2';
 const FILES = { mmx: 'mm', sse: 'xmm', avx: 'xmm', avx2: 'ymm' } as const;
 const WIDTHS = { mmx: 64, sse: 128, avx: 128, avx2: 256 } as const;
@@ -72,7 +73,7 @@ export const family = (row: Family): readonly InstructionDefinition[] =>
     forms: [`${encodingText(row, encoding)} | ${operandText(row.operands, encoding)}`],
     cpuid: row.levels[encoding]!,
     exceptions: encoding === 'mmx' ? 'MMX' : row.exceptions,
-    operation: operationOf(row),
+    operation: operationOf(row, /\bH/.test(row.operands), /\bL/.test(row.operands)),
     source: row.source,
   }));
 
@@ -91,26 +92,30 @@ function encodingText(row: Family, encoding: Encoding): string {
 
 function operandText(template: string, encoding: Encoding): string {
   const file = FILES[encoding], vex = encoding === 'avx' || encoding === 'avx2';
-  return template.split(', ').filter((letter) => vex || letter !== 'H').map((letter) => {
-    const [, name, memory] = /^([VHWLU])(\/2|\d+)?$/.exec(letter) ?? [];
+  return template.split(', ').filter((letter) => vex || !/[HL]/.test(letter)).map((letter) => {
+    const [, name, whole, part, bits] = /^([VHWLUM])(?:(dq)|\/(\d)|(\d+))?$/.exec(letter) ?? [];
+    const narrow = (whole ?? part) === undefined || encoding === 'mmx' ? file : 'xmm';
+    const memory = bits ?? (whole ? Math.min(WIDTHS[encoding], 128) : WIDTHS[encoding] / Number(part ?? 1));
     switch (name) {
-      case 'V': return file;
-      // Of ModRM.rm, and never memory.
-      case 'U': return `rm${file}`;
-      case 'H': return `vvvv${file}`;
-      case 'L': return vex ? `is4${file}` : 'XMM0';
-      case 'W': return `${file}/m${memory === '/2' ? WIDTHS[encoding] / 2 : memory ?? WIDTHS[encoding]}`;
+      case 'V': return narrow;
+      case 'U': return `rm${narrow}`;
+      case 'H': return `vvvv${narrow}`;
+      case 'L': return `is4${file}`;
+      case 'W': return `${narrow}/m${memory}`;
+      case 'M': return `m${memory}`;
       default: return letter;
     }
   }).join(', ');
 }
 
+const XMM0: RegisterOperand = { kind: 'register', file: 'xmm', index: 0, size: 128, high: false };
+
 /** Sources are what follows the destination; where VEX.vvvv would be one, the destination is, too. */
-const operationOf = (row: Family): InstructionDefinition['operation'] => {
-  const destructive = /\bH\b/.test(row.operands);
-  return (x, i) => {
+const operationOf = (row: Pick<Family, 'compute' | 'zeroing'>, destructive: boolean, selects = false): Operation =>
+  (x, i) => {
     const [destination, ...rest] = i.operands as readonly [Operand, ...Operand[]];
-    const sources = destructive && !i.form.vex ? [destination, ...rest] : rest;
+    const legacy = !i.form.vex;
+    const sources = [...(destructive && legacy ? [destination] : []), ...rest, ...(selects && legacy ? [XMM0] : [])];
     const vectors = sources.filter(({ kind }) => kind !== 'immediate');
     const [a = 0n, b = 0n, c = 0n] = vectors.map((operand) => x.read(operand));
     const last = i.operands.at(-1)!;
@@ -118,12 +123,21 @@ const operationOf = (row: Family): InstructionDefinition['operation'] => {
     x.write(destination, row.compute({ width: widthOf(i), a, b, c, immediate, x, i }));
     if (row.zeroing && sameRegister(vectors)) x.state.xmmWritten &= ~(1 << (destination as RegisterOperand).index);
   };
-};
 
-/** Bits of the vectors that an instruction is about: those of its destination, or of its first source. */
-export function widthOf(i: Instruction): number {
-  const register = i.operands.find((operand) => operand.kind === 'register' && /^(mm|[xy]mm)$/.test(operand.file));
-  return (register as RegisterOperand).size;
+/**
+ * What goes beside a family: encodings written out. `a` is the destination where `H` among the operands would say so.
+ */
+export const encodings = (
+  { compute, destructive = false, ...rest }: Encodings,
+): InstructionDefinition => vector({ ...rest, operation: operationOf({ compute }, destructive) });
+
+type Encodings = Omit<VectorDefinition, 'operation'> & { readonly compute: Compute; readonly destructive?: boolean };
+
+/** Bits of the vectors that an instruction is about. */
+export function widthOf({ form, operands }: Instruction): number {
+  if (form.vex?.l === 1) return 256;
+  const register = operands.find((operand) => operand.kind === 'register' && /^(mm|xmm)$/.test(operand.file));
+  return register?.kind === 'register' && register.file === 'mm' ? 64 : 128;
 }
 
 const sameRegister = ([first, second]: readonly Operand[]): boolean =>
