@@ -1,15 +1,15 @@
 /** Says where two results differ, field by field, and what kind of difference it is. */
 
-import { u } from '../../spec/src/numbers/bits.ts';
+import { fromBytes, u } from '../../spec/src/numbers/bits.ts';
 import { SELECTOR } from './environment.ts';
-import type { Piece, RunResult } from './records.ts';
+import { type Piece, type RunResult, YMM_AT } from './records.ts';
 
 const hex = (value: number | bigint): string => `${value.toString(16)}h`;
 
 const RF = 1 << 16;
 
 /** What differs, as the table of the conformance run counts it. */
-export type Cause = 'event' | 'error code' | 'CR2' | 'RIP' | 'RF' | 'flags' | 'registers' | 'segments' | 'memory' | 'x87 and SSE' | 'not modelled';
+export type Cause = 'event' | 'error code' | 'CR2' | 'RIP' | 'RF' | 'flags' | 'registers' | 'segments' | 'memory' | 'x87' | 'SSE and AVX' | 'not modelled';
 export interface Disagreement { readonly cause: Cause; readonly text: string }
 
 export interface CompareOptions {
@@ -59,9 +59,15 @@ export function disagreements(processor: RunResult, model: RunResult, { undefine
   if (processor.segments.length > 0) both('segments', 'segments', (selector) => visible(Number(selector)));
   if (processor.segments.length > 0) both('segments', 'bases');
   if (!integerOnly) {
-    for (const name of ['fcw', 'fsw', 'ftw', 'mxcsr'] as const) compare('x87 and SSE', name, processor[name], model[name]);
-    both('x87 and SSE', 'st');
-    both('x87 and SSE', 'xmm');
+    for (const name of ['fcw', 'fsw', 'ftw'] as const) compare('x87', name, processor[name], model[name]);
+    compare('SSE and AVX', 'mxcsr', processor.mxcsr, model.mxcsr);
+    both('x87', 'st');
+    both('SSE and AVX', 'xmm');
+  }
+  if (processor.area && model.area) {
+    for (const { cause, name, offset, bytes } of AREA_FIELDS) {
+      compare(cause, name, fromBytes(processor.area, offset, bytes), fromBytes(model.area, offset, bytes));
+    }
   }
   const [a, b] = [cells(processor.written), cells(model.written)];
   for (const offset of [...new Set([...a.keys(), ...b.keys()])].sort((x, y) => x - y)) {
@@ -69,6 +75,14 @@ export function disagreements(processor: RunResult, model: RunResult, { undefine
   }
   return found;
 }
+
+const AREA_FIELDS: readonly { readonly cause: Cause; readonly name: string; readonly offset: number; readonly bytes: number }[] = [
+  ...([['FCW', 0, 2], ['FSW', 2, 2], ['FTW', 4, 1], ['FOP', 6, 2], ['FIP', 8, 8], ['FDP', 16, 8]] as const).map(([name, offset, bytes]) => ({ cause: 'x87' as const, name, offset, bytes })),
+  ...Array.from({ length: 8 }, (_, n) => ({ cause: 'x87' as const, name: `ST(${n})`, offset: 32 + 16 * n, bytes: 10 })),
+  { cause: 'SSE and AVX', name: 'MXCSR', offset: 24, bytes: 4 },
+  ...Array.from({ length: 16 }, (_, n) => ({ cause: 'SSE and AVX' as const, name: `XMM${n}`, offset: 160 + 16 * n, bytes: 16 })),
+  ...Array.from({ length: 16 }, (_, n) => ({ cause: 'SSE and AVX' as const, name: `YMM${n}[255:128]`, offset: YMM_AT + 16 * n, bytes: 16 })),
+];
 
 const byte = (cells: Map<number, number>, offset: number): string => (cells.has(offset) ? hex(cells.get(offset)!) : 'unchanged');
 

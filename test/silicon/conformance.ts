@@ -1,17 +1,14 @@
 /** `npm run conformance`: the engine against this processor, or against vectors that were stored. */
 
 import type { CpuProfile } from 'hidden-state';
-import type { Form } from '../../spec/src/isa/form.ts';
-import { featuresOf } from '../../spec/src/isa/instruction.ts';
 import { randomFrom } from '../integer/random.ts';
 import { Sentence } from '../../tools/sentence.ts';
-import type { Mode } from './generate/draft.ts';
-import { generatedForms } from './generate/forms.ts';
-import { MODES, available, image, instanceOf } from './generate/index.ts';
+import { image, instanceOf } from './generate/index.ts';
 import { Model } from './model.ts';
-import { type Options, parseOptions } from './options.ts';
-import { hasFeature, processorName, profileFor } from './profile.ts';
-import { type Runner, canRun, openRunner } from './runner.ts';
+import { type Options, isWantedName, parseOptions } from './options.ts';
+import { coverageText, planFor } from './plan.ts';
+import { hasAvx, processorName, profileFor } from './profile.ts';
+import { canRun, openRunner } from './runner.ts';
 import { type Captured, STORED_SET, readStored, writeStored } from './stored.ts';
 import { Tally, type Verdict, judge } from './tally.ts';
 import { type Header, recordOf } from './vectors.ts';
@@ -32,16 +29,17 @@ class Report {
   }
 
   /** What is left after the table: examples, and the line that says it all. */
-  print(): void {
+  print(coverage?: string): void {
     const { tally } = this;
     console.log(`\n${tally.table()}\n`);
     if (this.#examples.length > 0) console.log(`The first differences:\n  ${this.#examples.join('\n  ')}\n`);
-    const { vectors, undefinedFlags, agreeing, open } = tally.total;
+    const { vectors, exact, undefinedFlags, agreeing, open } = tally.total;
     if (undefinedFlags) console.log(`${tally.flagTable()}\n`);
     if (undefinedFlags) console.log(`Flags that the manual leaves undefined: the profile has ${agreeing} of ${undefinedFlags} as the processor.`);
     if (open) console.log(`Left open by a fault within an instruction of several accesses: ${open} vectors.`);
     console.log(`${((performance.now() - this.#started) / 1000).toFixed(1)} s`);
-    console.log(`defined results bit-exact: ${tally.percent} % of ${vectors}`);
+    if (coverage !== undefined) console.log(coverage);
+    console.log(`defined results bit-exact: ${exact} of ${vectors} (${tally.percent} %)`);
   }
 }
 
@@ -52,34 +50,21 @@ function announce(cpuid: Header['cpuid'], where: string): CpuProfile {
   return cpu;
 }
 
-/** Pairs of form and mode that can be compared: a feature that only one of the two has would be all that is seen. */
-function pairsFor(options: Options, cpu: CpuProfile, { cpuid, fences }: Runner): { form: Form; mode: Mode }[] {
-  const both = (form: Form): boolean => {
-    if (/^RDTSCP?$/.test(form.definition.mnemonic) && !fences.rdtscOff) return false;
-    return featuresOf(form.definition).every((feature) => (hasFeature(cpuid, feature) ?? true) === cpu.features.has(feature));
-  };
-  const wanted = generatedForms.filter(({ definition }) => !options.only || options.only.has(definition.mnemonic));
-  const missing = new Set(wanted.filter((form) => !both(form)).map(({ definition }) => definition.mnemonic));
-  if (missing.size > 0) console.log(`left out, as only one of the two has them: ${[...missing].join(', ')}`);
-  const modes = options.mode ? [options.mode] : MODES;
-  return modes.flatMap((mode) => wanted.filter((form) => both(form) && available(form, mode)).map((form) => ({ form, mode })));
-}
-
 function live(options: Options): void {
   const { seed, count } = options;
   const start = image(seed);
   const runner = openRunner(start);
   try {
     const cpu = announce(runner.cpuid, 'this processor');
-    const pairs = pairsFor(options, cpu, runner);
-    if (pairs.length === 0) throw new Sentence('No instruction is left to run: see npm run conformance -- --help for --only and --mode.');
+    const plan = planFor(options, cpu, runner), { pairs } = plan;
+    if (pairs.length === 0) throw new Sentence(`No instruction is left to run: see npm run conformance -- --help for --only and --mode.\n${coverageText(plan, count)}`);
     const model = new Model(cpu, start, runner.fences);
-    const random = randomFrom(seed);
+    const random = randomFrom(seed), around = { fsgsbase: runner.fences.fsgsbase, avx: hasAvx(runner.cpuid) };
     const report = new Report(), kept: Captured[] = [];
     for (let done = 0; done < count; done += BATCH) {
       const batch = Array.from({ length: Math.min(BATCH, count - done) }, (_, n) => {
         const { form, mode } = pairs[(done + n) % pairs.length]!;
-        const vector = instanceOf(form, mode, random, runner.fences.fsgsbase);
+        const vector = instanceOf(form, mode, random, around);
         return { vector, record: recordOf(vector, seed, done + n) };
       });
       const results = runner.run(batch.map(({ record }) => record));
@@ -91,7 +76,7 @@ function live(options: Options): void {
       if (process.stderr.isTTY) process.stderr.write(`\r${Math.min(done + BATCH, count)} of ${count} vectors`);
     }
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-    report.print();
+    report.print(coverageText(plan, count));
     if (options.store !== undefined) console.error(`${options.store}: ${kept.length} vectors, ${writeStored(options.store, runner, seed, kept)} bytes`);
   } finally {
     runner.close();
@@ -108,7 +93,7 @@ function replay(options: Options, file: string | URL): void {
     if (left-- <= 0) break;
     if (options.mode && vector.mode !== options.mode) continue;
     const verdict = judge(vector, record, result, model);
-    if (!options.only || options.only.has(verdict.mnemonic)) report.add({ vector }, verdict);
+    if (isWantedName(options, verdict.mnemonic)) report.add({ vector }, verdict);
   }
   report.print();
 }

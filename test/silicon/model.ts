@@ -4,17 +4,18 @@ import { type CpuProfile, Machine } from 'hidden-state';
 import { hex, toBytes, u } from '../../spec/src/numbers/bits.ts';
 import { parseDescriptor } from '../../spec/src/isa/segmentation/descriptor.ts';
 import { physical } from '../../spec/src/isa/x87/unit.ts';
+import { assemble } from '../../spec/src/asm/assemble.ts';
 import { DS, ES, FS, GS, LDTR, OFFSET, TR } from '../../spec/src/state/fields.ts';
 import { NX, P, PageTables, RW, US, useTables } from '../machine/page-tables.ts';
 import { CODE_PAGE_BYTES, GDT, HLT, LOCAL, PLACES, READ_ONLY_BYTES, codePage, descriptorOf } from './environment.ts';
-import { type RunRecord, type RunResult, changedRuns, dataBefore, flatSegments } from './records.ts';
+import { AREA_BYTES, type RunRecord, type RunResult, areaBefore, changedRuns, dataBefore, flatSegments } from './records.ts';
 import type { Fences, Image } from './runner.ts';
 
 /** The kernel's own memory: nothing that a record does reaches it. The physical addresses are ours to choose. */
 const KERNEL = 0xffff_fe00_0000_0000n;
 const PHYSICAL = { kernel: 0x10_0000n, tables: 0x100_0000n, high: 0x20_0000n, low: 0x30_0000n };
-const TABLES = { gdt: KERNEL, ldt: KERNEL + 0x1000n, idt: KERNEL + 0x2000n, tss: KERNEL + 0x3000n, stack: KERNEL + 0x6000n, handlers: KERNEL + 0x6000n };
-const KERNEL_BYTES = 0x7000;
+const TABLES = { gdt: KERNEL, ldt: KERNEL + 0x1000n, idt: KERNEL + 0x2000n, tss: KERNEL + 0x3000n, stack: KERNEL + 0x6000n, handlers: KERNEL + 0x6000n, area: KERNEL + 0x7000n, restore: KERNEL + 0x8000n, save: KERNEL + 0x8800n };
+const KERNEL_BYTES = 0x9000;
 const HANDLER_BYTES = 16;
 /** Linux's kernel code segment, and the vectors that user code may raise by INT n. */
 const KERNEL_CS = 0x10n;
@@ -58,6 +59,11 @@ function linuxMachine(cpu: CpuProfile, fences: Pick<Fences, 'rdtscOff' | 'fsgsba
   }
   memory.write(TABLES.tss + 4n, 8, TABLES.stack);
   memory.write(TABLES.tss + 0x66n, 2, 0xffffn);
+  // Linux enters and leaves a process with the 64-bit forms.
+  for (const name of ['restore', 'save'] as const) {
+    const mnemonic = cpu.features.has('XSAVE') ? { restore: 'xrstor64', save: 'xsave64' } : { restore: 'fxrstor64', save: 'fxsave64' };
+    memory.writeBytes(TABLES[name], assemble(`${mnemonic[name]} [rdi]\nhlt`, { mode: 64 }).bytes);
+  }
   state.setQuad(OFFSET.gdtrBase, TABLES.gdt);
   state.setWord(OFFSET.gdtrLimit, 8 * GDT.length - 1);
   state.setQuad(OFFSET.idtrBase, TABLES.idt);
@@ -101,6 +107,10 @@ export class Model {
     memory.writeBytes(codeAt, page);
     memory.writeBytes(dataAt, before);
     state.restore(this.#start);
+    if (record.extended) {
+      this.machine.paging.tables.writeBytes(TABLES.area, areaBefore(record));
+      this.#kernel(TABLES.restore);
+    }
     (record.segments ?? flatSegments(record.mode)).forEach((selector, segment) => this.#load(segment, selector));
     record.bases?.forEach((base, n) => state.setBase(FS + n, base));
     state.gpr.set(record.gpr);
@@ -109,7 +119,28 @@ export class Model {
     const { reason, rip } = this.machine.run({ limit: BUDGET });
     if (reason !== 'halted') throw new RangeError(`the record ended in ${reason} at ${hex(rip)}, not in a fault`);
     this.undefinedFlags = state.undefinedFlags;
-    return this.#result(changedRuns(before, 0, memory.readBytes(dataAt, before.length)));
+    const result = this.#result(changedRuns(before, 0, memory.readBytes(dataAt, before.length)));
+    return record.extended ? { ...result, area: this.#area() } : result;
+  }
+
+  /** Runs an instruction of the kernel's on the area. */
+  #kernel(at: bigint): void {
+    const { state } = this.machine;
+    state.gpr.fill(0xffff_ffff_ffff_ffffn);
+    state.gpr[7] = TABLES.area;
+    state.rip = at;
+    state.halted = false;
+    const { reason, rip } = this.machine.run({ limit: 2 });
+    if (reason !== 'halted' || rip >> 11n !== at >> 11n) throw new RangeError(`the kernel's own instruction ended in ${reason} at ${hex(rip)}`);
+    state.halted = false;
+  }
+
+  /** What the kernel's XSAVE64 stores for the signal handler. */
+  #area(): Uint8Array {
+    const { tables } = this.machine.paging;
+    tables.writeBytes(TABLES.area, new Uint8Array(AREA_BYTES));
+    this.#kernel(TABLES.save);
+    return tables.readBytes(TABLES.area, AREA_BYTES);
   }
 
   /** Loads a segment register, hidden part and all, as the runner does before it enters the record. */

@@ -1,13 +1,17 @@
 /** The options of `npm run conformance`. */
 
-import { INSTRUCTIONS } from '../../spec/src/isa/table.ts';
+import type { Form } from '../../spec/src/isa/form.ts';
+import { featuresOf } from '../../spec/src/isa/instruction.ts';
+import { FORMS } from '../../spec/src/isa/table.ts';
 import { Sentence } from '../../tools/sentence.ts';
 import type { Mode } from './generate/draft.ts';
+import { chapterOf } from './generate/extended.ts';
 
 export interface Options {
   readonly count: number;
   readonly countGiven: boolean;
   readonly seed: number;
+  /** Mnemonics, in capitals. */
   readonly only: ReadonlySet<string> | undefined;
   readonly mode: Mode | undefined;
   readonly store: string | undefined;
@@ -23,7 +27,8 @@ prints where the two differ. Where that is not possible it replays the stored se
 
   --count 200000      how many
   --seed ${DEFAULT_SEED}     another seed gives other instances
-  --only ADD,LOOP     only these instructions
+  --only ADD,LOOP     only these instructions: by mnemonic, by CPUID feature (SSE2), by chapter (integer, x87, mmx,
+                      vectors, areas), or by how they begin (VP*)
   --mode 16|32|64     only this kind of code
   --store file.gz     keep what the processor did, with its CPUID
   --replay file.gz    compare with what was kept, in place of this processor`;
@@ -34,13 +39,25 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-function mnemonics(text: string): Set<string> {
-  const known = new Set(INSTRUCTIONS.map(({ mnemonic }) => mnemonic));
-  const wanted = text.split(',').map((name) => name.trim().toUpperCase());
-  const unknown = wanted.find((name) => !known.has(name));
-  if (unknown !== undefined) throw new Sentence(`--only wants mnemonics as in the table, separated by commas; there is no ${JSON.stringify(unknown)}`);
-  return new Set(wanted);
+/** The forms that a word of --only means. */
+function meant(word: string): Form[] {
+  const upper = word.toUpperCase();
+  if (upper.endsWith('*')) return FORMS.filter(({ definition }) => definition.mnemonic.startsWith(upper.slice(0, -1)));
+  const named = FORMS.filter(({ definition }) => definition.mnemonic === upper);
+  if (named.length > 0) return named;
+  const chapter = FORMS.filter((form) => chapterOf(form) === word.toLowerCase());
+  return chapter.length > 0 ? chapter : FORMS.filter(({ definition }) => featuresOf(definition).some((feature) => feature.toUpperCase() === upper));
 }
+
+function mnemonics(text: string): Set<string> {
+  const words = text.split(',').map((word) => word.trim());
+  const unknown = words.find((word) => meant(word).length === 0);
+  if (unknown !== undefined) throw new Sentence(`--only wants mnemonics as in the table, CPUID features or chapters, separated by commas; there is no ${JSON.stringify(unknown)}`);
+  return new Set(words.flatMap(meant).map(({ definition }) => definition.mnemonic));
+}
+
+export const isWantedName = ({ only }: Pick<Options, 'only'>, mnemonic: string): boolean => !only || only.has(mnemonic);
+export const isWanted = (options: Pick<Options, 'only'>, { definition }: Form): boolean => isWantedName(options, definition.mnemonic);
 
 /** The options, or the text of the help. Throws a `Sentence` about the one that is wrong. */
 export function parseOptions(args: readonly string[]): Options | string {

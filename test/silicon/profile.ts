@@ -33,6 +33,9 @@ export function hasFeature(cpuid: readonly CpuidLeaf[], feature: Feature): boole
   return row && ((row[register] >>> bit) & 1) === 1;
 }
 
+/** Whether the kernel has given programs the YMM registers. */
+export const hasAvx = (cpuid: readonly CpuidLeaf[]): boolean => hasFeature(cpuid, 'AVX') === true && hasFeature(cpuid, 'OSXSAVE') === true;
+
 /** The profile of this vendor, family and model, or else the one of the same vendor that is nearest to it. */
 export function profileFor(cpuid: readonly CpuidLeaf[]): { cpu: CpuProfile; exact: boolean } {
   const wanted = signatureOf(leafOf(cpuid, 1, 0)!.eax);

@@ -6,7 +6,7 @@
 import { assemble } from '../../spec/src/asm/assemble.ts';
 import { HEADER_BYTES, elf } from './elf.ts';
 import { CODE_PAGE_BYTES, HIGH_OF_16_BIT_STACK, HLT, LOCAL, PLACES, READ_ONLY_BYTES, type Place, codePage, userDescriptor } from './environment.ts';
-import { RECORD, RESULT } from './records.ts';
+import { AREA_BYTES, RECORD, RESULT } from './records.ts';
 
 /** Where the program itself is. */
 const BASE = 0x5555_0000_0000n;
@@ -19,12 +19,14 @@ const MEMORY = 0x2_0000;
 /** Areas without content, from there on. */
 const AREAS = BASE + 0x4000n;
 const STACK_TOP = BASE + 0x1_f000n;
+/** The XSAVE area of a record that has one of its own. */
+const ENTERED = BASE + 0xf000n;
 /** Standard input, mapped: a page of header, a page for what cannot be written, the data's image, the records. */
 const INPUT = 0x5556_0000_0000n, INPUT_BYTES = 1 << 29;
 export const RECORDS_FROM = 0x1000 + READ_ONLY_BYTES;
 
 /** CPUID leaves that say which processor it was. */
-const LEAVES = [[0, 0], [1, 0], [7, 0], [0xd, 0], [0xd, 1], [0x8000_0000, 0], [0x8000_0001, 0], [0x8000_0008, 0], [0x8000_0021, 0]] as const;
+const LEAVES = [[0, 0], [1, 0], [6, 0], [7, 0], [7, 1], [0xd, 0], [0xd, 1], [0x8000_0000, 0], [0x8000_0001, 0], [0x8000_0008, 0], [0x8000_0021, 0]] as const;
 export const LEAF_COUNT = LEAVES.length;
 
 interface SystemCall { readonly name: string; readonly text: string }
@@ -37,7 +39,7 @@ const PROT_READ = 1, WRITABLE = 3, EXECUTABLE = 7;
 /** MAP_POPULATE: a page that is there only once it was touched would fault as one that is not. */
 const FIXED_PRIVATE = 0x10_0002, FIXED_ANONYMOUS = 0x10_8022, POPULATED = 0x10_8002;
 const NO_FILE = 0xffff_ffff_ffff_ffffn;
-const SIGNALS = { SIGILL: 4, SIGTRAP: 5, SIGBUS: 7, SIGFPE: 8, SIGSEGV: 11, SIGVTALRM: 26, SIGSYS: 31 } as const;
+const SIGNALS = { SIGILL: 4, SIGTRAP: 5, SIGBUS: 7, SIGFPE: 8, SIGSEGV: 11, SIGALRM: 14, SIGVTALRM: 26, SIGSYS: 31 } as const;
 
 /** What the program asks of the kernel, in this order; the results come back first. */
 export function systemCalls(dataBytes: number): SystemCall[] {
@@ -53,8 +55,8 @@ export function systemCalls(dataBytes: number): SystemCall[] {
     ...places,
     call('map the entry frame', 9, FRAME, 0x1000, WRITABLE, FIXED_ANONYMOUS, NO_FILE, 0),
     call('signal stack', 131, 'alternate', 0), ...handlers, ...segments,
-    // 0.2 s of processor time, again and again.
-    call('timer', 38, 1, 'interval', 0),
+    // 0.2 s of processor time, again and again; and 1 s of any, for what the kernel holds up.
+    call('timer', 38, 1, 'interval', 0), call('clock', 38, 0, 'second', 0),
     // PR_SET_TSC to PR_TSC_SIGSEGV; ARCH_CPUID off; syscall user dispatch, for all but the program's own text.
     call('RDTSC off', 157, 26, 2), call('CPUID off', 158, 0x1012, 0),
     call('system calls off', 157, 59, 1, BASE, 0x4000, 'selector'),
@@ -161,7 +163,7 @@ record: mov     rsp, ${STACK_TOP}
         rep     movsb
         movzx   ebx, word ptr [r12 + ${RECORD.pieces}]
 piece:  dec     ebx
-        js      enter_
+        js      areas
         movzx   eax, word ptr [rsi]
         movzx   ecx, word ptr [rsi + 2]
         add     rsi, 4
@@ -176,12 +178,33 @@ piece:  dec     ebx
         rep     movsb
         jmp     piece
 
+areas:  lea     rdi, [initial_fpu]
+        movzx   ebx, word ptr [r12 + ${RECORD.extended}]
+        test    ebx, ebx
+        jz      enter_
+        mov     r8, rsi
+        mov     rsi, rdi
+        mov     rdi, ${ENTERED}
+        mov     ecx, ${AREA_BYTES / 8}
+        rep     movsq
+        mov     rsi, r8
+state:  movzx   eax, word ptr [rsi]
+        movzx   ecx, word ptr [rsi + 2]
+        add     rsi, 4
+        mov     rdi, ${ENTERED}
+        add     rdi, rax
+        rep     movsb
+        dec     ebx
+        jnz     state
+        mov     rdi, ${ENTERED}
+
 enter_: mov     [input], rsi
+        mov     r14, rdi
         lea     rsi, [r12 + ${RECORD.gpr}]
         mov     rdi, ${FRAME}
         mov     ecx, ${(RECORD.code - RECORD.gpr) / 8}
         rep     movsq
-        lea     rdi, [initial_fpu]
+        mov     rdi, r14
         test    dword ptr [features], 0x8000000
         jz      legacy
         mov     eax, -1
@@ -227,11 +250,15 @@ go:     mov     rsp, ${FRAME}
 handler:
         push    0x202
         popfq
+        lea     rcx, [seen]
         cmp     edi, ${SIGNALS.SIGVTALRM}
+        je      tick
+        add     rcx, 8
+        cmp     edi, ${SIGNALS.SIGALRM}
         jne     ended
-        mov     rax, [done]
-        cmp     rax, [seen]
-        mov     [seen], rax
+tick:   mov     rax, [done]
+        cmp     rax, [rcx]
+        mov     [rcx], rax
         jne     restorer
         cmp     byte ptr [running], 0
         jne     ended
@@ -262,8 +289,8 @@ ended:  mov     byte ptr [running], 0
         mov     [r8 + ${RESULT.gsBase}], rax
 no_base:
         mov     rsi, [rdx + 224]
-        lea     rdi, [r8 + ${RESULT.fx}]
-        mov     ecx, 64
+        lea     rdi, [r8 + ${RESULT.area}]
+        mov     ecx, ${AREA_BYTES / 8}
         rep     movsq
         lea     rbx, [r8 + ${RESULT.changed}]
         mov     rsi, [data]
@@ -311,7 +338,7 @@ initial_fpu:
         dw      0x37f
         resb    22
         dd      0x1f80
-        resb    36 + 512
+        resb    36 + 512 + 256
 leaves: ${LEAVES.map(([leaf, subleaf]) => `dd ${leaf}, ${subleaf}, 0, 0, 0, 0`).join('\n        ')}
 hwcap2: dq      0
 calls:  ${calls.map(({ text }) => text).join('\n        ')}
@@ -321,6 +348,7 @@ alternate:
         dq      ${BASE + 0x1_0000n}, 0, 0xe000
 interval:
         dq      0, 200000, 0, 200000
+second: dq      1, 0, 1, 0
 places: dq      ${(Object.keys(PLACES) as Place[]).map((place) => `0x${PLACES[place].data.toString(16)}`).join(', ')}
 ${LOCAL.flatMap((segment, index) => (segment ? [`segment_${index}: db ${[...userDescriptor(segment, index)].join(', ')}`] : [])).join('\n')}
 count:  dq      0
@@ -329,7 +357,7 @@ data:   dq      0
 code:   dq      0
 length: dq      0
 done:   dq      0
-seen:   dq      0
+seen:   dq      0, 0
 features:
         dd      0
 selector:

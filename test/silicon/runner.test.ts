@@ -5,7 +5,8 @@ import { assemble } from '../../spec/src/asm/assemble.ts';
 import { HEADER_BYTES, elf } from './elf.ts';
 import { LOCAL, PLACES, local, userDescriptor } from './environment.ts';
 import { runnerProgram } from './program.ts';
-import { type RunRecord, type RunResult, SYSTEM_CALL, TIMEOUT } from './records.ts';
+import { fromBytes, toBytes } from '../../spec/src/numbers/bits.ts';
+import { type Piece, type RunRecord, type RunResult, SYSTEM_CALL, TIMEOUT } from './records.ts';
 import { type Runner, canRun, openRunner } from './runner.ts';
 
 const DATA = new Uint8Array(0x1000).fill(0x5a);
@@ -53,6 +54,23 @@ test.skipIf(!canRun)('16-bit code runs in a segment of the LDT', () => {
   const [result] = runner.run([record('mov ax, [bx + 7]', { mode: 16, ip: 0x800n, segments })]) as [RunResult];
   expect(result).toMatchObject({ vector: 13, rip: 0x803n, segments });
   expect(result.gpr[0]).toBe(0x5a5an);
+});
+
+test.skipIf(!canRun)('x87 and SSE state of its own goes in, and what the record made of it comes back', () => {
+  const runner = open();
+  const one = (1n << 63n) | (0x3fffn << 64n);
+  const area = (...pieces: readonly (readonly [number, bigint, number])[]): Piece[] => pieces.map(([offset, value, bytes]) => ({ offset, bytes: toBytes(value, bytes) }));
+  // XSTATE_BV; FTW with R0 in use, ST(0) = 1; XMM1 = 1.0 in each lane, MXCSR with #Z unmasked.
+  const x87 = area([512, 1n, 8], [0, 0x37fn, 2], [4, 1n, 1], [32, one, 10]);
+  const vectors = area([512, 2n, 8], [24, 0x1d80n, 4], [176, 0x3f80_0000_3f80_0000_3f80_0000_3f80_0000n, 16]);
+  const [chs, divide, plain] = runner.run([
+    record('db 0xd9, 0xe0', { extended: x87 }), record('db 0x0f, 0x5e, 0xc8', { extended: vectors }), record('nop'),
+  ]) as [RunResult, RunResult, RunResult];
+  expect(chs.vector).toBe(13);
+  expect(fromBytes(chs.area!, 32, 10)).toBe(one | (1n << 79n));
+  expect(divide.vector, 'DIVPS of 1 by 0').toBe(19);
+  expect(fromBytes(divide.area!, 24, 4)).toBe(0x1d84n);
+  expect(plain.area).toBeUndefined();
 });
 
 test.skipIf(!canRun)('an endless loop and a system call end too, and what follows them runs', () => {

@@ -66,7 +66,7 @@ export function openRunner(image: Image): Runner {
         const { setup, output } = attempt(batch.map(writeRecord));
         let at = setup.results, n = 0;
         for (; n < batch.length && at < output.length; n++) {
-          const { result, end } = readResult(output, at, dataBefore(batch[n]!, image.data));
+          const { result, end } = readResult(output, at, dataBefore(batch[n]!, image.data), batch[n]!.extended !== undefined);
           results.push(result);
           at = end;
         }

@@ -7,7 +7,7 @@ import type { Model } from './model.ts';
 import type { RunRecord, RunResult } from './records.ts';
 import { mnemonicOf } from './vectors.ts';
 
-const CAUSES: readonly Cause[] = ['event', 'error code', 'CR2', 'RIP', 'RF', 'flags', 'registers', 'segments', 'memory', 'not modelled'];
+const CAUSES: readonly Cause[] = ['event', 'error code', 'CR2', 'RIP', 'RF', 'flags', 'registers', 'segments', 'memory', 'x87', 'SSE and AVX', 'not modelled'];
 const STATUS = 0x8d5;
 const FLAGS = [[0, 'CF'], [2, 'PF'], [4, 'AF'], [6, 'ZF'], [7, 'SF'], [11, 'OF']] as const;
 

@@ -7,7 +7,8 @@ import { PLACES, codePage } from './environment.ts';
 import type { Mode } from './generate/draft.ts';
 import { extentOf } from './generate/draft.ts';
 import type { Vector } from './generate/index.ts';
-import type { CpuidLeaf, Piece, RunRecord, RunResult } from './records.ts';
+import { extendedState } from './generate/extended.ts';
+import { type CpuidLeaf, type Piece, type RunRecord, type RunResult, areaBefore, changedRuns } from './records.ts';
 import type { Fences } from './runner.ts';
 
 export interface Header { processor: string; date: string; cpuid: readonly CpuidLeaf[]; fences: Fences; seed: number; count: number }
@@ -19,7 +20,8 @@ export function recordOf(vector: Vector, seed: number, index: number): RunRecord
   for (const [register, value] of vector.special) gpr[register] = value;
   const at = codePage(place) + BigInt(vector.at);
   const ip = at - extentOf(segments[1]!).base;
-  return { mode, place, code, at, ip, rflags, pieces, segments, gpr, ...(bases ? { bases } : {}) };
+  const extended = vector.kind === undefined ? undefined : [...extendedState(seed, index, vector.kind), ...vector.extended];
+  return { mode, place, code, at, ip, rflags, pieces, segments, gpr, ...(bases ? { bases } : {}), ...(extended ? { extended } : {}) };
 }
 
 /** The mnemonic that counts a vector: that of its first instruction, LOCK or not, where it decodes at all. */
@@ -61,7 +63,7 @@ class Writer {
 export function writeVector(vector: Vector, record: RunRecord, result: RunResult): Uint8Array {
   const out = new Writer();
   const { segments, bases, place } = vector;
-  out.number(MODES.indexOf(vector.mode) | (place === 'low' ? 4 : 0) | (bases ? 8 : 0), 1);
+  out.number(MODES.indexOf(vector.mode) | (place === 'low' ? 4 : 0) | (bases ? 8 : 0) | (vector.kind === undefined ? 0 : 16), 1);
   out.number(vector.code.length, 1);
   out.bytes(vector.code);
   out.number(vector.at, 2);
@@ -70,6 +72,10 @@ export function writeVector(vector: Vector, record: RunRecord, result: RunResult
   for (const base of bases ?? []) out.number(base, 8);
   out.registers(vector.special);
   out.pieces(vector.pieces);
+  if (vector.kind !== undefined) {
+    out.number(vector.kind, 1);
+    out.pieces(vector.extended);
+  }
   out.number(result.vector, 1);
   out.number(result.errorCode, 4);
   if (result.vector === 14) out.number(result.cr2 - PLACES[place].data & 0xffff_ffff_ffff_ffffn, 8);
@@ -79,11 +85,17 @@ export function writeVector(vector: Vector, record: RunRecord, result: RunResult
   out.registers(new Map(result.segments.flatMap((value, n) => (value === segments[n] ? [] : [[n, BigInt(value)] as const]))));
   for (const base of result.bases) out.number(base, 8);
   out.pieces(result.written);
+  if (vector.kind !== undefined) out.pieces(result.area ? changedRuns(areaBefore(record), 0, result.area) : []);
   return Buffer.concat(out.parts);
 }
 
 export function readHeader(file: Uint8Array): Header {
   return JSON.parse(new TextDecoder().decode(file.subarray(0, file.indexOf(0x0a)))) as Header;
+}
+
+function patched(area: Uint8Array, pieces: readonly Piece[]): Uint8Array {
+  for (const { offset, bytes } of pieces) area.set(bytes, offset);
+  return area;
 }
 
 export interface Stored { readonly vector: Vector; readonly record: RunRecord; readonly result: RunResult }
@@ -106,10 +118,12 @@ export function* readVectors(file: Uint8Array): Generator<Stored> {
   const readPieces = (): Piece[] => Array.from({ length: number(2) }, () => ({ offset: number(2), bytes: take(number(2)) }));
   for (let index = 0; index < count; index++) {
     const kind = number(1), place = kind & 4 ? 'low' : 'high';
-    const vector: Vector = {
+    const own = (kind & 16) !== 0;
+    const start: Omit<Vector, 'kind' | 'extended'> = {
       mode: MODES[kind & 3]!, place, code: take(number(1)), at: number(2), rflags: number(4), segments: Array.from({ length: 6 }, () => number(2)),
       bases: kind & 8 ? [get(8), get(8)] : undefined, special: readRegisters(), pieces: readPieces(),
     };
+    const vector: Vector = { ...start, kind: own ? number(1) : undefined, extended: own ? readPieces() : [] };
     const record = recordOf(vector, seed, index);
     const event = number(1), errorCode = number(4);
     const cr2 = event === 14 ? BigInt.asUintN(64, get(8) + PLACES[place].data) : 0n;
@@ -118,7 +132,7 @@ export function* readVectors(file: Uint8Array): Generator<Stored> {
     const result: RunResult = {
       votes: 1, vector: event, errorCode, cr2, rip, rflags, gpr: record.gpr.map((value, n) => changed.get(n) ?? value),
       segments: vector.segments.map((value, n) => Number(loaded.get(n) ?? value)), bases,
-      fcw: 0, fsw: 0, ftw: 0, mxcsr: 0, st: [], xmm: [], written: readPieces(),
+      fcw: 0, fsw: 0, ftw: 0, mxcsr: 0, st: [], xmm: [], written: readPieces(), ...(own ? { area: patched(areaBefore(record), readPieces()) } : {}),
     };
     yield { vector, record, result };
   }

@@ -1,14 +1,39 @@
 /** Memory operands: where they point, and how ModRM, SIB and displacement say it. */
 
+import { YMM_AT } from '../records.ts';
 import { CS, type Draft, DS, ES, FS, GS, OPERANDS_AT, RBP, RSP, SS, baseOf, bytesOf, dataAddress, extentOf, stackWidth } from './draft.ts';
 
 const NOT_CANONICAL = 0x4000_0000_0000_0000n;
 
-/** Now and then across the end of what is mapped or can be written, outside of it, or at the limit of the segment. */
+/** Bytes on which the operand is aligned most of the time, where some instruction asks for it. */
+function usualAlignment({ form, random }: Draft): number {
+  const { mnemonic } = form.definition;
+  if (random.chance(0.2)) return 1;
+  if (mnemonic.startsWith('XSAVE') || mnemonic.startsWith('XRSTOR')) return 64;
+  const size = form.operands.find(({ place, memory }) => place === 'rm' && memory)?.size;
+  return mnemonic === 'CMPXCHG16B' || mnemonic.startsWith('FX') || size === 128 ? 16 : size === 256 ? 32 : 1;
+}
+
+/**
+ * The instruction locks the bus for its memory operand. With split-lock detection a kernel makes an access across two
+ * cache lines wait, under some hypervisors for ever. Linux, Documentation/arch/x86/buslock.rst.
+ */
+export const isLocked = ({ form, memory, wantsLock }: Draft): boolean =>
+  memory && (form.definition.mnemonic === 'XCHG' || (form.definition.lock === true && wantsLock));
+
+/** Where the operand is: `somewhere`, but on its own size where the access is locked. */
 export function chooseLinear(draft: Draft, segment: number): bigint {
-  const { random, mode, form, addressSize } = draft;
-  const aligned = form.definition.mnemonic === 'CMPXCHG16B' && random.chance(0.8);
-  const usual = dataAddress(draft, OPERANDS_AT + (random.below(0x100) & (aligned ? ~15 : ~0)));
+  const linear = somewhere(draft, segment);
+  if (!isLocked(draft)) return linear;
+  const size = draft.form.operands.find(({ place }) => place === 'rm')?.size;
+  const bytes = BigInt((typeof size === 'number' ? size : draft.size) / 8);
+  return linear - (linear % bytes);
+}
+
+/** Now and then across the end of what is mapped or can be written, outside of it, or at the limit of the segment. */
+function somewhere(draft: Draft, segment: number): bigint {
+  const { random, mode, addressSize } = draft;
+  const usual = dataAddress(draft, OPERANDS_AT + (random.below(0x100) & -usualAlignment(draft)));
   const kind = random.below(100);
   if (kind < 4) return dataAddress(draft, 0x1000 - 1 - random.below(16));
   if (kind < 8) return dataAddress(draft, -random.below(16));
@@ -37,6 +62,8 @@ export const segmentUsed = (draft: Draft, usual: number): number => {
 /** ModRM, SIB and displacement. The draft's `linear` is where the operand is. */
 export function memory(draft: Draft, reg: number): number[] {
   draft.override = chooseOverride(draft);
+  const vector = draft.form.operands.map(({ text }) => /^vm(32|64)([xyz])/.exec(text)).find(Boolean);
+  if (vector && draft.addressSize !== 16) return vectorIndexed(draft, reg, Number(vector[1]) as 32 | 64);
   return draft.addressSize === 16 ? memory16(draft, reg) : memory32(draft, reg);
 }
 
@@ -92,6 +119,21 @@ function memory32(draft: Draft, reg: number): number[] {
   return sib
     ? [(mod << 6) | (reg << 3) | 4, (scale << 6) | (index << 3) | base, ...displacementBytes]
     : [(mod << 6) | (reg << 3) | base, ...displacementBytes];
+}
+
+/** A vector of indices in place of the index: mostly within the data, some elements now and then beyond. SDM vol. 2A, 2.3.12. */
+function vectorIndexed(draft: Draft, reg: number, width: 32 | 64): number[] {
+  const { random, rex, special, extended, mode } = draft;
+  const base = random.pick([0, 1, 2, 3, 6, 7]), scale = random.below(4), index = random.below(8);
+  const displacement = signed(draft, random.chance(0.5) ? 8 : 32), short = BigInt.asIntN(8, displacement) === displacement;
+  const offset = aim(draft, DS);
+  special.set(base | (rex & 1 ? 8 : 0), BigInt.asUintN(mode === 64 ? 64 : 32, BigInt.asUintN(draft.addressSize, offset - displacement)));
+  const far = random.chance(0.15);
+  const bytes = new Uint8Array(32);
+  for (let at = 0; at < 32; at += width / 8) bytes.set(bytesOf(BigInt(far && random.chance(0.3) ? random.below(0x4000) - 0x2000 : random.below(64) - 32), width / 8), at);
+  const register = index | (rex & 2 ? 8 : 0);
+  extended.push({ offset: 160 + 16 * register, bytes: bytes.subarray(0, 16) }, { offset: YMM_AT + 16 * register, bytes: bytes.subarray(16) });
+  return [((short ? 1 : 2) << 6) | (reg << 3) | 4, (scale << 6) | (index << 3) | base, ...bytesOf(displacement, short ? 1 : 4)];
 }
 
 /** Not the base register again, and not ESP where that is a stack of 16 bits. */

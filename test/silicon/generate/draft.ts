@@ -26,6 +26,11 @@ export interface Draft {
   readonly bases: readonly [fs: bigint, gs: bigint] | undefined;
   readonly special: Map<number, bigint>;
   readonly pieces: Piece[];
+  /** What the XSAVE area that it starts from is of (see extended.ts), and what else differs there. */
+  readonly kind: number | undefined;
+  readonly extended: Piece[];
+  /** A lockable memory operand gets its LOCK. */
+  readonly wantsLock: boolean;
   rex: number;
   /** A segment override prefix, or -1. */
   override: number;

@@ -4,11 +4,12 @@ import type { Form } from '../../../spec/src/isa/form.ts';
 import { type Random, randomFrom } from '../../integer/random.ts';
 import { HIGH_OF_16_BIT_STACK, type Place } from '../environment.ts';
 import type { Piece } from '../records.ts';
-import { memory } from './address.ts';
+import { isLocked, memory } from './address.ts';
 import {
-  CS, DATA_BYTES, type Draft, type Mode, OPERANDS_AT, RBP, RCX, RSP, SS, STACK_AT, anySelector, baseOf, bytesOf, codeAddress,
+  CS, DATA_BYTES, DS, type Draft, type Mode, OPERANDS_AT, RBP, RCX, RSP, SS, STACK_AT, anySelector, baseOf, bytesOf, codeAddress,
   dataAddress, extentOf, farTarget, offsetIn, putAt, stackWidth,
 } from './draft.ts';
+import { chapterOf, memoryOperand, stateKind } from './extended.ts';
 import { generatedForms } from './forms.ts';
 import { prepareImplicit } from './implicit.ts';
 import { chooseBases, chooseSegments } from './segments.ts';
@@ -25,7 +26,15 @@ export interface Vector {
   /** Registers that matter, by number; the rest are `randomRegisters`. */
   readonly special: ReadonlyMap<number, bigint>;
   readonly pieces: readonly Piece[];
+  /** Which x87, SSE and AVX state is its own (`extendedState`), or undefined: then all of it is initial. */
+  readonly kind: number | undefined;
+  /** What differs from that. */
+  readonly extended: readonly Piece[];
 }
+
+/** What the system around the instances has: instructions for FS and GS base, AVX. */
+export interface Around { readonly fsgsbase: boolean; readonly avx: boolean }
+const EVERYTHING: Around = { fsgsbase: true, avx: true };
 
 export const MODES: readonly Mode[] = [64, 32, 16];
 
@@ -58,27 +67,42 @@ function sizes(form: Form, mode: Mode): number[] {
   return mode === 64 ? [16, 32, 64] : [16, 32];
 }
 
-/** One random instance. `withBases`: FS and GS base can be set. */
-export function instanceOf(form: Form, mode: Mode, random: Random, withBases = true): Vector {
+/** One random instance. */
+export function instanceOf(form: Form, mode: Mode, random: Random, around: Around = EVERYTHING): Vector {
   const place: Place = mode !== 64 || random.chance(0.4) ? 'low' : 'high';
   const otherAddress = mode === 64 ? place === 'low' && random.chance(0.3) : random.chance(0.25);
   const addressSize = form.onlyAddressSize ?? (!otherAddress ? mode : mode === 64 ? 32 : (48 - mode as 16 | 32));
   const size = random.pick(sizes(form, mode));
   const draft: Draft = {
-    form, mode, random, place, size, addressSize, segments: chooseSegments(mode, random, isBare(form)), bases: withBases ? chooseBases(mode, random, place) : undefined,
-    special: new Map(), pieces: [], rex: 0, override: -1, memory: false, linear: 0n, rm: 0, reg: 0, after: [],
+    form, mode, random, place, size, addressSize, segments: chooseSegments(mode, random, isBare(form)), bases: around.fsgsbase ? chooseBases(mode, random, place) : undefined,
+    kind: stateKind(form, random, around.avx), extended: [], wantsLock: random.chance(0.15), special: new Map(), pieces: [], rex: 0, override: -1, memory: false, linear: 0n, rm: 0, reg: 0, after: [],
   };
   setStackPointer(draft);
   const needsW = mode === 64 && (form.rexW || (size === 64 && form.sized && form.size64 === undefined));
   if (mode === 64 && (needsW || random.chance(0.6))) draft.rex = 0x40 | (needsW ? 8 : 0) | (random.below(8) & (form.rexB0 ? 6 : 7));
   const tail = modrmAndImmediate(draft);
   prepareImplicit(draft);
+  if (draft.kind !== undefined) extendedOperands(draft, draft.kind);
   const instruction = [...prefixes(draft), ...(form.vex ? vexPrefix(draft) : draft.rex ? [draft.rex] : []),
     ...(form.vex ? [] : ESCAPES[form.map]), form.opcode | (form.registerInOpcode ? draft.rm : 0), ...tail];
   const { at, code } = placeCode(draft, [...instruction, ...draft.after], instruction.length);
   // The six status flags, DF and ID at random, IF as user code has it. INTO with OF is common enough at half.
   const rflags = 0x202 | (random.below(0x1000) & 0x8d5) | (random.chance(0.3) ? 0x400 : 0) | (random.chance(0.1) ? 0x20_0000 : 0);
-  return { mode, place, code, at, rflags, segments: draft.segments, bases: draft.bases, special: draft.special, pieces: draft.pieces };
+  return { mode, place, code, at, rflags, segments: draft.segments, bases: draft.bases, special: draft.special, pieces: draft.pieces, kind: draft.kind, extended: draft.extended };
+}
+
+/** What a memory operand holds, and what looks at the x87 unit behind the instruction: exceptions are deferred. */
+function extendedOperands(draft: Draft, kind: number): void {
+  const { form, random, mode, place } = draft;
+  const bytes = draft.memory ? memoryOperand(form, kind, random) : undefined;
+  if (bytes) putAt(draft, draft.linear, bytes);
+  if (chapterOf(form) !== 'x87' || random.chance(0.6)) return;
+  const look = dataAddress(draft, 0xc00 + 4 * random.below(16));
+  const wait = [0x9b], statusWord = [0xdf, 0xe0];
+  // FNSTENV to the data, absolute: in 64-bit code that reaches the low place.
+  const environment = mode === 64 && place === 'high' ? statusWord
+    : [0xd9, 0x34 | (mode === 32 ? 1 : mode === 16 ? 2 : 0), ...(mode === 64 ? [0x25] : []), ...bytesOf(look - baseOf(draft, DS), mode === 16 ? 2 : 4)];
+  draft.after.push(...random.pick([wait, wait, statusWord, environment]));
 }
 
 /** At the edge of the data now and then. */
@@ -102,10 +126,11 @@ function placeCode({ form, random, segments }: Draft, code: readonly number[], l
 const ESCAPES = { primary: [], '0F': [0x0f], '0F38': [0x0f, 0x38], '0F3A': [0x0f, 0x3a] } as const;
 const OVERRIDES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65] as const;
 
-function prefixes({ form, random, mode, size, addressSize, override, memory }: Draft): number[] {
-  const lockable = form.definition.lock && memory && random.chance(0.15);
+function prefixes(draft: Draft): number[] {
+  const { form, random, mode, size, addressSize, override, memory } = draft;
+  const lockable = isLocked(draft);
   // AMD processors take LOCK MOV CR0 for MOV CR8 (CPUID 80000001h ECX[4], AltMovCr8), and a Zen 4 passes over LOCK before VERW: no profile says so.
-  const lock = lockable || (random.chance(0.008) && !form.modIgnored && form.definition.mnemonic !== 'VERW');
+  const lock = lockable || (random.chance(0.008) && !(form.definition.lock && memory) && !form.modIgnored && form.definition.mnemonic !== 'VERW');
   const repeat = form.definition.repeat && random.chance(0.6) ? [random.chance(0.8) ? 0xf3 : 0xf2] : [];
   // Longer than fifteen bytes, now and then.
   const padding = random.chance(0.004) && !isBare(form) ? Array.from({ length: 8 + random.below(8) }, () => random.pick([0x2e, 0x3e])) : [];
@@ -117,11 +142,16 @@ function prefixes({ form, random, mode, size, addressSize, override, memory }: D
   ];
 }
 
-/** Three bytes; any register as the one of VEX.vvvv. SDM vol. 2A, 2.3.5. */
-function vexPrefix({ form, rex, random, mode }: Draft): number[] {
-  const named = form.operands.some(({ place }) => place === 'vvvv') ? random.below(mode === 64 ? 16 : 8) : 0;
+/** Two bytes where that is enough, or three; any register as the one of VEX.vvvv. SDM vol. 2A, 2.3.5. */
+function vexPrefix({ form, rex, random, mode, kind }: Draft): number[] {
+  const { l, w } = form.vex!;
+  // Where no operand is there any other value than 0 is #UD.
+  const named = form.operands.some(({ place }) => place === 'vvvv') || (kind !== undefined && random.chance(0.02)) ? random.below(mode === 64 ? 16 : 8) : 0;
   const map = ['0F', '0F38', '0F3A'].indexOf(form.map) + 1;
-  const last = (form.vex!.w === 1 ? 0x80 : 0) | ((~named & 15) << 3) | ['NP', '66', 'F3', 'F2'].indexOf(form.prefix!);
+  const wide = w === 1 || (w === undefined && random.chance(0.3)) ? 0x80 : 0;
+  const length = l === 1 || (l === undefined && random.chance(0.3)) ? 4 : 0;
+  const last = wide | ((~named & 15) << 3) | length | ['NP', '66', 'F3', 'F2'].indexOf(form.prefix!);
+  if (map === 1 && !(rex & 3) && w !== 1 && random.chance(0.5)) return [0xc5, ((~rex & 4) << 5) | (last & 0x7f)];
   return [0xc4, ((~rex & 7) << 5) | map, last];
 }
 
