@@ -1,11 +1,10 @@
 /** The options of `npm run conformance`. */
 
 import type { Form } from '../../spec/src/isa/form.ts';
-import { featuresOf } from '../../spec/src/isa/instruction.ts';
 import { FORMS } from '../../spec/src/isa/table.ts';
 import { Sentence } from '../../tools/sentence.ts';
 import type { Mode } from './generate/draft.ts';
-import { chapterOf } from './generate/extended.ts';
+import { chapterOf, featuresOf } from './generate/extended.ts';
 
 export interface Options {
   readonly count: number;
@@ -46,7 +45,7 @@ function meant(word: string): Form[] {
   const named = FORMS.filter(({ definition }) => definition.mnemonic === upper);
   if (named.length > 0) return named;
   const chapter = FORMS.filter((form) => chapterOf(form) === word.toLowerCase());
-  return chapter.length > 0 ? chapter : FORMS.filter(({ definition }) => featuresOf(definition).some((feature) => feature.toUpperCase() === upper));
+  return chapter.length > 0 ? chapter : FORMS.filter((form) => featuresOf(form).some((feature) => feature.toUpperCase() === upper));
 }
 
 function mnemonics(text: string): Set<string> {

@@ -2,9 +2,9 @@
 
 import type { CpuProfile } from 'hidden-state';
 import type { Form } from '../../spec/src/isa/form.ts';
-import { featuresOf } from '../../spec/src/isa/instruction.ts';
 import { FORMS } from '../../spec/src/isa/table.ts';
 import type { Mode } from './generate/draft.ts';
+import { featuresOf } from './generate/extended.ts';
 import { exclusionOf } from './generate/forms.ts';
 import { MODES, available } from './generate/index.ts';
 import { type Options, isWanted } from './options.ts';
@@ -25,7 +25,7 @@ function reasonAgainst(form: Form, modes: readonly Mode[], cpu: CpuProfile, { cp
   const exclusion = exclusionOf(form);
   if (exclusion) return exclusion.why;
   if (/^RDTSCP?$/.test(mnemonic) && !fences.rdtscOff) return 'the kernel does not let RDTSC be fenced';
-  for (const feature of featuresOf(form.definition)) {
+  for (const feature of featuresOf(form)) {
     const here = hasFeature(cpuid, feature) ?? true, there = cpu.features.has(feature);
     if (!here && there) return `this processor, or the hypervisor below, has no ${feature}`;
     if (here && !there) return `the profile ${cpu.name} has no ${feature}`;

@@ -3,8 +3,8 @@
  * Stored sets keep a seed and not the values, so a change of what `extendedState` answers needs new captures.
  */
 
+import type { Feature } from '../../../spec/src/cpus/features.table.ts';
 import type { Form } from '../../../spec/src/isa/form.ts';
-import { featuresOf } from '../../../spec/src/isa/instruction.ts';
 import { toBytes } from '../../../spec/src/numbers/bits.ts';
 import { type Random, randomFrom } from '../../integer/random.ts';
 import { type Piece, XSTATE_BV_AT, YMM_AT } from '../records.ts';
@@ -19,13 +19,17 @@ export type StateChapter = 'integer' | 'x87' | 'mmx' | 'vectors' | 'areas';
 
 const VECTOR_FEATURE = /^(SSE|SSE2|SSE3|SSSE3|SSE4.*|AVX.*|V?AES|V?PCLMULQDQ|GFNI|SHA.*|SM[34]|F16C|FMA4?|XOP|MISALIGNSSE)$/;
 
-export function chapterOf({ definition, operands }: Form): StateChapter {
-  const { mnemonic } = definition, features = featuresOf(definition);
+/** The CPUID features that a form needs: one or several. */
+export const featuresOf = ({ definition }: Form): readonly Feature[] => [definition.cpuid ?? []].flat();
+
+export function chapterOf(form: Form): StateChapter {
+  const { definition: { mnemonic }, operands } = form;
+  const needs = (features: RegExp): boolean => featuresOf(form).some((feature) => features.test(feature));
   const written = operands.map(({ text, file }) => `${text} ${file}`).join(' ');
-  if (features.some((feature) => /^(XSAVE|XSAVEOPT|XSAVEC|XSAVES|FXSR)$/.test(feature)) && !/^X[GS]ETBV$/.test(mnemonic)) return 'areas';
-  if (features.includes('FPU') || /ST\(/.test(written)) return 'x87';
-  if (features.includes('MMX') || /^EMMS$|^FEMMS$/.test(mnemonic) || /\bmmx?\d?(\/|\b)(?!word)/.test(written)) return 'mmx';
-  if (features.some((feature) => VECTOR_FEATURE.test(feature)) || /[xy]mm|vm(32|64)/.test(written)) return 'vectors';
+  if (needs(/^(XSAVE|XSAVEOPT|XSAVEC|XSAVES|FXSR)$/) && !/^X[GS]ETBV$/.test(mnemonic)) return 'areas';
+  if (needs(/^FPU$/) || /ST\(/.test(written)) return 'x87';
+  if (needs(/^MMX$/) || /^F?EMMS$/.test(mnemonic) || /\bmmx?\b/.test(written)) return 'mmx';
+  if (needs(VECTOR_FEATURE) || /[xy]mm|vm(32|64)/.test(written)) return 'vectors';
   return 'integer';
 }
 
