@@ -1,7 +1,8 @@
 /** What CPUID returns, computed from a profile. SDM vol. 2A, CPUID, December 2016; AMD APM vol. 3, appendix E. */
 
-import { AMD_COMPONENTS, FEATURES, INTEL_COMPONENTS, type CpuidRegister, type Feature } from './features.table.ts';
+import { FEATURES, type CpuidRegister, type Feature } from './features.table.ts';
 import type { CpuProfile } from './profile.ts';
+import { compactedLayout, componentFlags, componentLayout, standardBytes } from './xsave-layout.ts';
 
 export type CpuidResult = Record<CpuidRegister, number>;
 
@@ -23,38 +24,6 @@ export interface CpuidInputs {
   readonly processors: number;
   /** Of the time-stamp counter. */
   readonly frequency: number;
-}
-
-/**
- * Size and standard-format offset of an extended state component, or undefined if the profile has none of that number.
- */
-function componentLayout(
-  cpu: CpuProfile, component: number,
-): readonly [size: number, offset: number] | undefined {
-  if (((cpu.xcr0 >> BigInt(component)) & 1n) === 0n) return undefined;
-  // A Zen 3 has PKRU and no AVX-512, and PKRU then follows AVX state at once.
-  if (cpu.vendor === 'AuthenticAMD' && component === 9 && (cpu.xcr0 & 0x80n) === 0n) return [8, 832];
-  return (cpu.vendor === 'GenuineIntel' ? INTEL_COMPONENTS : AMD_COMPONENTS)[component];
-}
-
-/** Bytes that an XSAVE area in standard format needs for the components in `mask`. SDM vol. 1, 13.2. */
-function xsaveAreaSize(cpu: CpuProfile, mask: bigint): number {
-  let size = 576;
-  for (let component = 2; component < 63; component++) {
-    const layout = (mask >> BigInt(component)) & 1n ? componentLayout(cpu, component) : undefined;
-    if (layout) size = Math.max(size, layout[1] + layout[0]);
-  }
-  return size;
-}
-
-/** The same in compacted format, where one component follows the other. SDM vol. 1, 13.4.3. */
-function compactedAreaSize(cpu: CpuProfile, mask: bigint): number {
-  let size = 576;
-  for (let component = 2; component < 63; component++) {
-    const layout = (mask >> BigInt(component)) & 1n ? componentLayout(cpu, component) : undefined;
-    size += layout?.[0] ?? 0;
-  }
-  return size;
 }
 
 /** Highest basic leaf. */
@@ -177,11 +146,11 @@ function amdIdentity(cpu: CpuProfile, processors: number, result: CpuidResult): 
 function extendedState(cpu: CpuProfile, subleaf: number, xcr0: bigint, result: CpuidResult): CpuidResult {
   if (subleaf > 1) {
     const [size, offset] = componentLayout(cpu, subleaf) ?? [0, 0];
-    return { ...result, eax: size, ebx: offset };
+    return { ...result, eax: size, ebx: offset, ecx: componentFlags(cpu, subleaf) };
   }
-  if (subleaf === 1) return { ...result, ebx: cpu.features.has('XSAVEC') ? compactedAreaSize(cpu, xcr0) : 0 };
+  if (subleaf === 1) return { ...result, ebx: cpu.features.has('XSAVEC') ? compactedLayout(cpu, xcr0).end : 0 };
   return {
-    eax: Number(cpu.xcr0 & 0xffff_ffffn), ebx: xsaveAreaSize(cpu, xcr0), ecx: xsaveAreaSize(cpu, cpu.xcr0),
+    eax: Number(cpu.xcr0 & 0xffff_ffffn), ebx: standardBytes(cpu, xcr0), ecx: standardBytes(cpu, cpu.xcr0),
     edx: Number(cpu.xcr0 >> 32n),
   };
 }

@@ -33,7 +33,7 @@ export const FEATURES = {
   SERIALIZE: [7, 0, 'edx', 14], IBRS_IBPB: [7, 0, 'edx', 26], INTEL_STIBP: [7, 0, 'edx', 27],
   ARCH_CAPABILITIES: [7, 0, 'edx', 29], INTEL_SSBD: [7, 0, 'edx', 31],
   XSAVEOPT: [0xd, 1, 'eax', 0], XSAVEC: [0xd, 1, 'eax', 1], XGETBV_ECX_1: [0xd, 1, 'eax', 2],
-  XSAVES: [0xd, 1, 'eax', 3],
+  XSAVES: [0xd, 1, 'eax', 3], XFD: [0xd, 1, 'eax', 4],
   SYSCALL: [0x8000_0001, 0, 'edx', 11], NX: [0x8000_0001, 0, 'edx', 20], FFXSR: [0x8000_0001, 0, 'edx', 25],
   PDPE1GB: [0x8000_0001, 0, 'edx', 26], RDTSCP: [0x8000_0001, 0, 'edx', 27], LM: [0x8000_0001, 0, 'edx', 29],
   LAHF64: [0x8000_0001, 0, 'ecx', 0], LZCNT: [0x8000_0001, 0, 'ecx', 5], SSE4A: [0x8000_0001, 0, 'ecx', 6],

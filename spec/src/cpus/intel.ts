@@ -111,15 +111,18 @@ export const sapphireRapids: CpuProfile = cpuProfile({
   id: 'sapphireRapids', name: 'Sapphire Rapids', vendor: 'GenuineIntel', year: 2023, signature: 0x0008_06f8,
   features: [
     ...haswellFeatures, 'FDP_EXCPTN_ONLY', 'LA57', 'SMAP', 'ADX', 'CLFLUSHOPT', 'CLWB', 'PREFETCHW', 'XSAVEC',
-    'XGETBV_ECX_1', 'XSAVES', 'RDSEED', 'UMIP', 'PKU', 'RDPID', 'MOVDIRI', 'SERIALIZE', 'WBNOINVD', 'IBRS_IBPB',
+    'XGETBV_ECX_1', 'XSAVES', 'XFD', 'RDSEED', 'UMIP', 'PKU', 'RDPID', 'MOVDIRI', 'SERIALIZE', 'WBNOINVD', 'IBRS_IBPB',
     'INTEL_STIBP', 'INTEL_SSBD', 'ARCH_CAPABILITIES', 'SHA', 'GFNI', 'VAES', 'VPCLMULQDQ',
   ],
   xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52,
   // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO.
   msrs: { IA32_ARCH_CAPABILITIES: 0x16bn },
+  // PT, PASID, CET_U, CET_S, HDC, UINTR, LBR, HWP.
+  xss: 0x1_fd00n,
   crystal: 25_000_000,
   sources: {
     ...sources,
+    xss: inferred('the manual has these components, and such a processor the features, from memory'),
     FPCSDS: deprecation,
     FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0'),
     crystal: inferred('Linux 5.10, native_calibrate_tsc: 25 MHz for server parts, from memory'),

@@ -115,6 +115,11 @@ export interface CpuProfile extends Quirks {
   readonly features: ReadonlySet<Feature>;
   /** Bits that XSETBV accepts in XCR0: CPUID leaf 0Dh, sub-leaf 0, EDX:EAX. 0 without XSAVE. */
   readonly xcr0: bigint;
+  /**
+   * Supervisor components that the processor has for XSAVES and XRSTORS. CPUID does not advertise them and the engine
+   * has none: IA32_XSS with such a bit is `Unmodelled`, with any other #GP(0).
+   */
+  readonly xss?: bigint;
   /** Width of a linear address in bits: 48, or 57 where the processor has 5-level paging. */
   readonly linearAddressBits: 48 | 57;
   readonly physicalAddressBits: number;

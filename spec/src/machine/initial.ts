@@ -7,7 +7,7 @@ import { u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Mode } from '../isa/instruction.ts';
 import { APIC_BASE, CR0, CR4, EFER } from '../isa/system/control-bits.ts';
-import { MODELLED_COMPONENTS } from '../isa/xsave/components.ts';
+import { USUAL_COMPONENTS } from '../isa/xsave/components.ts';
 import { CS, DS, ES, FS, GS, OFFSET, SS } from '../state/fields.ts';
 import { FLAT, State, WAIT_FOR_SIPI, flatSegment } from '../state/state.ts';
 import { RESET_TABLE, type ResetValue, STARTUP_TABLE } from './reset.table.ts';
@@ -30,7 +30,7 @@ const KEPT_FROM_RESET = RESET_TABLE.flatMap(({ fields, reset: value }) =>
   fields.filter((field) => KEPT.has(field)).map((field) => [field, value] as const));
 
 /**
- * Kernel mode (CPL 0), flat segments, FPU in its initial configuration, XCR0 with all components that the engine has.
+ * Kernel mode (CPL 0), flat segments, FPU in its initial configuration, XCR0 with x87, SSE and AVX state.
  */
 export function kernelState(cpu: CpuProfile, mode: Mode): State {
   if (mode === 16) return realModeState(cpu);
@@ -40,7 +40,7 @@ export function kernelState(cpu: CpuProfile, mode: Mode): State {
   state.cr4 = CR4.PAE | CR4.PGE | CR4.OSFXSR | CR4.OSXMMEXCPT | (xsave ? CR4.OSXSAVE : 0n);
   state.efer = EFER.NXE | (mode === 64 ? EFER.SCE | EFER.LME | EFER.LMA : 0n);
   state.setByte(OFFSET.flatMapping, 1);
-  state.xcr0 = xsave ? cpu.xcr0 & MODELLED_COMPONENTS : 1n;
+  state.xcr0 = xsave ? cpu.xcr0 & USUAL_COMPONENTS : 1n;
   for (const [index, selector] of Object.entries(KERNEL_SELECTORS[mode])) {
     const segment = Number(index);
     const data = selector & 3 ? FLAT.data3 : selector === 0 ? 0 : FLAT.data;

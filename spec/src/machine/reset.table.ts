@@ -84,8 +84,16 @@ export const RESET_TABLE: readonly ResetRow[] = [
   },
   { fields: ['FOP', 'FIP', 'FCS', 'FDP', 'FDS'], reset: 0n, initKeeps: 'all', source: table },
   {
-    fields: [...numbered(16, (n) => `XMM${n}`), ...numbered(16, (n) => `YMM${n}[255:128]`)], reset: 0n,
-    initKeeps: 'all', source: table,
+    fields: [
+      ...numbered(16, (n) => `XMM${n}`), ...numbered(16, (n) => `YMM${n}[255:128]`),
+      ...numbered(16, (n) => `ZMM${n}[511:256]`), ...numbered(16, (n) => `ZMM${n + 16}`),
+      ...numbered(8, (n) => `K${n}`),
+    ],
+    reset: 0n, initKeeps: 'all', source: table,
+  },
+  {
+    fields: ['TILECFG', ...numbered(8, (n) => `TMM${n}`), 'IA32_XFD', 'IA32_XFD_ERR'], reset: 0n, initKeeps: 'all',
+    source: inferred('SDM vol. 1, 13.6 and 13.14: initial after RESET; that INIT keeps it is as for other such state'),
   },
   { fields: ['MXCSR'], reset: 0x1f80n, initKeeps: 'all', source: table },
   { fields: ['XCR0'], reset: 1n, initKeeps: 'all', source: sdm('3A', '2.6') },

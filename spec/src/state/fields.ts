@@ -15,7 +15,7 @@ export interface Field {
   readonly name: string;
   /** Byte offset in the state area. */
   readonly offset: number;
-  /** Width in bits: 8, 16, 32, 64, 80 or 128. */
+  /** Width in bits: a power of two from 8 on, or 80. */
   readonly width: number;
   readonly visibility: Visibility;
 }
@@ -85,7 +85,8 @@ export const OFFSET = {
   xcr0: place('XCR0', 64),
   efer: place('IA32_EFER', 64), star: place('IA32_STAR', 64), lstar: place('IA32_LSTAR', 64),
   cstar: place('IA32_CSTAR', 64), fmask: place('IA32_FMASK', 64), kernelGsBase: place('IA32_KERNEL_GS_BASE', 64),
-  xss: place('IA32_XSS', 64), tscAux: place('IA32_TSC_AUX', 64), miscEnable: place('IA32_MISC_ENABLE', 64),
+  xss: place('IA32_XSS', 64), xfd: place('IA32_XFD', 64), xfdErr: place('IA32_XFD_ERR', 64),
+  tscAux: place('IA32_TSC_AUX', 64), miscEnable: place('IA32_MISC_ENABLE', 64),
   sysenterCs: place('IA32_SYSENTER_CS', 64), sysenterEsp: place('IA32_SYSENTER_ESP', 64),
   sysenterEip: place('IA32_SYSENTER_EIP', 64), pat: place('IA32_PAT', 64),
   apicBase: place('IA32_APIC_BASE', 64), debugctl: place('IA32_DEBUGCTL', 64),
@@ -161,7 +162,7 @@ export const OFFSET = {
   /** Bits of RFLAGS whose value the architecture leaves undefined at this moment. */
   undefinedFlags: place('undefined RFLAGS bits', 32, 'tracking'),
   st: ['R0', 'R1', 'R2', 'R3', 'R4', 'R5', 'R6', 'R7'].map((name) => place(name, 80, 'architectural', 16))[0]!,
-  vector: 0,
+  vector: 0, opmask: 0, tileConfiguration: 0, tiles: 0,
 };
 
 end = Math.ceil(end / VECTOR_STRIDE) * VECTOR_STRIDE;
@@ -170,13 +171,34 @@ for (let i = 0; i < 16; i++) {
   fields.push(
     { name: `XMM${i}`, offset: end, width: 128, visibility: 'architectural' },
     { name: `YMM${i}[255:128]`, offset: end + 16, width: 128, visibility: 'architectural' },
+    { name: `ZMM${i}[511:256]`, offset: end + 32, width: 256, visibility: 'architectural' },
   );
   end += VECTOR_STRIDE;
 }
+for (let i = 16; i < 32; i++) {
+  fields.push({ name: `ZMM${i}`, offset: end, width: 512, visibility: 'architectural' });
+  end += VECTOR_STRIDE;
+}
+OFFSET.opmask = numberedFields(8, 'K', 64);
+OFFSET.tileConfiguration = numberedFields(1, 'TILECFG', 512);
+/** Eight tiles of 16 rows of 64 bytes: palette 1 has no other. They are last, as the largest and the least used. */
+OFFSET.tiles = numberedFields(8, 'TMM', 8192);
+
+/** Registers side by side, named by their numbers where there are several. */
+function numberedFields(count: number, name: string, width: number): number {
+  const start = end;
+  for (let n = 0; n < count; n++) {
+    const field = count === 1 ? name : `${name}${n}`;
+    fields.push({ name: field, offset: end, width, visibility: 'architectural' });
+    end += width / 8;
+  }
+  return start;
+}
 
 /**
- * x87, MMX, SSE and AVX state with what the processor tracks about it, as byte ranges of the area: what stays in the
- * registers across a VM exit, because neither VMCS nor VMCB nor a push of the general-purpose registers covers it.
+ * x87, MMX, SSE, AVX, AVX-512 and AMX state and PKRU, with what the processor tracks about it, as byte ranges of the
+ * area: what stays in the registers across a VM exit, because neither VMCS nor VMCB nor a push of the general-purpose
+ * registers covers it.
  */
 export const EXTENDED_STATE: readonly (readonly [start: number, end: number])[] = [
   [OFFSET.fcw, OFFSET.guestMode], [OFFSET.st, end],

@@ -207,9 +207,17 @@ export interface FieldDifference {
   after: bigint;
 }
 
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  for (let n = 0; n < a.length; n++) if (a[n] !== b[n]) return false;
-  return true;
+/**
+ * Where the first and behind the last doubleword that differs between two state areas are; empty when none does. Areas
+ * are mostly equal, most of all at their end, where the tiles are.
+ */
+function differingRange(a: Uint8Array, b: Uint8Array): { from: number; to: number } {
+  const left = new Int32Array(a.buffer, a.byteOffset, a.length / 4);
+  const right = new Int32Array(b.buffer, b.byteOffset, b.length / 4);
+  let from = 0, to = left.length;
+  while (from < to && left[from] === right[from]) from++;
+  while (to > from && left[to - 1] === right[to - 1]) to--;
+  return { from: 4 * from, to: 4 * to };
 }
 
 /** All fields that differ between two state areas, in the table's order; `tracking` fields only where asked for. */
@@ -217,8 +225,9 @@ export function differences(
   before: Uint8Array, after: Uint8Array, options: { tracking?: boolean } = {},
 ): FieldDifference[] {
   const found: FieldDifference[] = [];
-  if (equalBytes(before, after)) return found;
-  for (const field of FIELDS) {
+  const { from, to } = differingRange(before, after);
+  for (const field of from < to ? FIELDS : []) {
+    if (field.offset >= to || field.offset + field.width / 8 <= from) continue;
     if (field.visibility === 'tracking' && !options.tracking) continue;
     const bytes = field.width / 8;
     for (let i = 0; i < bytes; i++) {

@@ -6,12 +6,13 @@
  */
 
 import { u } from '../../numbers/bits.ts';
+import { disableable } from '../../cpus/xsave-layout.ts';
 import { FS, GS, OFFSET, SEGMENT_STRIDE } from '../../state/fields.ts';
 import type { LocalApic } from '../connections.ts';
 import type { Execution } from '../execution.ts';
 import { APIC_BASE } from './control-bits.ts';
 import {
-  writeApicBase, writeDebugctl, writeEfer, writeHwcr, writeMiscEnable, writeTsc, writeTscAdjust, writeVmCr,
+  writeApicBase, writeDebugctl, writeEfer, writeHwcr, writeMiscEnable, writeTsc, writeTscAdjust, writeVmCr, writeXss,
 } from './msr-writes.ts';
 import { FEATURE_MSRS } from './cpuid-features.ts';
 import { MEMORY_TYPE_MSRS } from './memory-types.ts';
@@ -92,7 +93,9 @@ const COMMON: readonly Msr[] = [
     number: 0x1d9, name: 'IA32_DEBUGCTL', on: everywhere, read: (x) => x.state.quad(OFFSET.debugctl),
     write: writeDebugctl,
   },
-  cell(0xda0, 'IA32_XSS', OFFSET.xss, { on: having('XSAVES'), writable: 0n }),
+  { number: 0xda0, name: 'IA32_XSS', on: having('XSAVES'), read: (x) => x.state.quad(OFFSET.xss), write: writeXss },
+  cell(0x1c4, 'IA32_XFD', OFFSET.xfd, { on: having('XFD'), writable: disableable }),
+  cell(0x1c5, 'IA32_XFD_ERR', OFFSET.xfdErr, { on: having('XFD'), writable: disableable }),
   TSC_DEADLINE, ...series(0x100, x2apicRegister),
   {
     number: 0xc000_0080, name: 'IA32_EFER', on: having('SYSCALL', 'LM', 'NX'), read: (x) => x.state.efer,

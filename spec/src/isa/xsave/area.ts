@@ -4,17 +4,17 @@
  */
 
 import { fromBytes, u } from '../../numbers/bits.ts';
+import { EXTENDED_REGION } from '../../cpus/xsave-layout.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { readPair } from '../register-pair.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
-import { COMPONENTS } from './components.ts';
 
 export const HEADER_OFFSET = 512;
 export const HEADER_BYTES = 64;
 /** Where the extended region begins. */
-export const HEADER_END = 576;
+export const HEADER_END = EXTENDED_REGION;
 
 /** #UD without CR4.OSXSAVE, #NM with CR0.TS: first of all in each instruction of the family but XGETBV and XSETBV. */
 export function requireEnabled(x: Execution): void {
@@ -26,10 +26,6 @@ export function requireEnabled(x: Execution): void {
  * The requested-feature bitmap: EDX:EAX of what is enabled in XCR0, and in IA32_XSS for the supervisor instructions.
  */
 export const requestedFeatures = (x: Execution, enabled: bigint): bigint => enabled & readPair(x);
-
-/** Bytes of the standard format that hold the components of `mask`: never less than legacy region and header. */
-export const areaBytes = (mask: bigint): number =>
-  COMPONENTS.reduce((end, c) => (mask & (1n << BigInt(c.number)) ? Math.max(end, c.offset + c.size) : end), HEADER_END);
 
 /** Linear address of the area; not aligned on 64 bytes is #GP(0). */
 export function areaAddress(x: Execution, i: Instruction, bytes: number, write: boolean): bigint {

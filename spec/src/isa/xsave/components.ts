@@ -1,22 +1,26 @@
 /**
  * The state components that XSAVE manages: how each is stored, loaded, initialised, and when it is in use. SDM vol. 1,
- * 13.1 and 13.6.
+ * 13.1, 13.5 and 13.6.
  */
 
-import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
+import { fromBytes, int, toBytes, u } from '../../numbers/bits.ts';
+import { bitOf } from '../../cpus/xsave-layout.ts';
+import { OFFSET } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import {
   type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
 } from './legacy-region.ts';
+import { loadTileConfiguration } from './tile-configuration.ts';
 
 export interface Component {
   readonly number: number;
+  /** Its bit in XCR0, XSTATE_BV and their like. */
+  readonly bit: bigint;
   readonly name: string;
-  /** Offset and size in the standard format; components 0 and 1 share the legacy region. */
-  readonly offset: number;
-  readonly size: number;
+  /** The bytes that a save writes, by offset in the component; of components 0 and 1, in the legacy region. */
   readonly store: (x: Execution, wide: boolean) => Piece[];
+  /** `image` begins where those offsets do. */
   readonly load: (x: Execution, image: Uint8Array, wide: boolean) => void;
   readonly initialise: (x: Execution) => void;
   /** In use, for a profile that goes by value: it differs from its initial configuration, or was written. */
@@ -35,45 +39,98 @@ function xmmDiffers(state: State): boolean {
   return false;
 }
 
-function ymmDiffers(state: State): boolean {
-  for (let i = 0; i < 16; i++) if (state.ymmHigh(i) !== 0n) return true;
-  return false;
+/** Registers that lie `stride` bytes apart in the state and side by side in the component; initially all zero. */
+interface Registers {
+  readonly number: number;
+  readonly name: string;
+  /** Of the first, in the state area. */
+  readonly start: number;
+  readonly stride: number;
+  readonly bytes: number;
+  /** How many there are, and how many the mode of the processor lets a save and a restore see. */
+  readonly count: number;
+  readonly visible?: (x: Execution) => number;
 }
 
-export const COMPONENTS: readonly Component[] = [
-  {
-    number: 0, name: 'x87', offset: 0, size: 160,
-    store: x87Pieces, load: loadX87, initialise: initialX87, differs: x87Differs,
-  },
-  {
-    number: 1, name: 'SSE', offset: 160, size: 256,
-    store: (x) => [xmmPiece(x)],
-    load: loadXmm,
-    initialise(x) {
-      for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, 0n);
-      forgetXmmWrites(x);
-    },
-    differs: xmmDiffers,
-  },
-  {
-    number: 2, name: 'AVX', offset: 576, size: 256,
+function registers({ number, name, start, stride, bytes, count, visible = () => count }: Registers): Component {
+  const at = (n: number): number => start + stride * n;
+  return {
+    number, name, bit: bitOf(number),
     store(x) {
-      const bytes = new Uint8Array(16 * xmmCount(x));
-      for (let i = 0; i < xmmCount(x); i++) bytes.set(toBytes(x.state.ymmHigh(i), 16), 16 * i);
-      return [{ offset: 576, bytes }];
+      const shown = int(visible(x));
+      const image = new Uint8Array(bytes * shown);
+      for (let n = 0; n < shown; n++) image.set(x.state.bytes.subarray(at(n), at(n) + bytes), bytes * n);
+      return [{ offset: 0, bytes: image }];
     },
     load(x, image) {
-      for (let i = 0; i < xmmCount(x); i++) x.state.setYmmHigh(i, fromBytes(image, 576 + 16 * i, 16));
+      for (let n = 0; n < visible(x); n++) x.state.bytes.set(image.subarray(bytes * n, bytes * n + bytes), at(n));
     },
     initialise(x) {
-      for (let i = 0; i < xmmCount(x); i++) x.state.setYmmHigh(i, 0n);
+      for (let n = 0; n < visible(x); n++) x.state.bytes.fill(0, at(n), at(n) + bytes);
     },
-    differs: ymmDiffers,
+    differs(state) {
+      for (let n = 0; n < count; n++) {
+        for (let offset = at(n); offset < at(n) + bytes; offset += 8) if (state.quad(offset) !== 0n) return true;
+      }
+      return false;
+    },
+  };
+}
+
+/** ZMM16 to ZMM31 exist in 64-bit mode alone; elsewhere they are neither stored nor loaded. SDM vol. 1, 13.5.4. */
+const highVectors = (x: Execution): number => (x.mode === 64 ? 16 : 0);
+const VECTORS = { start: OFFSET.vector, stride: 64 } as const;
+
+const X87: Component = {
+  number: 0, name: 'x87', bit: 1n, store: x87Pieces, load: loadX87, initialise: initialX87, differs: x87Differs,
+};
+const SSE_STATE: Component = {
+  number: 1, name: 'SSE', bit: 2n,
+  store: (x) => [xmmPiece(x)],
+  load: loadXmm,
+  initialise(x) {
+    for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, 0n);
+    forgetXmmWrites(x);
   },
+  differs: xmmDiffers,
+};
+
+function setPkru(x: Execution, value: number): void {
+  x.state.setDoubleword(OFFSET.pkru, value);
+  x.paging.changed();
+}
+/** SDM vol. 1, 13.5.7: bits 63:32 are zero in memory, and not looked at. */
+const PKRU: Component = {
+  number: 9, name: 'PKRU', bit: bitOf(9),
+  store: (x) => [{ offset: 0, bytes: toBytes(BigInt(x.state.doubleword(OFFSET.pkru)), 8) }],
+  load: (x, image) => setPkru(x, Number(fromBytes(image, 0, 4))),
+  initialise: (x) => setPkru(x, 0),
+  differs: (state) => state.doubleword(OFFSET.pkru) !== 0,
+};
+
+export const COMPONENTS: readonly Component[] = [
+  X87, SSE_STATE,
+  registers({ number: 2, name: 'AVX', start: OFFSET.vector + 16, stride: 64, bytes: 16, count: 16, visible: xmmCount }),
+  registers({ number: 5, name: 'opmask', start: OFFSET.opmask, stride: 8, bytes: 8, count: 8 }),
+  registers({
+    number: 6, name: 'ZMM_Hi256', start: VECTORS.start + 32, stride: 64, bytes: 32, count: 16, visible: xmmCount,
+  }),
+  registers({
+    number: 7, name: 'Hi16_ZMM', start: VECTORS.start + 16 * 64, stride: 64, bytes: 64, count: 16, visible: highVectors,
+  }),
+  PKRU,
+  {
+    ...registers({ number: 17, name: 'TILECFG', start: OFFSET.tileConfiguration, stride: 64, bytes: 64, count: 1 }),
+    load: loadTileConfiguration,
+  },
+  registers({ number: 18, name: 'TILEDATA', start: OFFSET.tiles, stride: 1024, bytes: 1024, count: 8 }),
 ];
 
-/** Components that the engine has; XSETBV of a bit beyond them is `Unmodelled`. */
-export const MODELLED_COMPONENTS = 7n;
+/** Components that the engine has. */
+export const MODELLED_COMPONENTS = COMPONENTS.reduce((mask, { bit }) => mask | bit, 0n);
+
+/** What XCR0 has when a program starts: a kernel that wants more writes it. */
+export const USUAL_COMPONENTS = 7n;
 
 /** The bit of SSE state in XCR0, XSTATE_BV and their like. */
 export const SSE = 2n;
@@ -84,10 +141,22 @@ export const SSE = 2n;
  */
 export const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr === 0x1f80 ? 0n : SSE);
 
+/**
+ * Which components go by their values where the others are tracked: PKRU does on every processor. SDM vol. 1, 13.6,
+ * from memory.
+ */
+const BY_VALUE = { tracked: [PKRU], 'by value': COMPONENTS } as const;
+const TRACKED = { tracked: MODELLED_COMPONENTS & ~PKRU.bit, 'by value': 0n } as const;
+
 /** XINUSE as this processor reports it. */
 export function xinuse(x: Execution): bigint {
-  if (x.cpu.xinuse === 'tracked') return x.state.xinuse & MODELLED_COMPONENTS;
-  return COMPONENTS.reduce(
-    (mask, component) => mask | (component.differs(x.state) ? u(64, 1n << BigInt(component.number)) : 0n), 0n,
-  );
+  const { state, cpu } = x;
+  return BY_VALUE[cpu.xinuse].reduce((mask: bigint, { bit, differs }: Component) =>
+    (differs(state) ? mask | bit : mask), state.xinuse & TRACKED[cpu.xinuse]);
 }
+
+/**
+ * Components that IA32_XFD disables. A save takes them for initial, whatever they hold; a restore that would load one
+ * is #NM. SDM vol. 1, 13.14.
+ */
+export const disabled = (x: Execution): bigint => u(64, x.state.quad(OFFSET.xfd) & x.state.xcr0);

@@ -6,10 +6,10 @@ import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import {
-  HEADER_END, type Header, SSE_OR_AVX, areaAddress, areaBytes, readHeader, requestedFeatures, requireEnabled,
+  HEADER_END, type Header, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
-import { COMPACTED, compactedLayout, expanded } from './compaction.ts';
-import { COMPONENTS, SSE } from './components.ts';
+import { COMPACTED, areaLayout } from './compaction.ts';
+import { COMPONENTS, SSE, disabled } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
 import { checkedMxcsr, wideForm } from './legacy-region.ts';
 
@@ -44,22 +44,32 @@ function mxcsrFor(x: Execution, image: Uint8Array, rfbm: bigint, { xstateBv, xco
   return xstateBv & SSE ? checkedMxcsr(x, image) : INITIAL_MXCSR;
 }
 
+/**
+ * #NM, with IA32_XFD_ERR to say for which: the one register that the fault itself writes. A component that is only
+ * initialised is not accessed.
+ */
+function requireNotDisabled(x: Execution, loaded: bigint): void {
+  const refused = loaded & disabled(x);
+  if (refused === 0n) return;
+  x.state.setQuad(OFFSET.xfdErr, refused);
+  x.fault('#NM', `IA32_XFD disables components ${refused.toString(16)}h, which XSTATE_BV says are to be loaded`);
+}
+
 function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: boolean): void {
   const rfbm = requestedFeatures(x, enabled);
   const header = readHeader(x, areaAddress(x, i, HEADER_END, false));
   checkHeader(x, header, enabled, supervisor);
   const { xstateBv, xcompBv } = header;
-  const compacted = (xcompBv & COMPACTED) !== 0n;
-  const bytes = compacted ? compactedLayout(xcompBv).end : areaBytes(rfbm);
-  const linear = areaAddress(x, i, bytes, false);
-  const stored = x.memory.readBytes(linear, bytes);
-  const image = compacted ? expanded(stored, xcompBv) : stored;
+  const layout = areaLayout(x.cpu, xcompBv, rfbm);
+  const linear = areaAddress(x, i, layout.end, false);
+  const image = x.memory.readBytes(linear, layout.end);
   const mxcsr = mxcsrFor(x, image, rfbm, header);
+  requireNotDisabled(x, rfbm & xstateBv);
   if (mxcsr !== undefined) x.state.mxcsr = mxcsr;
-  for (const component of COMPONENTS) {
-    const bit = u(64, 1n << BigInt(component.number));
-    if (rfbm & bit && xstateBv & bit) component.load(x, image, wideForm(x, i.rexW));
-    if (rfbm & bit && !(xstateBv & bit)) component.initialise(x);
+  const wide = wideForm(x, i.rexW);
+  for (const { number, bit, load, initialise } of COMPONENTS) {
+    if (rfbm & xstateBv & bit) load(x, image.subarray(layout.start(number)), wide);
+    if (rfbm & ~xstateBv & bit) initialise(x);
   }
   x.state.xinuse = (x.state.xinuse & ~rfbm) | (xstateBv & rfbm);
   remember(x, linear, rfbm, xcompBv);

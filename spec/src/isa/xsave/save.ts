@@ -3,20 +3,18 @@
  * optimisations. SDM vol. 1, 13.7 and 13.9 to 13.11.
  */
 
-import { int, toBytes, u } from '../../numbers/bits.ts';
+import { toBytes, u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import {
-  HEADER_OFFSET, SSE_OR_AVX, areaAddress, areaBytes, readHeader, requestedFeatures, requireEnabled,
+  HEADER_OFFSET, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
-import { COMPACTED, compactedLayout } from './compaction.ts';
-import { COMPONENTS, SSE, withMxcsr, xinuse } from './components.ts';
+import { type AreaLayout, COMPACTED, areaLayout } from './compaction.ts';
+import { COMPONENTS, SSE, disabled, withMxcsr, xinuse } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
 import { type Piece, mxcsrPiece, wideForm } from './legacy-region.ts';
-
-const selected = (mask: bigint, component: number): boolean => (mask & (1n << BigInt(component))) !== 0n;
 
 /**
  * Components that the modified optimisation lets XSAVEOPT and XSAVES pass over: those not modified since an XRSTOR or
@@ -33,8 +31,18 @@ function unmodified(x: Execution, linear: bigint, xcompBv: bigint): bigint {
   return matches ? ~state.xmodified : 0n;
 }
 
-const put = (x: Execution, linear: bigint, { offset, bytes }: Piece): void =>
-  x.memory.writeBytes(u(64, linear + BigInt(offset)), bytes);
+const put = (x: Execution, linear: bigint, { offset, bytes }: Piece, start = 0): void =>
+  x.memory.writeBytes(u(64, linear + BigInt(start + offset)), bytes);
+
+/** Stores the components of `stored`; those that IA32_XFD disables as zeros, their initial configuration. */
+function putComponents(x: Execution, i: Instruction, linear: bigint, stored: bigint, layout: AreaLayout): void {
+  const wide = wideForm(x, i.rexW), initial = disabled(x);
+  for (const { number, bit, store } of COMPONENTS) {
+    const pieces = stored & bit ? store(x, wide) : [];
+    pieces.forEach(({ offset, bytes }) =>
+      put(x, linear, { offset, bytes: initial & bit ? new Uint8Array(bytes.length) : bytes }, layout.start(number)));
+  }
+}
 
 /**
  * Stores the components of `stored`, MXCSR where SSE or AVX is requested, and XSTATE_BV; nothing else of the header.
@@ -42,15 +50,13 @@ const put = (x: Execution, linear: bigint, { offset, bytes }: Piece): void =>
 function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
   requireEnabled(x);
   const rfbm = requestedFeatures(x, x.state.xcr0);
-  const linear = areaAddress(x, i, areaBytes(rfbm), true);
-  x.memory.requireWritable(linear, areaBytes(rfbm));
-  const inUse = xinuse(x);
+  const layout = areaLayout(x.cpu, 0n, rfbm);
+  const linear = areaAddress(x, i, layout.end, true);
+  x.memory.requireWritable(linear, layout.end);
+  const inUse = xinuse(x) & ~disabled(x);
   const stored = optimised ? rfbm & inUse & ~unmodified(x, linear, 0n) : rfbm;
   const xstateBv = (readHeader(x, linear).xstateBv & ~rfbm) | (inUse & rfbm);
-  for (const component of COMPONENTS) {
-    const pieces = selected(stored, component.number) ? component.store(x, wideForm(x, i.rexW)) : [];
-    pieces.forEach((piece) => put(x, linear, piece));
-  }
+  putComponents(x, i, linear, stored, layout);
   if (rfbm & SSE_OR_AVX) put(x, linear, mxcsrPiece(x));
   put(x, linear, { offset: HEADER_OFFSET, bytes: toBytes(xstateBv, 8) });
 }
@@ -58,17 +64,13 @@ function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
 /** Stores what is in use of `rfbm`, one after another, with XSTATE_BV and XCOMP_BV. MXCSR is part of SSE state here. */
 function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: boolean): void {
   const xcompBv = u(64, rfbm | COMPACTED);
-  const { offsets, end } = compactedLayout(xcompBv);
-  const linear = areaAddress(x, i, end, true);
-  x.memory.requireWritable(linear, end);
-  const xstateBv = rfbm & withMxcsr(x);
+  const layout = areaLayout(x.cpu, xcompBv, rfbm);
+  const linear = areaAddress(x, i, layout.end, true);
+  x.memory.requireWritable(linear, layout.end);
+  const xstateBv = rfbm & withMxcsr(x) & ~disabled(x);
   // Whether a load of MXCSR alone modifies SSE state is not tracked, so SSE state is never passed over.
   const stored = xstateBv & ~(supervisor ? unmodified(x, linear, xcompBv) & ~SSE : 0n);
-  for (const component of COMPONENTS) {
-    const shift = int(offsets.get(component.number)!) - int(component.offset);
-    const pieces = selected(stored, component.number) ? component.store(x, wideForm(x, i.rexW)) : [];
-    pieces.forEach(({ offset, bytes }) => put(x, linear, { offset: int(offset) + shift, bytes }));
-  }
+  putComponents(x, i, linear, stored, layout);
   if (stored & SSE) put(x, linear, mxcsrPiece(x));
   put(x, linear, { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) });
 }

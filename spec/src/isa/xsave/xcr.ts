@@ -27,6 +27,9 @@ const XGETBV = instruction({
   source: sdm('2C', '5.3, XGETBV'),
 });
 
+/** Bits of XCR0 that go together; PKRU (bit 9) goes with nothing. SDM vol. 1, 13.3; vol. 2C, XSETBV. */
+const AVX512 = 0xe0n, AMX = 0x6_0000n;
+
 const XSETBV = instruction({
   mnemonic: 'XSETBV',
   title: 'Set extended control register',
@@ -40,10 +43,12 @@ const XSETBV = instruction({
     if (number !== 0) x.fault('#GP', `there is no extended control register ${number}`, 0);
     if (!(value & 1n)) x.fault('#GP', 'XCR0[0] must be 1', 0);
     if ((value & 6n) === 4n) x.fault('#GP', 'XCR0[2] (AVX) needs XCR0[1] (SSE)', 0);
-    if (value & ~x.cpu.xcr0) x.fault('#GP', 'a bit that this processor does not support in XCR0', 0);
-    if (value & ~MODELLED_COMPONENTS) {
-      x.unmodelled(`XCR0 bits ${(value & ~MODELLED_COMPONENTS).toString(16)}h (components beyond x87, SSE and AVX)`);
+    if (value & AVX512 && (value & (AVX512 | 6n)) !== (AVX512 | 6n)) {
+      x.fault('#GP', 'XCR0[7:5] (AVX-512) are set together, with XCR0[2:1]', 0);
     }
+    if (value & AMX && (value & AMX) !== AMX) x.fault('#GP', 'XCR0[18:17] (AMX) are set together', 0);
+    if (value & ~x.cpu.xcr0) x.fault('#GP', 'a bit that this processor does not support in XCR0', 0);
+    if (value & ~MODELLED_COMPONENTS) x.unmodelled(`XCR0 bits ${(value & ~MODELLED_COMPONENTS).toString(16)}h`);
     x.state.xcr0 = value;
   },
   source: sdm('2C', '5.3, XSETBV'),
