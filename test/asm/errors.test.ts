@@ -90,6 +90,7 @@ const MISTAKES: readonly Mistake[] = [
   ['mov eax, [rax << 2]', 1, 15, 'a register cannot be used with <<: addresses are sums with factors'],
   ['mov eax, [rax + ebx]', 1, 17, 'registers of an address have one size'],
   ['mov eax, [al]', 1, 11, 'only 16, 32 and 64-bit general-purpose registers make an address, and XMM and YMM registers several'],
+  ['vpgatherdd xmm1, [xmm0*3], xmm2', 1, 19, 'the elements of an index are multiplied by 1, 2, 4 or 8'],
   ['mov eax, [xmm0]', 1, 10, 'mov has one address: only 16, 32 and 64-bit general-purpose registers make it'],
   ['mov eax, [rsp*2]', 1, 5, 'rsp and esp cannot be an index'],
   ['mov eax, [bx]', 1, 11, '16-bit addresses do not exist in 64-bit code'],

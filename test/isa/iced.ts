@@ -132,6 +132,7 @@ function theirLine(i: Theirs, mode: Mode): string {
 
 const STRING_OPERANDS: Readonly<Partial<Record<OpKind, string>>> = {
   [OpKind.MemorySegSI]: 'si', [OpKind.MemorySegESI]: 'esi', [OpKind.MemorySegRSI]: 'rsi',
+  [OpKind.MemorySegDI]: 'di', [OpKind.MemorySegEDI]: 'edi', [OpKind.MemorySegRDI]: 'rdi',
   [OpKind.MemoryESDI]: 'di', [OpKind.MemoryESEDI]: 'edi', [OpKind.MemoryESRDI]: 'rdi',
 };
 const IMMEDIATE_BITS: Readonly<Partial<Record<OpKind, number>>> = {
@@ -153,7 +154,8 @@ function theirOperand(i: Theirs, n: number, mode: Mode): string {
   if (kind === OpKind.Memory) return theirMemory(i, mode);
   const pointer = STRING_OPERANDS[kind];
   if (pointer === undefined) return OpKind[kind]!;
-  return pointer.endsWith('di') ? `[es:${pointer}]` : `[${theirSegment(i, mode)}:${pointer}]`;
+  const inExtra = kind === OpKind.MemoryESDI || kind === OpKind.MemoryESEDI || kind === OpKind.MemoryESRDI;
+  return inExtra ? `[es:${pointer}]` : `[${theirSegment(i, mode)}:${pointer}]`;
 }
 
 /** In 64-bit mode they keep ES, CS, SS and DS prefixes, which the processor ignores. SDM vol. 1, 3.3.7. */
@@ -172,7 +174,7 @@ function theirMemory(i: Theirs, mode: Mode): string {
   const [base, index] = [i.memoryBase, i.memoryIndex];
   const names = [base, index].filter((r) => r !== Register.None).map((r) => registerNames.get(r)!);
   const first = names[0] ?? '';
-  const addressSize = names.length === 0 ? 8 * i.memoryDisplSize
+  const addressSize = names.length === 0 || /^[xy]mm/.test(first) ? 8 * i.memoryDisplSize
     : /^(r|zz)/.test(first) && !first.endsWith('d') ? 64 : first.startsWith('e') || first.endsWith('d') ? 32 : 16;
   const sum = [
     base === Register.None ? '' : registerNames.get(base)!,
@@ -192,6 +194,7 @@ export function ourLine(i: Instruction, code: Code): string {
   const { operandSize, addressSize } = factsOf(code);
   const name = i.definition.mnemonic.toLowerCase();
   const operands = i.definition.repeat || name === 'xlatb' ? stringOperands(i) : i.operands.map((operand) => ourOperand(operand, i));
+  if (/^v?maskmov(q|dqu)$/.test(name)) operands.unshift(`[${i.segment >= 0 ? SEGMENT_REGISTERS[i.segment] : 'ds'}:${gprName(7, i.addressSize)}]`);
   const repeat = i.definition.repeat && i.repeat ? (i.repeat === 0xf3 ? 'rep ' : 'repne ') : '';
   return `${i.length} ${i.lock ? 'lock ' : ''}${repeat}${OTHER_NAMES[name] ?? name}${operandSize ? ` o${i.size}` : ''}`
     + `${addressSize ? ` a${i.addressSize}` : ''} ${familyOfForm(i.form)}: ${operands.join(', ')}`;

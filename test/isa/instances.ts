@@ -20,8 +20,8 @@ const fixed = (which: Register): Setter => (i, n) => {
 
 const IMMEDIATES = [0n, 1n, 0x7fn, -0x80n, -1n, 0x55n];
 const immediate = (kind: OpKind): Setter => (i, n, variant) => {
-  // ENTER has two.
-  if (n > 0 && i.opKind(n - 1) === OpKind.Immediate16) {
+  // ENTER has two, and so do EXTRQ and INSERTQ.
+  if (n > 0 && (i.opKind(n - 1) === OpKind.Immediate16 || i.opKind(n - 1) === OpKind.Immediate8)) {
     i.setOpKind(n, OpKind.Immediate8_2nd);
     i.immediate8_2nd = (variant * 7) & 0xff;
     return;
@@ -66,7 +66,8 @@ const memory: Setter = (i, n, variant, mode) => {
 /** A vector of indexes; there is none with addresses of 16 bits. */
 const vectorMemory = (first: Register): Setter => (i, n, variant, mode) => {
   memory(i, n, variant, mode === 16 ? 32 : mode);
-  i.memoryIndex = first + ((variant * 3) % (mode === 64 ? 16 : 8));
+  // Not the destination, and not the mask.
+  i.memoryIndex = first + ((variant + 4) % (mode === 64 ? 16 : 8));
 };
 
 const offset: Setter = (i, n, variant, mode) => {
@@ -138,6 +139,7 @@ const SETTERS: Readonly<Partial<Record<Kind, Setter>>> = {
     i.setOpKind(n, OpKind.Immediate8);
     i.immediate8 = 1;
   },
+  [Kind.seg_rDI]: (i, n, _, mode) => i.setOpKind(n, { 16: OpKind.MemorySegDI, 32: OpKind.MemorySegEDI, 64: OpKind.MemorySegRDI }[mode]),
   [Kind.seg_rBX_al]: table, [Kind.seg_rSI]: string(1), [Kind.es_rDI]: string(0),
   [Kind.br16_1]: branch(OpKind.NearBranch16), [Kind.br32_1]: branch(OpKind.NearBranch32),
   [Kind.br64_1]: branch(OpKind.NearBranch64),

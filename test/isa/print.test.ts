@@ -15,7 +15,7 @@ function formatter(): Formatter {
   Object.assign(made, {
     hexPrefix: '0x', hexSuffix: '', uppercaseHex: false, smallHexNumbersInDecimal: false,
     addLeadingZeroToHexNumbers: false, branchLeadingZeros: false, spaceAfterOperandSeparator: true,
-    memorySizeOptions: MemorySizeOptions.Always, preferSt0: true, showBranchSize: false,
+    memorySizeOptions: MemorySizeOptions.Always, preferSt0: true, usePseudoOps: false, showBranchSize: false,
   });
   return made;
 }

@@ -83,8 +83,11 @@ function memoryOperands(mode: Mode, size: number, thorough: boolean): MemoryOper
 function vectorAddresses(mode: Mode, size: number, vectorIndex: 'xmm' | 'ymm'): MemoryOperand[] {
   const addressSizes: AddressSize[] = mode === 64 ? [64, 32] : [32];
   const scales: Scale[] = [1, 2, 4, 8];
-  return addressSizes.flatMap((addressSize) => Array.from({ length: mode === 64 ? 16 : 8 }, (_, index): MemoryOperand => {
-    const base = index % 3 === 0 ? -1 : (index * 5) % (mode === 64 ? 16 : 8);
+  const count = mode === 64 ? 16 : 8;
+  return addressSizes.flatMap((addressSize) => Array.from({ length: count }, (_, n): MemoryOperand => {
+    // Out of step with the other operands: three different registers are asked for.
+    const index = (n + 3) % count;
+    const base = index % 3 === 0 ? -1 : (index * 5) % count;
     return {
       kind: 'memory', segment: base === 4 || base === 5 ? SS : DS, segmentOverridden: false, base, index, vectorIndex,
       scale: scales[index % 4]!, displacement: u(addressSize, DISPLACEMENTS[index % DISPLACEMENTS.length]!),
@@ -163,7 +166,8 @@ export function* encodingsOf(form: Form, mode: Mode): Generator<Encoding> {
     for (let round = 0; round < rounds; round++) {
       const operands = values.map((list, n) => {
         const step = n === 0 || list.length < rounds ? 1 : 7;
-        return list[(round * step) % list.length]!;
+        // Registers beside each other differ.
+        return list[(round * step + n) % list.length]!;
       });
       yield { form, mode, size, operands };
       if (form.definition.lock && operands[0]?.kind === 'memory') yield { form, mode, size, operands, lock: true };

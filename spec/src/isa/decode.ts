@@ -173,7 +173,8 @@ function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes):
  */
 function matchesVex(form: Form, mode: Mode, vex: Vex | undefined): boolean {
   if (!form.vex || !vex) return !form.vex && !vex;
-  const anyW = form.vex.w === undefined || (mode !== 64 && form.operands.some(({ file }) => file === 'gpr'));
+  const sizing = form.w64 || form.operands.some(({ file }) => file === 'gpr');
+  const anyW = form.vex.w === undefined || (mode !== 64 && sizing);
   if (!anyW && form.vex.w !== vex.w) return false;
   if (form.vex.l !== undefined && form.vex.l !== vex.l) return false;
   return vex.vvvv === 0 || form.operands.some((operand) => operand.place === 'vvvv');
@@ -252,12 +253,21 @@ const needsMemory = ({ definition, modrm, operands }: Form, byte: number): boole
   (definition.mnemonic === 'LEA' || operands.some(({ size }) => size === '16:v'))
     && (modrm === 'r' || modrm === ((byte >> 3) & 7));
 
+export const SAME_REGISTERS = 'destination, index and mask of a gather are three different registers';
+
+/** A gather with a register that is there twice. SDM vol. 2C, 5.3, VGATHERDPS. */
+export function sameRegisters(operands: readonly Operand[]): boolean {
+  if (!operands.some((operand) => operand.kind === 'memory' && operand.vectorIndex)) return false;
+  return new Set(operands.map((operand) => 'index' in operand && operand.index)).size < operands.length;
+}
+
 /** The checks that need the operands. */
 function requireValid(form: Form, operands: readonly Operand[], lock: boolean): void {
   const [first] = operands;
   if (lock && !(form.definition.lock && first?.kind === 'memory')) {
     throw new Fault('#UD', `LOCK is not allowed with this form of ${form.definition.mnemonic}`);
   }
+  if (sameRegisters(operands)) throw new Fault('#UD', SAME_REGISTERS);
   const loaded = form.operands[0]?.place === 'reg' ? first : undefined;
   if (loaded?.kind === 'register' && loaded.file === 'segment' && loaded.index === CS) {
     throw new Fault('#UD', 'CS cannot be loaded by MOV');

@@ -4,7 +4,7 @@ import { hex, s, toBytes, u } from '../numbers/bits.ts';
 import type { Form, OperandForm } from './form.ts';
 import type { Mode } from './instruction.ts';
 import type { MemoryOperand, Operand, RegisterOperand } from './operand.ts';
-import { immediateBytes, sizeOf } from './decode.ts';
+import { SAME_REGISTERS, immediateBytes, sameRegisters, sizeOf } from './decode.ts';
 
 export interface Encoding {
   readonly form: Form;
@@ -98,6 +98,7 @@ export function encode(encoding: Encoding): Uint8Array | string {
     const problem = place(parts, form.operands[n]!, operand, encoding);
     if (problem !== undefined) return problem;
   }
+  if (sameRegisters(encoding.operands)) return SAME_REGISTERS;
   const rex = parts.rex || parts.rexNeeded ? 0x40 | parts.rex : 0;
   if (rex && mode !== 64) return 'registers r8 to r15, spl, bpl, sil and dil exist only in 64-bit mode';
   if (rex && parts.rexForbidden) return 'ah, ch, dh and bh cannot be used in an instruction with a REX prefix';

@@ -11,10 +11,10 @@
  * memory), `xmm/m32` there or 32 bits of memory, `vvvvxmm` in VEX.vvvv, `is4xmm` in bits 7:4 of an immediate byte
  * (`/is4`); `mm` and `ymm` go the same way. `vm32x` is memory at several addresses, with indexes of 32 bits in an XMM
  * register; VEX.W says how large the elements are. After a second bar: `d64` and `f64` (operand size defaults or is
- * forced to 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in, 64-bit mode), `b0` (REX.B is 0), `s16`
- * and `s32` (only at this operand size), `a16`, `a32` and `a64` (only at this address size), `r1` (not register 0:
- * that is another instruction), `asz` (the address size means something although there is no memory operand), `osz`
- * (the same of the operand size).
+ * forced to 64 bits in 64-bit mode), `o64` and `i64` (only in, and invalid in, 64-bit mode), `w64` (VEX.W means
+ * something only there), `b0` (REX.B is 0), `s16` and `s32` (only at this operand size), `a16`, `a32` and `a64` (only
+ * at this address size), `r1` (not register 0: that is another instruction), `asz` (the address size means something
+ * although there is no memory operand), `osz` (the same of the operand size).
  */
 
 import type { InstructionDefinition } from './instruction.ts';
@@ -80,6 +80,8 @@ export interface Form {
   readonly operands: readonly OperandForm[];
   readonly size64: 'default' | 'forced' | undefined;
   readonly only: '64' | 'legacy' | undefined;
+  /** VEX.W is looked at only in 64-bit mode, although no operand is a general-purpose register (PCMPESTRI). */
+  readonly w64: boolean;
   /** ModRM.mod does not matter, ModRM.rm is a register in any case (MOV CR). */
   readonly modIgnored: boolean;
   /** Only at this operand size: the size is part of the mnemonic (MOVSW, MOVSD). */
@@ -275,17 +277,19 @@ function parseTail(tokens: readonly string[], where: string): Tail {
 const both = (first: ImmediateSize, second: ImmediateSize): ImmediateSize =>
   (second === 1 && first === 2 ? 3 : second === 1 && first === 1 ? 2 : second);
 
-type Flags = 'size64' | 'only' | 'onlySize' | 'onlyAddressSize' | 'rexB0' | 'notZero' | 'addressSized' | 'operandSized';
+type Flags =
+  'size64' | 'only' | 'w64' | 'onlySize' | 'onlyAddressSize' | 'rexB0' | 'notZero' | 'addressSized' | 'operandSized';
 
 function parseFlags(text: string, where: string): Pick<Form, Flags> {
   const words = text.split(/\s+/).filter(Boolean);
-  const unknown = words.find((word) => !/^(d64|f64|o64|i64|b0|s16|s32|a16|a32|a64|r1|asz|osz)$/.test(word));
+  const unknown = words.find((word) => !/^(d64|f64|o64|i64|w64|b0|s16|s32|a16|a32|a64|r1|asz|osz)$/.test(word));
   if (unknown !== undefined) throw new SyntaxError(`${where}: unknown flag ${JSON.stringify(unknown)}`);
   return {
     size64: words.includes('d64') ? 'default' : words.includes('f64') ? 'forced' : undefined,
     only: words.includes('o64') ? '64' : words.includes('i64') ? 'legacy' : undefined,
     onlySize: words.includes('s16') ? 16 : words.includes('s32') ? 32 : undefined,
     onlyAddressSize: ([16, 32, 64] as const).find((bits) => words.includes(`a${bits}`)),
+    w64: words.includes('w64'),
     rexB0: words.includes('b0'),
     notZero: words.includes('r1'),
     addressSized: words.includes('asz'),

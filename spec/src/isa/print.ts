@@ -26,7 +26,8 @@ function prefixWords(i: Instruction): string[] {
   if (i.lock) words.push('lock');
   if (i.definition.repeat && i.repeat) words.push(i.repeat === 0xf2 ? 'repne' : i.definition.repeat.toLowerCase());
   if (i.form.addressSized && i.segment >= 0 && i.segment !== DS) words.push(SEGMENT_REGISTERS[i.segment]!);
-  if (i.addressSize !== i.mode && (i.form.addressSized || i.operands.some(isPlain))) words.push(`addr${i.addressSize}`);
+  const hidden = i.form.addressSized || i.operands.some(hidesAddressSize);
+  if (i.addressSize !== i.mode && hidden) words.push(`addr${i.addressSize}`);
   const usual = i.mode === 64 ? (i.form.size64 ? 64 : 32) : i.mode;
   if ((i.size < 64 || i.form.operandSized) && i.size !== usual && hidesOperandSize(i)) words.push(`data${i.size}`);
   return words;
@@ -40,6 +41,10 @@ function hidesOperandSize({ form, operands }: Instruction): boolean {
 
 /** A memory operand whose address no register goes into. */
 const isPlain = (operand: Operand): boolean => operand.kind === 'memory' && operand.base < 0 && operand.index < 0;
+
+/** No general-purpose register says it; that of a vector of indexes does not. */
+const hidesAddressSize = (operand: Operand): boolean =>
+  operand.kind === 'memory' && operand.base < 0 && (operand.index < 0 || operand.vectorIndex !== undefined);
 
 /** A segment override that changes something. */
 const overridden = (operand: MemoryOperand): boolean =>

@@ -11,12 +11,13 @@ import { CR0, CR4 } from '../system/control-bits.ts';
 import { raisePending } from '../x87/unit.ts';
 
 /**
- * 1: memory operands are aligned in any encoding. 2 and 4: of 128 bits they are without a VEX prefix, save those of
- * `4, unaligned`. 3 and 5: smaller operands. 6: VEX alone. 7: no memory operand. 8: VZEROALL and VZEROUPPER. 9: MXCSR.
- * 11: conversions of half precision. 12: gathers. 2 and 3 (and 11) raise #XM, the others never do. `MMX`: on MMX
- * registers alone; `MMX and SSE`: CR4.OSFXSR has to be 1 too.
+ * 1: memory operands are aligned in any encoding. 2 and 4: of 128 bits they are without a VEX prefix, save those of `4,
+ * unaligned`. 3 and 5: smaller operands. 6: VEX alone, and `6, masked` what touches a part of memory. 7: no memory
+ * operand. 8: VZEROALL and VZEROUPPER. 9: MXCSR. 11: conversions of half precision. 12: gathers. 2 and 3 (and 11) raise
+ * #XM, the others never do. `MMX`: on MMX registers alone; `MMX and SSE`: CR4.OSFXSR has to be 1 too.
  */
-export type ExceptionClass = 1 | 2 | 3 | 4 | '4, unaligned' | 5 | 6 | 7 | 8 | 9 | 11 | 12 | 'MMX' | 'MMX and SSE';
+export type ExceptionClass =
+  1 | 2 | 3 | 4 | '4, unaligned' | 5 | 6 | '6, masked' | 7 | 8 | 9 | 11 | 12 | 'MMX' | 'MMX and SSE';
 
 /** AMD's misaligned SSE mode. APM vol. 2, 3.1.1. */
 const MXCSR_MM = 1 << 17;
@@ -33,8 +34,8 @@ export function requireVector(x: Execution, i: Instruction, exceptions: Exceptio
   if (x.state.cr0 & CR0.TS) x.fault('#NM', 'CR0.TS is 1');
   if (usesMmx(i)) raisePending(x);
   for (const operand of i.operands) {
-    // Masked moves and gathers (6 and 12) touch a part of their operand, and check that.
-    const whole = operand.kind === 'memory' && exceptions !== 6 && exceptions !== 12;
+    // Masked moves and gathers touch a part of their operand, and check that.
+    const whole = operand.kind === 'memory' && exceptions !== '6, masked' && exceptions !== 12;
     if (whole) requireAligned(x, i, operand, exceptions);
   }
 }
@@ -56,18 +57,24 @@ function requireVex(x: Execution, i: Instruction): void {
 }
 
 /**
- * #GP(0) for what has to be aligned; #AC, where that is switched on, for the rest. The address itself is checked first:
- * a limit, or an address that is not canonical.
+ * #GP(0) for what has to be aligned; #AC, where that is switched on, for operands of up to 64 bits, and on AMD's
+ * processors for those that MXCSR.MM spares the #GP. A Sapphire Rapids class Xeon raises none for 128 and 256 bits, by
+ * any instruction. The address itself is checked first: a limit, or an address that is not canonical.
  */
 function requireAligned(x: Execution, i: Instruction, operand: MemoryOperand, exceptions: ExceptionClass): void {
   const bytes = operand.size / 8;
   const linear = x.linear(operand.segment, x.offset(operand), bytes, false);
   const misaligned = (linear & BigInt(bytes - 1)) !== 0n;
-  const packed = (exceptions === 2 || exceptions === 4) && bytes === 16 && !i.form.vex && !(x.state.mxcsr & MXCSR_MM);
-  if (misaligned && (packed || exceptions === 1)) {
+  const packed = (exceptions === 2 || exceptions === 4) && bytes === 16 && !i.form.vex;
+  const spared = (x.state.mxcsr & MXCSR_MM) !== 0;
+  if (misaligned && (exceptions === 1 || (packed && !spared))) {
     x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
   }
-  if (misaligned && x.cpl === 3 && x.flags & AC && x.state.cr0 & CR0.AM) {
-    x.fault('#AC', `an operand of ${bytes} bytes is not aligned`, 0);
-  }
+  if (bytes <= 8 || (packed && spared)) checkAlignment(x, linear, bytes);
+}
+
+/** #AC for an operand that is not aligned, where CR0.AM and RFLAGS.AC ask for it at level 3. */
+export function checkAlignment(x: Execution, linear: bigint, bytes: number): void {
+  const checking = x.cpl === 3 && (x.flags & AC) !== 0 && (x.state.cr0 & CR0.AM) !== 0n;
+  if (checking && linear & BigInt(bytes - 1)) x.fault('#AC', `an operand of ${bytes} bytes is not aligned`, 0);
 }

@@ -79,7 +79,7 @@ const duplicate = (bits: number, width: number, value: bigint, which: 0 | 1): bi
 };
 
 export const PARTIAL_MOVES: readonly InstructionDefinition[] = [
-  moving('MOVD', 'Move doubleword', 'MMX', 'MMX', ['NP 0F 6E /r | mm, r/m32', 'NP 0F 7E /r | r/m32, mm'], take(64)),
+  moving('MOVD', 'Move doubleword', 'MMX', 'MMX', ['NP 0F 6E /r | mm, r/m32', 'NP 0F 7E /r | r/m32, mm'], take(32)),
   moving('MOVQ', 'Move quadword', 'MMX', 'MMX', [
     'NP REX.W + 0F 6E /r | mm, r/m64 | o64', 'NP REX.W + 0F 7E /r | r/m64, mm | o64', 'NP 0F 6F /r | mm, mm/m64',
     'NP 0F 7F /r | mm/m64, mm',

@@ -1,0 +1,95 @@
+/**
+ * Gathers: elements at addresses that a vector of indexes makes, those that a mask selects. First of all the sign of
+ * each lane of the mask fills the lane. An element that has arrived
+ * stays, and its mask is cleared; a fault leaves the rest to be done when the instruction is executed again. SDM vol.
+ * 2C, 5.3, VGATHERDPS; vol. 1, 14.6.
+ */
+
+import { bit, s, u } from '../../numbers/bits.ts';
+import { type Citation, sdm } from '../../state/citation.ts';
+import type { Execution } from '../execution.ts';
+import type { Instruction, InstructionDefinition } from '../instruction.ts';
+import type { MemoryOperand, RegisterOperand } from '../operand.ts';
+import { insert, join, mask as ones, split } from './lanes.ts';
+import { vector } from './vector.ts';
+
+interface Gather {
+  readonly destination: RegisterOperand;
+  readonly memory: MemoryOperand;
+  readonly mask: RegisterOperand;
+  /** Bits of an element and of an index, and how many elements there are. */
+  readonly element: number;
+  readonly index: number;
+  readonly count: number;
+}
+
+function gatherOf({ operands, form }: Instruction, element: number, index: number): Gather {
+  const [destination, memory, mask] = operands as [RegisterOperand, MemoryOperand, RegisterOperand];
+  const width = form.vex!.l === 1 ? 256 : 128;
+  return { destination, memory, mask, element, index, count: width / Math.max(element, index) };
+}
+
+/** Element `n`, where it lies. */
+function loadElement(x: Execution, { memory, element, index }: Gather, indexes: bigint, n: number): bigint {
+  const offset = s(64, s(index, indexes >> BigInt(n * index)) * BigInt(memory.scale));
+  const at = u(memory.addressSize, x.offset({ ...memory, index: -1 }) + offset);
+  return x.memory.read(x.linear(memory.segment, at, element / 8, false), element / 8);
+}
+
+/**
+ * Element by element, from the lowest: what a fault interrupts is as if it had been executed for the first ones alone.
+ */
+const gathering = (
+  mnemonic: string, title: string, opcode: string, element: 32 | 64, index: 32 | 64, source: Citation,
+): InstructionDefinition => {
+  const w = element === 64 ? 'W1' : 'W0';
+  /** A vector of the narrower ones needs no more than an XMM register. */
+  const short = (bits: number): string => (bits < Math.max(element, index) ? 'xmm' : 'ymm');
+  return vector({
+    mnemonic,
+    title,
+    forms: [
+      `VEX.128.66.0F38.${w} ${opcode} /r | xmm, vm${index}x, vvvvxmm`,
+      `VEX.256.66.0F38.${w} ${opcode} /r | ${short(element)}, vm${index}${short(index)[0]}, vvvv${short(element)}`,
+    ],
+    cpuid: 'AVX2',
+    exceptions: 12,
+    operation(x, i) {
+      const gather = gatherOf(i, element, index);
+      // Before the last element is there, all 256 bits count with VEX.L, whatever the operands: seen on such a Xeon.
+      const wide = i.form.vex!.l === 1;
+      const whole = (register: RegisterOperand): RegisterOperand => (wide ? { ...register, file: 'ymm' } : register);
+      const lanes = split(wide ? 256 : 128, element, x.read(whole(gather.mask)));
+      const selected = lanes.map((lane) => bit(lane, element - 1));
+      const indexes = x.read({ ...gather.destination, file: gather.memory.vectorIndex!, index: gather.memory.index });
+      x.write(whole(gather.mask), join(element, selected.map((chosen) => ones(element, chosen))));
+      ELEMENTS.filter((n) => n < gather.count && selected[n]).forEach((n) => {
+        const value = loadElement(x, gather, indexes, n);
+        x.write(whole(gather.destination), insert(element, n, x.read(whole(gather.destination)), value));
+        x.write(whole(gather.mask), insert(element, n, x.read(whole(gather.mask)), 0n));
+      });
+      x.write(gather.destination, low(gather, x.read(gather.destination)));
+      x.write(gather.mask, 0n);
+    },
+    source,
+  });
+};
+
+const ELEMENTS = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+
+/** Four doublewords at four quadword indexes, or two, leave zeros above them. */
+const low = ({ element, count }: Gather, value: bigint): bigint => u(element * count, value);
+
+const integers = sdm('2C', '5.3, VPGATHERDD/VPGATHERQD and VPGATHERDQ/VPGATHERQQ');
+const floats = sdm('2C', '5.3, VGATHERDPS/VGATHERQPS and VGATHERDPD/VGATHERQPD');
+
+export const GATHERS: readonly InstructionDefinition[] = [
+  gathering('VPGATHERDD', 'Gather packed doublewords using doubleword indexes', '90', 32, 32, integers),
+  gathering('VPGATHERQD', 'Gather packed doublewords using quadword indexes', '91', 32, 64, integers),
+  gathering('VPGATHERDQ', 'Gather packed quadwords using doubleword indexes', '90', 64, 32, integers),
+  gathering('VPGATHERQQ', 'Gather packed quadwords using quadword indexes', '91', 64, 64, integers),
+  gathering('VGATHERDPS', 'Gather packed single using doubleword indexes', '92', 32, 32, floats),
+  gathering('VGATHERQPS', 'Gather packed single using quadword indexes', '93', 32, 64, floats),
+  gathering('VGATHERDPD', 'Gather packed double using doubleword indexes', '92', 64, 32, floats),
+  gathering('VGATHERQPD', 'Gather packed double using quadword indexes', '93', 64, 64, floats),
+];

@@ -1,0 +1,52 @@
+/** VZEROUPPER and VZEROALL. SDM vol. 1, 14.3. */
+
+import { sdm } from '../../state/citation.ts';
+import type { Execution } from '../execution.ts';
+import type { InstructionDefinition } from '../instruction.ts';
+import { vector } from './vector.ts';
+
+/** Registers 8 to 15 are reached in 64-bit mode alone. */
+const REGISTERS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] as const;
+const reached = (x: Execution, index: number): boolean => index < 8 || x.mode === 64;
+
+/**
+ * State that is all zero is in its initial configuration, and the processor knows it: a Sapphire Rapids class Xeon,
+ * asked by XGETBV with ECX = 1, has XINUSE[2] = 0 after VZEROUPPER, and XINUSE[2:1] = 0 after VZEROALL.
+ */
+const notInUse = (x: Execution, components: bigint): bigint =>
+  (x.mode === 64 ? x.state.xinuse & ~components : x.state.xinuse);
+
+export const ZEROING: readonly InstructionDefinition[] = [
+  vector({
+    mnemonic: 'VZEROUPPER',
+    title: 'Zero upper bits of YMM registers',
+    forms: ['VEX.128.0F.WIG 77'],
+    cpuid: 'AVX',
+    exceptions: 8,
+    operation(x) {
+      for (const index of REGISTERS) if (reached(x, index)) x.state.setYmmHigh(index, 0n);
+      x.state.xinuse = notInUse(x, 4n);
+      x.state.xmodified |= 4n;
+    },
+    source: sdm('2C', '5.3, VZEROUPPER'),
+  }),
+  vector({
+    mnemonic: 'VZEROALL',
+    title: 'Zero all YMM registers',
+    forms: ['VEX.256.0F.WIG 77'],
+    cpuid: 'AVX',
+    exceptions: 8,
+    operation(x) {
+      for (const index of REGISTERS) {
+        if (reached(x, index)) {
+          x.state.setXmm(index, 0n);
+          x.state.setYmmHigh(index, 0n);
+          x.state.xmmWritten &= ~(1 << index);
+        }
+      }
+      x.state.xinuse = notInUse(x, 6n);
+      x.state.xmodified |= 6n;
+    },
+    source: sdm('2C', '5.3, VZEROALL'),
+  }),
+];
