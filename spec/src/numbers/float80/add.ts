@@ -7,10 +7,11 @@ import { type Operand, type Source, operand } from './operand.ts';
 import type { Unrounded } from './round.ts';
 import { normalise, shiftRightSticky } from './shift.ts';
 
-const cancels = (x: Operand, y: Operand): boolean =>
+/** The values are opposite: their sum is zero. */
+export const cancels = (x: Unrounded, y: Unrounded): boolean =>
   x.sign !== y.sign && x.exponent === y.exponent && x.significand === y.significand;
 
-const sum: Operation = {
+export const sum: Operation = {
   invalid: (x, y) => x.kind === 'infinity' && y.kind === 'infinity' && x.sign !== y.sign,
   special(x, y, control) {
     if (x.kind === 'infinity') return infinityOf(x.sign);
@@ -19,13 +20,21 @@ const sum: Operation = {
     // A sum that cancels out is +0, or −0 when rounding down. SDM vol. 1, 4.8.3.1.
     return cancels(x, y) ? zeroOf(control.mode === 'down' ? 1 : 0) : undefined;
   },
-  compute: (x, y) => (x.exponent >= y.exponent ? addAligned(x, y) : addAligned(y, x)),
+  compute: (x, y) => addUnrounded(widened(x), widened(y)),
 };
 
-/** `x` has the greater exponent. One bit is left above the significands for the carry, 63 and a sticky one below. */
-function addAligned(x: Operand, y: Operand): Unrounded {
-  const larger = u(128, x.significand << 63n);
-  const smaller = shiftRightSticky(u(128, y.significand << 63n), int(x.exponent - y.exponent));
+/** The operand as something to be rounded. */
+export const widened = ({ sign, exponent, significand }: Operand): Unrounded =>
+  ({ sign, exponent, significand: u(128, significand << 64n) });
+
+/** The sum of two values that do not cancel out. Bit 0 of either is 0: the product of two doubles has 106 bits. */
+export const addUnrounded = (x: Unrounded, y: Unrounded): Unrounded =>
+  x.exponent >= y.exponent ? addAligned(x, y) : addAligned(y, x);
+
+/** `x` has the greater exponent. One bit is left above for the carry, what was below is kept, and a sticky bit. */
+function addAligned(x: Unrounded, y: Unrounded): Unrounded {
+  const larger = x.significand >> 1n;
+  const smaller = shiftRightSticky(y.significand >> 1n, int(x.exponent - y.exponent));
   const exponent = int(x.exponent + 1);
   if (x.sign === y.sign) return { sign: x.sign, ...normalise(128, exponent, u(128, larger + smaller)) };
   const sign = larger > smaller ? x.sign : y.sign;
@@ -34,7 +43,7 @@ function addAligned(x: Operand, y: Operand): Unrounded {
 }
 
 /** Subtraction negates numbers only: a NaN keeps its sign. */
-const negated = (x: Operand): Operand =>
+export const negated = (x: Operand): Operand =>
   x.kind === 'quiet NaN' || x.kind === 'signalling NaN' ? x : { ...x, sign: int(1 - x.sign) };
 
 export const add = (x: Source, y: Source, control: Control): Outcome => perform(sum, x, y, control);

@@ -1,7 +1,7 @@
 /** FCOM, FUCOM and their kin: FCOMI, FICOM, FTST (a comparison with +0). SDM vol. 1, 8.3.6. */
 
 import { int } from '../bits.ts';
-import { type Control, DE, IE, masked } from './control.ts';
+import { type Control, DE, IE, type RoundingControl, masked } from './control.ts';
 import { isNaN80 } from './nan.ts';
 import { type Operand, type Source, operand } from './operand.ts';
 
@@ -33,7 +33,10 @@ function order(x: Operand, y: Operand): number {
 
 const RELATIONS: readonly Relation[] = ['less', 'equal', 'greater'];
 
-function relate(first: Source, second: Source, control: Control, quietIsInvalid: boolean): Comparison {
+/** `quietIsInvalid`: any NaN is an invalid operation, not only a signalling one. */
+export function relate(
+  first: Source, second: Source, control: RoundingControl, quietIsInvalid: boolean,
+): Comparison {
   const x = operand(first), y = operand(second);
   const unsupported = x.kind === 'unsupported' || y.kind === 'unsupported';
   const signalling = x.kind === 'signalling NaN' || y.kind === 'signalling NaN';

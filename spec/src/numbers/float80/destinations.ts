@@ -1,12 +1,12 @@
-/** The three floating-point formats that results are rounded to. */
+/** The floating-point formats that results are rounded to. */
 
 import { int, u } from '../bits.ts';
-import type { Precision } from './control.ts';
+import type { X87Precision } from './control.ts';
 import { BIAS, GREATEST_EXPONENT, INTEGER_BIT, pack } from './format.ts';
 import type { Destination } from './round.ts';
 
 /** Precision control shortens the significand only; the exponent keeps its full range. SDM vol. 1, 8.1.5.2. */
-function register(precision: Precision): Destination {
+function register(precision: X87Precision): Destination {
   return {
     precision,
     leastExponent: 1,
@@ -20,8 +20,8 @@ function register(precision: Precision): Destination {
   };
 }
 
-/** A format in memory whose integer bit is implied. `precision` counts it. */
-function memory(precision: 24 | 53, exponentBits: number): Destination {
+/** A format whose integer bit is implied. `precision` counts it. */
+function memory(precision: 11 | 24 | 53, exponentBits: number): Destination {
   const greatest = int((1 << exponentBits) - 1), rebias = int(BIAS - (greatest >> 1));
   const fractionBits = int(precision - 1), width = int(precision + exponentBits);
   const fields = (sign: number, exponent: number, fraction: bigint): bigint =>
@@ -39,6 +39,7 @@ function memory(precision: 24 | 53, exponentBits: number): Destination {
   };
 }
 
-export const REGISTER: Record<Precision, Destination> = { 24: register(24), 53: register(53), 64: register(64) };
+export const REGISTER: Record<X87Precision, Destination> = { 24: register(24), 53: register(53), 64: register(64) };
+export const FLOAT16 = memory(11, 5);
 export const FLOAT32 = memory(24, 8);
 export const FLOAT64 = memory(53, 11);

@@ -7,7 +7,7 @@ import { BIAS } from './format.ts';
 import type { Source } from './operand.ts';
 import { normalise } from './shift.ts';
 
-const quotient: Operation = {
+export const quotient: Operation = {
   invalid: (x, y) => (x.kind === 'zero' && y.kind === 'zero') || (x.kind === 'infinity' && y.kind === 'infinity'),
   zeroDivide: (x, y) => (x.kind === 'finite' && y.kind === 'zero' ? infinityOf(x.sign ^ y.sign) : undefined),
   special(x, y) {

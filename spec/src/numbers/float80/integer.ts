@@ -2,7 +2,7 @@
 
 import { int, signBit, u } from '../bits.ts';
 import {
-  type Control, type Outcome, type RoundingMode, DE, IE, PE, exactly, masked, response, unwritten,
+  type Control, type Outcome, type RoundingControl, type RoundingMode, DE, IE, PE, exactly, masked, response, unwritten,
 } from './control.ts';
 import { BIAS, pack } from './format.ts';
 import { nanOutcome } from './nan.ts';
@@ -11,16 +11,16 @@ import { type RoundedBits, dropBits } from './round.ts';
 import { normalise, shiftRightSticky } from './shift.ts';
 
 /** Exponent of the values whose last bit is worth 1: these and larger ones are integers already. */
-const UNIT_EXPONENT = BIAS + 63;
+export const UNIT_EXPONENT = BIAS + 63;
 
 /** The magnitude of a zero or finite value below 2^64, as an integer. */
-function integral(x: Operand, mode: RoundingMode): RoundedBits {
+export function integral(x: Operand, mode: RoundingMode): RoundedBits {
   const fixed = shiftRightSticky(u(128, x.significand << 64n), int(UNIT_EXPONENT - x.exponent));
   return dropBits(x.sign, fixed, 64, mode);
 }
 
 /** Two's complement in `width` bits; out of range, the integer indefinite: the least value. SDM vol. 1, 8.2.1. */
-function convert(source: Source, width: 16 | 32 | 64, mode: RoundingMode, control: Control): Outcome {
+function convert(source: Source, width: 16 | 32 | 64, mode: RoundingMode, control: RoundingControl): Outcome {
   const x = operand(source), least = signBit(width);
   const number = x.kind === 'zero' || x.kind === 'finite';
   if (!number || x.exponent > UNIT_EXPONENT) return response(IE, least, control);
@@ -32,11 +32,11 @@ function convert(source: Source, width: 16 | 32 | 64, mode: RoundingMode, contro
 }
 
 /** FIST and FISTP. */
-export const storeInteger = (x: Source, width: 16 | 32 | 64, control: Control): Outcome =>
+export const storeInteger = (x: Source, width: 16 | 32 | 64, control: RoundingControl): Outcome =>
   convert(x, width, control.mode, control);
 
 /** FISTTP. */
-export const storeIntegerTruncated = (x: Source, width: 16 | 32 | 64, control: Control): Outcome =>
+export const storeIntegerTruncated = (x: Source, width: 16 | 32 | 64, control: RoundingControl): Outcome =>
   convert(x, width, 'zero', control);
 
 /** FRNDINT. Precision control has no say here. */

@@ -7,7 +7,7 @@ import { BIAS } from './format.ts';
 import type { Source } from './operand.ts';
 import { normalise } from './shift.ts';
 
-const product: Operation = {
+export const product: Operation = {
   invalid: (x, y) => (x.kind === 'infinity' && y.kind === 'zero') || (x.kind === 'zero' && y.kind === 'infinity'),
   special(x, y) {
     if (x.kind === 'infinity' || y.kind === 'infinity') return infinityOf(x.sign ^ y.sign);

@@ -1,6 +1,6 @@
 /** NaN operands: SDM vol. 1, 4.8.3.5 and table 4-7. */
 
-import { IE, type Control, type Outcome, exactly, response } from './control.ts';
+import { IE, type Outcome, type RoundingControl, exactly, response } from './control.ts';
 import { QUIET_BIT, REAL_INDEFINITE } from './format.ts';
 import { type Operand, toFloat80 } from './operand.ts';
 
@@ -26,7 +26,7 @@ function propagated(x: Operand, y: Operand): Operand {
  * The outcome that the operands' encodings alone decide, in the order of SDM vol. 1, 4.9.2: an unsupported encoding,
  * a signalling NaN, a quiet NaN. Absent where both are numbers.
  */
-export function nanOutcome(x: Operand, y: Operand, control: Control): Outcome | undefined {
+export function nanOutcome(x: Operand, y: Operand, control: RoundingControl): Outcome | undefined {
   if (x.kind === 'unsupported' || y.kind === 'unsupported') return response(IE, REAL_INDEFINITE, control);
   if (!isNaN80(x) && !isNaN80(y)) return undefined;
   const value = toFloat80(quieted(propagated(x, y)));

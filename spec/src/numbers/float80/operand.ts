@@ -22,7 +22,7 @@ export const operand = (source: Source): Operand => (typeof source === 'bigint' 
 
 const ZERO_EXPONENT = -64;
 
-const zero = (sign: number): Operand =>
+export const zero = (sign: number): Operand =>
   ({ kind: 'zero', sign, exponent: ZERO_EXPONENT, significand: 0n, denormal: false });
 
 function finite(sign: number, exponent: number, significand: bigint, denormal: boolean): Operand {
@@ -56,6 +56,7 @@ function fromImplied(x: bigint, fractionBits: number, exponentBits: number): Ope
   return finite(sign, int(exponent + rebias), INTEGER_BIT | fraction, false);
 }
 
+export const fromFloat16 = (x: bigint): Operand => fromImplied(u(16, x), 10, 5);
 export const fromFloat32 = (x: bigint): Operand => fromImplied(u(32, x), 23, 8);
 export const fromFloat64 = (x: bigint): Operand => fromImplied(u(64, x), 52, 11);
 

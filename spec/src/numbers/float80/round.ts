@@ -1,8 +1,11 @@
-/** Rounding, overflow and underflow, for registers and for memory. SDM vol. 1, 4.8.4, 8.5.4 to 8.5.6. */
+/**
+ * Rounding, overflow and underflow, for x87 registers, for memory and for SIMD floating-point. SDM vol. 1, 4.8.4, 8.5.4 to
+ * 8.5.6 and 11.5.2.
+ */
 
 import { int, u } from '../bits.ts';
 import {
-  type Control, type Outcome, type Precision, type RoundingMode, OE, PE, UE, masked, unwritten,
+  type Outcome, type Precision, type RoundingControl, type RoundingMode, OE, PE, UE, exactly, masked, unwritten,
 } from './control.ts';
 import { shiftRightSticky } from './shift.ts';
 
@@ -19,7 +22,10 @@ export interface Destination {
   /** Biased by 3FFFh. */
   readonly leastExponent: number;
   readonly greatestExponent: number;
-  /** Memory is left as it was on unmasked overflow and underflow; a register gets the result scaled by 2^±24576. */
+  /**
+   * Memory, as an XMM register, is left as it was on unmasked overflow and underflow; an x87 register gets the result
+   * scaled by 2^±24576.
+   */
   readonly memory: boolean;
   /** `significand` has `precision` bits; where its top bit is 0, the value is denormal or zero. */
   readonly encode: (sign: number, exponent: number, significand: bigint) => bigint;
@@ -65,7 +71,7 @@ function roundUnbounded(x: Unrounded, precision: Precision, mode: RoundingMode):
 }
 
 /** Rounds `x` into its destination. `flags` are those that computing it has raised so far. */
-export function round(x: Unrounded, to: Destination, control: Control, flags: number): Outcome {
+export function round(x: Unrounded, to: Destination, control: RoundingControl, flags: number): Outcome {
   const rounded = roundUnbounded(x, to.precision, control.mode);
   // Tininess is detected after rounding as if the exponent were unbounded. SDM vol. 1, 4.9.1.5.
   if (rounded.exponent < to.leastExponent) return underflow(x, rounded, to, control, flags);
@@ -79,8 +85,10 @@ function deliver(sign: number, rounded: Rounded, to: Destination, flags: number)
 }
 
 /** Masked, underflow is signalled only where the denormal result is also inexact; unmasked, wherever it is tiny. */
-function underflow(x: Unrounded, rounded: Rounded, to: Destination, control: Control, flags: number): Outcome {
+function underflow(x: Unrounded, rounded: Rounded, to: Destination, control: RoundingControl, flags: number): Outcome {
   if (!masked(UE, control)) return trapped(x.sign, rounded, TRAPPED_EXPONENT_ADJUSTMENT, to, flags | UE);
+  // Flush-to-zero takes every tiny result, an exact one too. SDM vol. 1, 10.2.3.3.
+  if (control.flushToZero) return exactly(to.encode(x.sign, to.leastExponent, 0n), flags | UE | PE);
   const denormal = shiftRightSticky(x.significand, int(to.leastExponent - x.exponent));
   const { kept, inexact, up } = dropBits(x.sign, denormal, int(128 - to.precision), control.mode);
   const result = { exponent: to.leastExponent, significand: kept, inexact, up };
@@ -88,7 +96,7 @@ function underflow(x: Unrounded, rounded: Rounded, to: Destination, control: Con
 }
 
 /** Masked, the result is infinity or the greatest finite value, as the rounding mode has it. SDM vol. 1, table 4-10. */
-function overflow(sign: number, rounded: Rounded, to: Destination, control: Control, flags: number): Outcome {
+function overflow(sign: number, rounded: Rounded, to: Destination, control: RoundingControl, flags: number): Outcome {
   if (!masked(OE, control)) return trapped(sign, rounded, -TRAPPED_EXPONENT_ADJUSTMENT, to, flags | OE);
   const away = control.mode === 'nearest' || control.mode === (sign === 0 ? 'up' : 'down');
   const greatest = u(64, u(64, 1n << BigInt(to.precision)) - 1n);
@@ -97,6 +105,6 @@ function overflow(sign: number, rounded: Rounded, to: Destination, control: Cont
 }
 
 function trapped(sign: number, rounded: Rounded, adjustment: number, to: Destination, flags: number): Outcome {
-  if (to.memory) return unwritten(flags);
+  if (to.memory) return unwritten(rounded.inexact ? flags | PE : flags);
   return deliver(sign, { ...rounded, exponent: int(rounded.exponent + adjustment) }, to, flags);
 }

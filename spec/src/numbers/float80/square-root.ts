@@ -21,7 +21,7 @@ function integerRoot(x: bigint): { root: bigint; exact: boolean } {
   return { root, exact: rest === 0n };
 }
 
-const squareRootOf: Operation = {
+export const squareRootOf: Operation = {
   invalid: (x) => x.sign === 1 && x.kind !== 'zero',
   // √−0 is −0. SDM vol. 2, FSQRT.
   special: (x) => (x.kind === 'zero' || x.kind === 'infinity' ? toFloat80(x) : undefined),
