@@ -9,7 +9,6 @@ export interface LeftOut {
 }
 
 export const LEFT_OUT: readonly LeftOut[] = [
-  { codes: /^Cmpsd_xmm/, why: 'Scalar compares are not modelled; this CMPSD is not the string instruction.' },
   {
     codes: /^(Fstp_sti_DFD[08]|Fxch_st0_sti_D[DF]C8)$/,
     why: 'A second encoding that processors take and the SDM does not list (vol. 2D, tables A-6 and A-9 to A-22).',

@@ -66,7 +66,7 @@ const BOTH: Record<string, (format: f.Format) => Predict> = {
   hadd: horizontal(f.add), hsub: horizontal(f.subtract),
   cmp: packed((format, x, y, control, v) => f.compareTo(format, x, y, v.immediate, control)),
   round: packed((format, _, y, control, v) => f.roundLane(format, y, v.immediate, control)),
-  dp: (format) => (v, control) => f.dotProduct(format, v.first, v.second, v.immediate, 'by lane', control),
+  dp: (format) => (v, control) => f.dotProduct(format, 128, v.first, v.second, v.immediate, 'by lane', control),
   vfmaddsub132: fused(132, false, (n) => n % 2 === 0), vfmsubadd213: fused(213, false, (n) => n % 2 === 1),
 };
 for (const order of [132, 213, 231] as const) {

@@ -38,7 +38,7 @@ describe('NaN operands', () => {
   test('of several, DPPS passes one on by lane, and the manual the first', () => {
     // Products: lane 0 and lane 1 are NaNs.
     const x = (OTHER_QUIET << 32n) | QUIET, y = (single(1) << 32n) | single(1);
-    const dot = (order: DotProductOrder): bigint => dotProduct(SINGLE, x, y, 0xff, order, control()).value;
+    const dot = (order: DotProductOrder): bigint => dotProduct(SINGLE, 128, x, y, 0xff, order, control()).value;
     expect(dot('as written')).toBe((QUIET << 96n) | (QUIET << 64n) | (QUIET << 32n) | QUIET);
     expect(dot('by lane')).toBe((QUIET << 96n) | (OTHER_QUIET << 64n) | (QUIET << 32n) | OTHER_QUIET);
   });

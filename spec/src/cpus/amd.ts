@@ -39,6 +39,8 @@ const quirks: Quirks = {
   },
   debugTraps: { stackLoads: 'each shields', betweenIterations: 'RF = 0' },
   tscAuxHigh: 'dropped',
+  approximations: 'unknown',
+  dotProduct: 'as written',
 };
 
 const sources: QuirkSources = {
@@ -91,6 +93,8 @@ const sources: QuirkSources = {
     'that interrupts do the same is inferred',
   ),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
+  approximations: inferred('nothing: no such processor was at hand, and its values are not published'),
+  dotProduct: inferred('SDM vol. 2A, DPPS, its operation section; not measured'),
 };
 
 const asZen4 = inferred('Zen 4');

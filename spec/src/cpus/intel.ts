@@ -36,6 +36,8 @@ const quirks: Quirks = {
   },
   debugTraps: { stackLoads: 'the first shields', betweenIterations: 'RF = 1' },
   tscAuxHigh: 'reserved',
+  approximations: 'interval middles',
+  dotProduct: 'by lane',
 };
 
 const pointers = sdm('1', '8.1.8');
@@ -70,6 +72,9 @@ const sources: QuirkSources = {
   stackLoads: sdm('3A', '6.8.3'),
   betweenIterations: sdm('3B', '17.3.1.1'),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
+  approximations: inferred('an Emerald Rapids, measured; that Intel has kept the values since SSE is from memory, as '
+    + 'is that the table in Bochs, which is of another of its processors, begins with the same ones'),
+  dotProduct: inferred('an Emerald Rapids, measured'),
   msrs: inferred('dumps of such processors, from memory'),
 };
 
@@ -105,6 +110,9 @@ export const haswell: CpuProfile = cpuProfile({
   sources: { ...sources, FPCSDS: deprecation },
 });
 
+/** The core of Sapphire Rapids, in the generation after it. */
+const emeraldRapids = 'an Emerald Rapids class Xeon (family 6, model CFh)';
+
 /** CPUID.7.0:EBX[6] = 1 as well: FDP is loaded only by an instruction that incurs an unmasked exception. */
 export const sapphireRapids: CpuProfile = cpuProfile({
   ...quirks,
@@ -124,6 +132,10 @@ export const sapphireRapids: CpuProfile = cpuProfile({
     ...sources,
     xss: inferred('the manual has these components, and such a processor the features, from memory'),
     FPCSDS: deprecation,
+    approximations: measured(
+      emeraldRapids, '2026-11', 'RCPSS and RSQRTSS of all 2^32 operands are the rule, without an exception',
+    ),
+    dotProduct: measured(emeraldRapids, '2026-11', 'DPPS and DPPD of operands with several NaNs: 37,000 vectors'),
     FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0'),
     crystal: inferred('Linux 5.10, native_calibrate_tsc: 25 MHz for server parts, from memory'),
   },

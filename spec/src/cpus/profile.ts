@@ -1,5 +1,6 @@
 /** A processor model as data: what CPUID says, and what it does where the manuals leave room or vendors differ. */
 
+import type { DotProductOrder } from '../numbers/simd.ts';
 import type { Citation } from '../state/citation.ts';
 import { type Feature, FEATURES } from './features.table.ts';
 
@@ -98,6 +99,13 @@ export interface Quirks {
   readonly debugTraps: DebugTraps;
   /** IA32_TSC_AUX[63:32]: reserved, so that writing them is #GP(0), or dropped. */
   readonly tscAuxHigh: 'reserved' | 'dropped';
+  /**
+   * RCPPS and RSQRTPS: the manuals give a bound. Intel's are those of the middles of intervals, rounded to 13 bits:
+   * numbers/simd/approximations.ts.
+   */
+  readonly approximations: 'interval middles' | 'unknown';
+  /** Which NaN DPPS and DPPD pass on where there are several: see numbers/simd/dot-product.ts. */
+  readonly dotProduct: DotProductOrder;
 }
 
 /** Where each quirk is from, and whatever else about a profile needs saying. */

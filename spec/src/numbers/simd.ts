@@ -1,7 +1,7 @@
 /** SIMD floating-point under MXCSR, bit for bit: values and exception flags. SDM vol. 1, chapters 10, 11 and 14. */
 
 export { type Relation } from './float80/compare.ts';
-export { type Outcome, DE, IE, OE, PE, UE, ZE } from './float80/control.ts';
+export { type Outcome, DE, IE, OE, PE, UE, ZE, exactly } from './float80/control.ts';
 export { type SimdControl, simdControlOf } from './simd/control.ts';
 export { type Format, DOUBLE, HALF, SINGLE } from './simd/format.ts';
 export { type Binary, add, divide, multiply, squareRoot, subtract } from './simd/arithmetic.ts';

@@ -65,7 +65,9 @@ function requireAligned(x: Execution, i: Instruction, operand: MemoryOperand, ex
   const bytes = operand.size / 8;
   const linear = x.linear(operand.segment, x.offset(operand), bytes, false);
   const misaligned = (linear & BigInt(bytes - 1)) !== 0n;
-  const packed = (exceptions === 2 || exceptions === 4) && bytes === 16 && !i.form.vex;
+  // Of what has MMX registers only CVTPD2PI and CVTTPD2PI have 16 bytes of memory.
+  const whole = exceptions === 2 || exceptions === 4 || exceptions === 'MMX and SSE';
+  const packed = whole && bytes === 16 && !i.form.vex;
   const spared = (x.state.mxcsr & MXCSR_MM) !== 0;
   if (misaligned && (exceptions === 1 || (packed && !spared))) {
     x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);

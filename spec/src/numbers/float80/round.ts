@@ -1,6 +1,6 @@
 /**
- * Rounding, overflow and underflow, for x87 registers, for memory and for SIMD floating-point. SDM vol. 1, 4.8.4, 8.5.4 to
- * 8.5.6 and 11.5.2.
+ * Rounding, overflow and underflow, for x87 registers, for memory and for SIMD floating-point. SDM vol. 1, 4.8.4, 8.5.4
+ * to 8.5.6 and 11.5.2.
  */
 
 import { int, u } from '../bits.ts';

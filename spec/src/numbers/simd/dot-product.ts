@@ -1,6 +1,6 @@
 /** DPPS and DPPD: products, their sums in pairs, the sum of these, each rounded. SDM vol. 2A, DPPS. */
 
-import { int, u } from '../bits.ts';
+import { int } from '../bits.ts';
 import { add, multiply } from './arithmetic.ts';
 import type { SimdControl } from './control.ts';
 import type { Format } from './format.ts';
@@ -24,26 +24,26 @@ const ORDERS: Readonly<Record<DotProductOrder, Readonly<Record<2 | 4, readonly O
 const ZERO = { written: true, value: 0n, flags: 0, c1: 0 };
 
 /**
- * Of 128 bits. `immediate` bits 7:4 choose the lanes that are multiplied, +0 standing for the others; bits 3:0 the
- * lanes of the result that get the sum. Each step is an operation of its own: an unmasked exception ends it.
+ * Of each 128 bits of vectors of `total` bits. `immediate` bits 7:4 choose the lanes that are multiplied, +0 standing
+ * for the others; bits 3:0 the lanes of the result that get the sum. Each step is an operation of its own: an unmasked
+ * exception ends it.
  */
 export function dotProduct(
-  format: Format, x: bigint, y: bigint, immediate: number, order: DotProductOrder, control: SimdControl,
+  format: Format, total: number, x: bigint, y: bigint, immediate: number, order: DotProductOrder, control: SimdControl,
 ): VectorOutcome {
-  const { width } = format, count = width === 64 ? 2 : 4;
-  const products = eachLane(count, width, control, (n) =>
-    (immediate >> (4 + n)) & 1 ? multiply(format, lane(x, width, n), lane(y, width, n), control) : ZERO);
-  const total = ORDERS[order][count].reduce((from, operands) => {
+  const { width } = format, count = width === 64 ? 2 : 4, lanes = int(total / width);
+  const products = eachLane(lanes, width, control, (n) =>
+    (immediate >> (4 + n % count)) & 1 ? multiply(format, lane(x, width, n), lane(y, width, n), control) : ZERO);
+  const sums = ORDERS[order][count].reduce((from, operands) => {
     if (from.trapped) return from;
-    const to = eachLane(count, width, control, (n) => {
-      const [first, second] = operands(n);
-      return add(format, lane(from.value, width, first), lane(from.value, width, second), control);
+    const to = eachLane(lanes, width, control, (n) => {
+      const block = int(n - n % count);
+      const [first, second] = operands(n % count).map((m) => lane(from.value, width, int(block + m)));
+      return add(format, first!, second!, control);
     });
     return { ...to, flags: from.flags | to.flags };
   }, products);
-  let chosen = 0n;
-  for (let n = 0; n < count; n++) {
-    if ((immediate >> n) & 1) chosen |= u(128, u(width, -1n) << BigInt(int(width * n)));
-  }
-  return { ...total, value: total.value & chosen };
+  const chosen = eachLane(lanes, width, control, (n) =>
+    ((immediate >> (n % count)) & 1 ? { ...ZERO, value: lane(sums.value, width, n) } : ZERO));
+  return { ...sums, value: chosen.value };
 }
