@@ -8,12 +8,7 @@ export interface LeftOut {
   readonly why: string;
 }
 
-export const LEFT_OUT: readonly LeftOut[] = [
-  {
-    codes: /^(Fstp_sti_DFD[08]|Fxch_st0_sti_D[DF]C8)$/,
-    why: 'A second encoding that processors take and the SDM does not list (vol. 2D, tables A-6 and A-9 to A-22).',
-  },
-];
+export const LEFT_OUT: readonly LeftOut[] = [];
 
 /**
  * CPUID features of processors that no profile is of: VIA's and Centaur's, AMD's of the Bulldozer line, and Intel's and AMD's after Sapphire Rapids

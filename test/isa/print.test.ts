@@ -27,9 +27,9 @@ const withoutMarks = (text: string): string => text.replace(/\[(abs|rel) /, '[')
 /** Where theirs says more: operands that the SDM's syntax of the instruction does not have. */
 const withoutImplied = (text: string): string => text
   .replace(/\baddr(16|32) (?!loop)/, '').replace(/\bfpu\w+ ptr /, '').replace(/^notrack /, '')
-  .replace(/^fld st\(0\), (?=st)/, 'fld ').replace(/^(fstp? st\(\d\)), st\(0\)/, '$1')
+  .replace(/^fld st\(0\), (?=st)/, 'fld ').replace(/^(fst(?:p|pnce)? st\(\d\)), st\(0\)/, '$1')
   .replace(/^(f\w+) st\(0\), (?=\w+ ptr)/, '$1 ').replace(/^(f\w+ .*\]), st\(0\)$/, '$1')
-  .replace(/^(f(?:add|mul|subr?|divr?)p)$/, '$1 st(1), st(0)').replace(/^fxch$/, 'fxch st(0), st(1)')
+  .replace(/^(f(?:add|mul|subr?|divr?)p)$/, '$1 st(1), st(0)').replace(/^(fxch|fu?comp?)$/, '$1 st(0), st(1)')
   .replace(/^([ls][gi]dt) [ft]\w+ ptr /, '$1 ').replace(/^((?:data\d+ )?(?:jmp|call)) far (\w+), (\w+)$/, '$1 $3:$2')
   .replace(/\bret far\b/, 'retf').replace(/^clzero \w+/, 'clzero').replace(/^xlat .*/, 'xlatb').replace(/^imul (\w+), (?=0x)/, 'imul $1, $1, ')
   .replace(/^((?:repn?e? )?(?:movs|stos|lods|scas|cmps|ins|outs)[bwdq]) (?!.*xmm).*/, '$1');

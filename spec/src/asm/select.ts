@@ -64,11 +64,13 @@ function possibleSizes(form: Form, mode: Mode, { prefixes, operands }: Line): re
   return said || written ? sizes : sizes.slice(0, 1);
 }
 
-/** FXCH ST(i), FADDP: what goes without saying, the top of the stack and the register below it, may be left out. */
+/**
+ * FXCH ST(i), FCOM, FADDP: what goes without saying, the top of the stack and the register below it, may be left out.
+ */
 function withStackTop(form: Form, operands: readonly Parsed[]): readonly Parsed[] {
   if (!form.stackRegister || form.operands.length !== 2 || operands.length > 1) return operands;
   const [given] = operands;
-  if (given ? given.operand.kind !== 'register' : !/P$|^FXCH$/.test(form.definition.mnemonic)) return operands;
+  if (given ? given.operand.kind !== 'register' : !/P$|^FXCH$|^FU?COM$/.test(form.definition.mnemonic)) return operands;
   const stack = (index: number): Parsed =>
     ({ operand: { kind: 'register', file: 'x87', index, size: 80, high: false }, address: undefined, column: 0 });
   return form.operands.map((operand) => (operand.place === 'implicit' ? stack(0) : given ?? stack(1)));

@@ -10,6 +10,8 @@ const quirks: Quirks = {
     saveWithoutException: 'store',
     restoreWithoutException: 'load',
     canonicalFdp: false,
+    smallAngles: 'as they are',
+    c1OfFcomi: 'kept',
   },
   xinuse: 'tracked',
   nullSelector: 'clears base and limit',
@@ -49,6 +51,10 @@ const sources: QuirkSources = {
   canonicalFdp: measured(
     'a Sapphire Rapids class Xeon', '2026-11', 'FXRSTOR64 keeps all 64 bits of FDP and sign-extends FIP from bit 56',
   ),
+  smallAngles: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'FSIN, FCOS and FPTAN of every exponent, in all rounding modes',
+  ),
+  c1OfFcomi: measured('a Sapphire Rapids class Xeon', '2026-11', 'FCOMI, FCOMIP, FUCOMI and FUCOMIP leave C1 alone'),
   stackDetails: inferred('Zen 4, measured: FFREE clears C1, FLD of an empty register onto a full stack is an '
     + 'underflow, '
     + 'FWAIT marks x87 state modified, FXSAVE does not, LDMXCSR does not mark SSE state'),

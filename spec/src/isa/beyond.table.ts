@@ -19,15 +19,6 @@ export interface Beyond {
 
 export const BEYOND: readonly Beyond[] = [
   {
-    what: 'an x87 instruction',
-    encodings: [
-      'D8 DC | | /2 /3', 'D9 | | r/3 r/6 r/7 E4 E5 E9 EA EB EC ED', 'DA | | r/0 r/1 /2 /3 E9',
-      'DB | | r/0 /1 r/2 r/3 r/5 r/6 E0 E1 E4', 'DD | | /1 r/4 r/5', 'DE | | /2 m/3 D9',
-      'DF | | r/0 /1 r/2 r/3 m/4 r/5 /6',
-    ],
-    source: sdm('2D', 'A.5.2, tables A-7 to A-22'),
-  },
-  {
     what: 'an MMX, SSE or AVX instruction',
     encodings: [
       '0F 2A 2C-2D 51 58-5A 5C-5F 70 C2', '0F 2B | | m', '0F 10-11 E6 | 66 F3 F2', '0F 12 | NP F3 F2',

@@ -15,3 +15,11 @@ export { type Comparison, type Relation, compare, compareUnordered } from './flo
 export { loadFloat32, loadFloat64, loadInteger } from './float80/load.ts';
 export { storeFloat32, storeFloat64 } from './float80/store.ts';
 export { roundToInteger, storeInteger, storeIntegerTruncated } from './float80/integer.ts';
+export { isDecimal, loadDecimal, storeDecimal } from './float80/decimal.ts';
+export { type Remainder, remainder, remainderToNearest } from './float80/remainder.ts';
+export { type Extracted, extract, scale } from './float80/scale.ts';
+export { type Constant, loadConstant } from './float80/constants.ts';
+export { exponentialMinusOne, exponentialOutOfRange } from './float80/exponential.ts';
+export { timesLogarithm, timesLogarithmOf1Plus } from './float80/logarithm.ts';
+export { arctangentOfQuotient } from './float80/arctangent.ts';
+export { type SmallAngles, type Trigonometric, cos, sin, tan } from './float80/trigonometric.ts';

@@ -8,7 +8,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { control, isEmpty, pop, setSt, signal, st, underflow, x87Instruction } from './unit.ts';
+import { control, indexOf, isEmpty, pop, setSt, signal, st, underflow, x87Instruction } from './unit.ts';
 
 type Compute = (destination: Source, source: Source, control: Control) => Outcome;
 
@@ -19,11 +19,6 @@ function deliver(x: Execution, to: number, empty: boolean, compute: () => Outcom
   if (outcome.written) setSt(x.state, to, outcome.value);
   return outcome.written;
 }
-
-const registerIndex = (i: Instruction, n: number): number => {
-  const operand = i.operands[n]!;
-  return operand.kind === 'register' ? operand.index : 0;
-};
 
 interface Family {
   mnemonic: string;
@@ -58,7 +53,7 @@ function family({ mnemonic, title, digit, reversedDigit, compute, source }: Fami
     forms,
     kind: 'arithmetic',
     operation(x, i) {
-      const [to, from] = [registerIndex(i, 0), registerIndex(i, 1)];
+      const [to, from] = [indexOf(i), indexOf(i, 1)];
       const empty = isEmpty(x.state, to) || isEmpty(x.state, from);
       const written = deliver(x, to, empty, () => compute(st(x.state, to), st(x.state, from), control(x.state)));
       if (pops && written) pop(x.state);

@@ -32,6 +32,16 @@ const FNCLEX = x87Instruction({
   source: sdm('2A', '3.2, FCLEX/FNCLEX'),
 });
 
+/** Of the 8087 and the 287: no-operations since the 387. */
+const ignored = (mnemonic: string, title: string, form: string): InstructionDefinition => x87Instruction({
+  mnemonic,
+  title,
+  forms: [form],
+  kind: 'no-wait control',
+  operation() {},
+  source: sdm('3B', '22.18.9'),
+});
+
 const FLDCW = x87Instruction({
   mnemonic: 'FLDCW',
   title: 'Load control word',
@@ -168,5 +178,9 @@ const EMMS = instruction({
 });
 
 export const X87_CONTROL: readonly InstructionDefinition[] = [
-  FNINIT, FNCLEX, FLDCW, FNSTCW, FNSTSW, FNSTENV, FLDENV, FNSAVE, FRSTOR, FWAIT, EMMS,
+  FNINIT, FNCLEX,
+  ignored('FNENI', 'Enable interrupts, without wait', 'DB E0'),
+  ignored('FNDISI', 'Disable interrupts, without wait', 'DB E1'),
+  ignored('FNSETPM', 'Set protected mode, without wait', 'DB E4'),
+  FLDCW, FNSTCW, FNSTSW, FNSTENV, FLDENV, FNSAVE, FRSTOR, FWAIT, EMMS,
 ];

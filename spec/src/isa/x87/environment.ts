@@ -7,7 +7,7 @@ import type { Execution } from '../execution.ts';
 import { controlWord, physical, withSummary } from './unit.ts';
 
 /** Tag values of the full tag word: 00 valid, 01 zero, 10 special, 11 empty. SDM vol. 1, figure 8-7. */
-function fullTagWord(state: State): number {
+export function fullTagWord(state: State): number {
   let tags = 0;
   for (let j = 0; j < 8; j++) {
     const kind = (state.ftw >> j) & 1 ? classify(state.x87(j)) : 'empty';

@@ -10,6 +10,7 @@ import { CS } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
+import type { RegisterOperand } from '../operand.ts';
 import { CR0 } from '../system/control-bits.ts';
 
 /** Bits of the status word. SDM vol. 1, figure 8-4. */
@@ -40,6 +41,9 @@ export const physical = (state: State, i: number): number => (topOf(state.fsw) +
 export const isEmpty = (state: State, i: number): boolean => ((state.ftw >> physical(state, i)) & 1) === 0;
 export const st = (state: State, i: number): bigint => state.x87(physical(state, i));
 
+/** The i of an operand ST(i). */
+export const indexOf = (i: Instruction, n = 0): number => (i.operands[n] as RegisterOperand).index;
+
 export function setSt(state: State, i: number, value: bigint): void {
   const register = physical(state, i);
   state.setX87(register, value);
@@ -57,7 +61,7 @@ export function push(state: State, value: bigint): void {
   setSt(state, 0, value);
 }
 
-function moveTop(state: State, by: number): void {
+export function moveTop(state: State, by: number): void {
   state.fsw = (state.fsw & ~FSW.TOP) | (((topOf(state.fsw) + by) & 7) << 11);
 }
 
@@ -90,13 +94,12 @@ export type Kind =
   /** Neither (FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE). */
   | 'no-wait control';
 
-type X87Definition = Omit<InstructionDefinition, 'operation'
-  | 'cpuid'> & { kind: Kind; operation: InstructionDefinition['operation'] };
+type X87Definition = InstructionDefinition & { kind: Kind };
 
 /** Declares an x87 instruction: the checks in the manual's order, the operation, then the pointers. */
 export const x87Instruction = ({ kind, operation, ...rest }: X87Definition): InstructionDefinition => instruction({
-  ...rest,
   cpuid: 'FPU',
+  ...rest,
   operation(x, i) {
     if (x.state.cr0 & (CR0.EM | CR0.TS)) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
     if (kind !== 'no-wait control') raisePending(x);

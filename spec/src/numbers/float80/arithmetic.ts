@@ -10,14 +10,23 @@ import { type Operand, type Source, operand } from './operand.ts';
 import { type Destination, type Unrounded, round } from './round.ts';
 
 /** What is special about one operation; its operands are zero, finite or infinite by then. */
-export interface Operation {
+interface Rules {
   /** The invalid operations of SDM vol. 1, table 8-10. */
   readonly invalid: (x: Operand, y: Operand) => boolean;
   /** The result's sign and size where the operands divide a finite number by zero. */
   readonly zeroDivide?: (x: Operand, y: Operand) => Float80 | undefined;
   /** Results that need no rounding: zeros and infinities. */
   readonly special: (x: Operand, y: Operand, control: RoundingControl) => Float80 | undefined;
+}
+
+/** One whose exact result is rounded to the target's format. */
+export interface Operation extends Rules {
   readonly compute: (x: Operand, y: Operand) => Unrounded;
+}
+
+/** One of the x87 unit alone, that may round by itself: the functions, whose exact result has no end. */
+export interface X87Operation extends Rules {
+  readonly compute: (x: Operand, y: Operand, control: Control, flags: number) => Unrounded | Outcome;
 }
 
 /** What is special about where a result goes: the x87's registers, or a format of SIMD floating-point. */
@@ -36,23 +45,31 @@ const x87 = (precision: X87Precision): Target =>
 const X87: Readonly<Record<X87Precision, Target>> = { 24: x87(24), 53: x87(53), 64: x87(64) };
 
 /** In the order of SDM vol. 1, 4.9.2: NaNs, other invalid operations and zero divide, denormal operands, rounding. */
-export function performIn(
-  target: Target, operation: Operation, x: Operand, y: Operand, control: RoundingControl,
+function respond(
+  target: Target, rules: Rules, x: Operand, y: Operand, control: RoundingControl,
+  compute: (flags: number) => Unrounded | Outcome,
 ): Outcome {
   const nan = target.nan(x, y, control);
   if (nan) return nan;
-  if (operation.invalid(x, y)) return response(IE, target.indefinite, control);
-  const quotient = operation.zeroDivide?.(x, y);
+  if (rules.invalid(x, y)) return response(IE, target.indefinite, control);
+  const quotient = rules.zeroDivide?.(x, y);
   if (quotient !== undefined) return response(ZE, target.special(quotient), control);
   const flags = x.denormal || y.denormal ? DE : 0;
   if (!masked(flags, control)) return unwritten(flags);
-  const special = operation.special(x, y, control);
+  const special = rules.special(x, y, control);
   if (special !== undefined) return exactly(target.special(special), flags);
-  return round(operation.compute(x, y), target.destination, control, flags);
+  const result = compute(flags);
+  return 'written' in result ? result : round(result, target.destination, control, flags);
 }
 
-export const perform = (operation: Operation, first: Source, second: Source, control: Control): Outcome =>
-  performIn(X87[control.precision], operation, operand(first), operand(second), control);
+export const performIn = (
+  target: Target, operation: Operation, x: Operand, y: Operand, control: RoundingControl,
+): Outcome => respond(target, operation, x, y, control, () => operation.compute(x, y));
+
+export function perform(operation: X87Operation, first: Source, second: Source, control: Control): Outcome {
+  const x = operand(first), y = operand(second);
+  return respond(X87[control.precision], operation, x, y, control, (flags) => operation.compute(x, y, control, flags));
+}
 
 export const zeroOf = (sign: number): Float80 => pack(sign, 0, 0n);
 export const infinityOf = (sign: number): Float80 => pack(sign, 0x7fff, 0x8000_0000_0000_0000n);

@@ -33,7 +33,7 @@ export interface Destination {
 }
 
 /** SDM vol. 1, 8.5.4 and 8.5.5: brings the exponent of a trapped result back to the middle of the range. */
-const TRAPPED_EXPONENT_ADJUSTMENT = 24576;
+export const TRAPPED_EXPONENT_ADJUSTMENT = 24576;
 
 export interface RoundedBits {
   /** What is left above the dropped bits; a carry may make it one bit longer. */

@@ -1,0 +1,118 @@
+/** FSIN, FCOS, FPTAN. SDM vol. 1, 8.3.8 to 8.3.10. */
+
+import { int, s, u } from '../bits.ts';
+import { type X87Operation, perform } from './arithmetic.ts';
+import { type Control, type Outcome, PE, UE, exactly, unwritten } from './control.ts';
+import { REGISTER } from './destinations.ts';
+import { BIAS, type Float80, pack } from './format.ts';
+import { type Interval, exactInterval, over, roundDecided, squared, times } from './interval.ts';
+import { type Operand, type Source, operand, toFloat80 } from './operand.ts';
+import { round } from './round.ts';
+import { GUARD_BITS, cosine, sine, tangent } from './series.ts';
+
+/**
+ * π/2 as these instructions have it, times 2^67: 66 bits of π, in 68. The argument less a multiple of this is what
+ * they are computed of, so that near multiples of π the result is nothing like the function's. SDM vol. 1, 8.3.8.
+ */
+const HALF_PI = 0xc90f_daa2_2168_c234_cn, HALF_PI_EXPONENT = -67;
+const QUARTER_PI = HALF_PI >> 1n;
+
+/** An argument less the nearest multiple of π/2: exact. */
+export interface Reduced {
+  readonly negative: boolean;
+  readonly magnitude: bigint;
+  readonly exponent: number;
+  /** The multiple, modulo 4. */
+  readonly quadrant: number;
+}
+
+/** `x` is finite and below 2^63. */
+export function reduce(x: Operand): Reduced {
+  const exponent = int(x.exponent - BIAS - 63);
+  const shift = int(exponent - HALF_PI_EXPONENT);
+  const fixed = shift < 0 ? 0n : u(256, x.significand << BigInt(shift));
+  const negative = x.sign === 1;
+  if (fixed <= QUARTER_PI) return { negative, magnitude: x.significand, exponent, quadrant: 0 };
+  const multiple = u(256, fixed + QUARTER_PI) / HALF_PI;
+  const rest = s(256, fixed - u(256, multiple * HALF_PI));
+  const quarter = Number(u(2, multiple));
+  return {
+    negative: rest < 0n !== negative, magnitude: u(256, rest < 0n ? s(256, -rest) : rest), exponent: HALF_PI_EXPONENT,
+    quadrant: negative ? (4 - quarter) & 3 : quarter,
+  };
+}
+
+const sineOf = ({ magnitude, exponent }: Reduced, bits: number): Interval =>
+  times(exactInterval(magnitude, exponent), sine(squared(magnitude, exponent, bits), bits));
+const cosineOf = ({ magnitude, exponent }: Reduced, bits: number): Interval =>
+  cosine(squared(magnitude, exponent, bits), bits);
+
+export interface Trigonometric extends Outcome {
+  /** C2: the argument is out of range, and nothing was done. */
+  readonly outOfRange: boolean;
+}
+
+const LIMIT = int(BIAS + 63);
+const ONE = pack(0, BIAS, 1n << 63n);
+
+/** What all three do before they compute; `ofZero` is what they make of ±0. */
+function trigonometric(
+  source: Source, control: Control, ofZero: (x: Operand) => Float80, compute: X87Operation['compute'],
+): Trigonometric {
+  const x = operand(source);
+  const operation: X87Operation = {
+    invalid: () => x.kind === 'infinity',
+    special: () => (x.kind === 'zero' ? ofZero(x) : undefined),
+    compute,
+  };
+  const outOfRange = x.kind === 'finite' && x.exponent >= LIMIT;
+  return { ...(outOfRange ? unwritten(0) : perform(operation, x, x, control)), outOfRange };
+}
+
+/**
+ * Below this exponent some processors take the sine for its argument and the cosine for 1, inexact in both cases but
+ * whatever the rounding control.
+ */
+const AS_IS = int(BIAS - 68);
+
+/** What a processor makes of angles below 2^-68: a correctly rounded result, or what AS_IS says. */
+export type SmallAngles = 'rounded' | 'as they are';
+
+const isAsIs = (x: Operand, small: SmallAngles): boolean => small === 'as they are' && x.exponent < AS_IS;
+
+/** The sine of the reduced argument and `turns` quarters of a circle: an odd number of them makes a cosine of it. */
+function sineAfter(x: Operand, turns: number, control: Control, flags: number): Outcome {
+  const reduced = reduce(x), quadrant = (reduced.quadrant + turns) & 3;
+  const isCosine = (quadrant & 1) === 1;
+  const turned = (quadrant & 2) !== 0, mirrored = reduced.negative && !isCosine;
+  const series = isCosine ? cosineOf : sineOf;
+  return roundDecided(turned === mirrored ? 0 : 1, (bits) => series(reduced, int(bits + GUARD_BITS)), control, flags);
+}
+
+export const sin = (x: Source, control: Control, small: SmallAngles = 'rounded'): Trigonometric =>
+  trigonometric(x, control, toFloat80, (number, _, __, flags) =>
+    isAsIs(number, small) ? asItIs(number, control, flags) : sineAfter(number, 0, control, flags));
+
+export const cos = (x: Source, control: Control, small: SmallAngles = 'rounded'): Trigonometric =>
+  trigonometric(x, control, () => ONE, (number, _, __, flags) =>
+    isAsIs(number, small) ? exactly(ONE, flags | PE) : sineAfter(number, 1, control, flags));
+
+/** A denormal underflows. */
+function asItIs({ sign, exponent, significand }: Operand, control: Control, flags: number): Outcome {
+  const value = { sign, exponent, significand: u(128, significand << 64n) };
+  return round(value, REGISTER[64], control, flags | PE | (exponent < 1 ? UE : 0));
+}
+
+/** FPTAN pushes 1 after it, which is not part of this. */
+export const tan = (x: Source, control: Control, small: SmallAngles = 'rounded'): Trigonometric =>
+  trigonometric(x, control, toFloat80, (number, _, __, flags) => {
+    if (isAsIs(number, small)) return asItIs(number, control, flags);
+    const reduced = reduce(number), turned = (reduced.quadrant & 1) === 1;
+    const enclose = (bits: number): Interval => {
+      const { magnitude, exponent } = reduced;
+      const tangentOf = times(exactInterval(magnitude, exponent), tangent(squared(magnitude, exponent, bits), bits));
+      return turned ? over(exactInterval(1n, 0), tangentOf, bits) : tangentOf;
+    };
+    const sign = reduced.negative !== turned ? 1 : 0;
+    return roundDecided(sign, (bits) => enclose(int(bits + GUARD_BITS)), control, flags);
+  });
