@@ -184,7 +184,7 @@ describe('faults', () => {
   test.each(['fninit', 'fnclex', 'fnstsw ax', 'fnstenv [env]', 'fnsave [a]', 'fxsave [a]', 'xsave [a]', 'xrstor [b]', 'fxrstor [b]', 'movups xmm0, [ones]'])('no #MF at %s', (next) => {
     expect(run(ivyBridge, `${PENDING}; ${MASK(7)}; ${next}`, at('b', saveImage())).fault).toBeUndefined();
   });
-  test('CR0.NE = 0 would go through FERR#: not modelled', () => {
+  test('CR0.NE = 0 goes through FERR#, which leads nowhere without a board', () => {
     expect(() => run(ivyBridge, `${PENDING}; fnop`, clearCr0(CR0.NE))).toThrow(/FERR#/);
   });
 

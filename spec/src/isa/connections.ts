@@ -55,6 +55,14 @@ export interface LocalApic {
   reset(): void;
 }
 
+/** FERR# and IGNNE#, by which an x87 exception is reported where CR0.NE is 0. SDM vol. 1, 8.7.2. */
+export interface CoprocessorPins {
+  /** IGNNE# is asserted: waiting instructions go on although an exception is pending. */
+  readonly ignored: boolean;
+  /** FERR#: an unmasked exception is pending. Called whenever that may have changed. */
+  drive(error: boolean): void;
+}
+
 /** What a processor is told about the machine that it is in. */
 export interface Placement {
   /** Initial local APIC identifier. */

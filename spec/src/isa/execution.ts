@@ -8,7 +8,9 @@ import type { CpuProfile, SeenFlags } from '../cpus/profile.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, RCX, RSP, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
-import type { LocalApic, MemoryPort, MemoryPorts, Observer, PagingPort, Placement, PortSpace } from './connections.ts';
+import type {
+  CoprocessorPins, LocalApic, MemoryPort, MemoryPorts, Observer, PagingPort, Placement, PortSpace,
+} from './connections.ts';
 import { DR6 } from './debug/status.ts';
 import { IOPL, TF, VM } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
@@ -21,6 +23,9 @@ const LMA = Number(EFER.LMA);
 
 /** CR4.LA57, as it stands in the low doubleword. */
 const LA57 = Number(CR4.LA57);
+
+/** What `stall` throws: no outcome of a run, the machine takes it for no progress. */
+export const STALL = new Error('an instruction waits');
 
 export class Execution {
   readonly state: State;
@@ -36,6 +41,8 @@ export class Execution {
   ports: PortSpace;
   /** Absent in a machine without one. */
   apic: LocalApic | undefined;
+  /** Absent in a machine without a board. */
+  coprocessor: CoprocessorPins | undefined;
   readonly placement: Placement = { apicId: 0, processors: 1, frequency: 1_000_000_000 };
   /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
@@ -50,6 +57,8 @@ export class Execution {
    * INT n does. SDM vol. 3B, 17.3.1.4.
    */
   singleStep = false;
+  /** The instruction waits, and is begun again: it has done nothing. */
+  stalled = false;
   /** A task switch is past its commit point: a fault is one of the new task, whose RIP and RFLAGS are in place. */
   inNewTask = false;
   /** Time: instructions that the machine has executed, those that faulted included. */
@@ -92,6 +101,7 @@ export class Execution {
   begin(i: Instruction): void {
     this.#current = i;
     this.#branches = false;
+    this.stalled = false;
     this.observer?.instruction?.(i);
   }
 
@@ -142,6 +152,11 @@ export class Execution {
   /** Raises an exception. In real-address mode none has an error code. SDM vol. 3B, 20.1.4. */
   fault(mnemonic: FaultMnemonic, reason: string, errorCode?: number, kind?: ExceptionKind): never {
     throw new Fault(mnemonic, reason, this.addressing === 'real' ? undefined : errorCode, undefined, kind);
+  }
+
+  /** The processor stops before this instruction, until an interrupt is taken or what it waits for has come. */
+  stall(): never {
+    throw STALL;
   }
 
   unmodelled(what: string): never {

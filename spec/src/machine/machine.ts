@@ -3,7 +3,7 @@
 import { hex, u } from '../numbers/bits.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import { ivyBridge } from '../cpus/index.ts';
-import { Execution } from '../isa/execution.ts';
+import { Execution, STALL } from '../isa/execution.ts';
 import { watchesAccesses } from '../isa/debug/breakpoints.ts';
 import { IF, RF, TF } from '../isa/flags.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
@@ -221,9 +221,17 @@ export class Machine {
       execution.begin(i);
       i.operation(execution, i);
     } catch (error) {
+      if (error === STALL && i) return this.#stalled(i);
       throw error instanceof Fault ? this.#located(error, i ?? 'instruction fetch') : error;
     }
     execution.finish();
+    return i;
+  }
+
+  /** RIP stays, and no single-step trap follows: the instruction is not over. */
+  #stalled(i: Instruction): Instruction {
+    this.execution.stalled = true;
+    this.execution.singleStep = false;
     return i;
   }
 
@@ -259,6 +267,7 @@ export class Machine {
       }
       throw error;
     }
+    if (execution.stalled) state.rflags = rflags;
     try {
       afterInstruction(execution, shadow);
     } catch (error) {

@@ -8,6 +8,7 @@ import { ATTRIBUTE } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { RegisterOperand } from '../operand.ts';
+import { driveFerr } from '../x87/unit.ts';
 import { CR0, CR4, EFER } from './control-bits.ts';
 import { loadPageDirectoryBase, readPdptes, setPdptes, usesPdptes } from './page-directory-base.ts';
 import { preventInUserMode } from './umip.ts';
@@ -86,6 +87,7 @@ function writeCr0(x: Execution, written: bigint): void {
   state.cr0 = value;
   if (toggled) x.paging.invalidate({ kind: 'all' });
   else x.paging.changed();
+  if (changed & CR0.NE) driveFerr(x);
 }
 
 /** SDM vol. 3A, 9.8.5. */

@@ -110,19 +110,38 @@ export const x87Instruction = ({ kind, operation, ...rest }: X87Definition): Ins
   },
 });
 
-/** #MF, if an unmasked exception is pending: what every waiting instruction does first. SDM vol. 1, 8.7. */
+/** FERR# follows ES where CR0.NE is 0. SDM vol. 1, 8.7.2. */
+export function driveFerr(x: Execution): void {
+  x.coprocessor?.drive((x.state.fsw & FSW.ES) !== 0 && !(x.state.cr0 & CR0.NE));
+}
+
+/**
+ * What every waiting instruction does first where an unmasked exception is pending: #MF; or, with CR0.NE = 0, it waits
+ * for the interrupt that FERR# raises, unless IGNNE# tells it to go on. SDM vol. 1, 8.7.
+ */
 export function raisePending(x: Execution): void {
   if (!(x.state.fsw & FSW.ES)) return;
-  if (!(x.state.cr0 & CR0.NE)) x.unmodelled('reporting an x87 exception through FERR# and IGNNE# (CR0.NE = 0)');
+  if (!(x.state.cr0 & CR0.NE)) return waitForInterrupt(x);
   x.fault(
     '#MF', `an unmasked x87 exception is pending (FSW ${x.state.fsw.toString(16)}h, FCW ${x.state.fcw.toString(16)}h)`,
   );
+}
+
+function waitForInterrupt(x: Execution): void {
+  if (!x.coprocessor) {
+    x.unmodelled(
+      'reporting an x87 exception through FERR# (CR0.NE = 0) in a machine without a board, where it leads nowhere',
+    );
+  }
+  driveFerr(x);
+  if (!x.coprocessor.ignored) x.stall();
 }
 
 /** The x87 state is in use and modified, for the XSAVE family: any x87 instruction does it. */
 export function touch(x: Execution): void {
   x.state.xinuse |= 1n;
   x.state.xmodified |= 1n;
+  driveFerr(x);
 }
 
 interface DataPointer { offset: bigint; selector: number }

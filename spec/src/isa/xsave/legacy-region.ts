@@ -5,7 +5,7 @@
 
 import { fromBytes, signExtend, toBytes, u } from '../../numbers/bits.ts';
 import type { Execution } from '../execution.ts';
-import { controlWord, pending, physical, withSummary } from '../x87/unit.ts';
+import { controlWord, driveFerr, pending, physical, withSummary } from '../x87/unit.ts';
 
 export const LEGACY_BYTES = 512;
 const MXCSR_OFFSET = 24;
@@ -59,6 +59,7 @@ export function loadX87(x: Execution, image: Uint8Array, wide: boolean): void {
   for (let i = 0; i < 8; i++) state.setX87(physical(state, i), fromBytes(image, 32 + 16 * i, 10));
   state.x87Written = false;
   if (pending(state.fcw, state.fsw) || cpu.x87.restoreWithoutException === 'load') loadPointers(x, image, wide);
+  driveFerr(x);
 }
 
 function loadPointers(x: Execution, image: Uint8Array, wide: boolean): void {
@@ -121,4 +122,5 @@ export function initialX87(x: Execution): void {
   state.fcs = state.fds = 0;
   for (let j = 0; j < 8; j++) state.setX87(j, 0n);
   state.x87Written = false;
+  driveFerr(x);
 }

@@ -9,6 +9,7 @@ import { ApicBus } from './apic-bus.ts';
 import { leaveBiosDataArea } from './bios-data-area.ts';
 import type { Clock } from './clock.ts';
 import { cmosBytes } from './cmos.ts';
+import { CoprocessorError } from './coprocessor-error.ts';
 import { copy } from './device.ts';
 import { IO_APIC_ADDRESS, IoApic } from './io-apic.ts';
 import { KeyboardController } from './keyboard-controller.ts';
@@ -62,6 +63,7 @@ export class Board {
   readonly power: AcpiPower;
   readonly keyboard: KeyboardController;
   readonly pci: PciConfiguration;
+  readonly coprocessorError: CoprocessorError;
   readonly post: readonly PostPort[];
   readonly debug = new DebugPort();
   readonly localApics: LocalApic[] = [];
@@ -93,6 +95,7 @@ export class Board {
       clock, line(9), { powerOff: events.powerOff, ...(options.timerBits ? { timerBits: options.timerBits } : {}) },
     );
     this.pci = new PciConfiguration(events.reset);
+    this.coprocessorError = new CoprocessorError(line(13));
     this.post = PostPort.PORTS.map(() => new PostPort(options.post));
     // INTR of the PICs goes to LINT0 of the processor that boots, and to pin 0 of the I/O APIC.
     this.pic.output = (level) => {
@@ -112,7 +115,7 @@ export class Board {
     const several: readonly (readonly [PortDevice, readonly number[]])[] = [
       [this.pic, Pic.PORTS], [this.pit, Pit.PORTS], [this.rtc, Rtc.PORTS], [this.keyboard, KeyboardController.PORTS],
       [new ExitPort(events.exit), [ExitPort.PORT]], [new SystemControlPort(events.reset), [SystemControlPort.PORT]],
-      [this.debug, [0xe9]],
+      [this.debug, [0xe9]], [this.coprocessorError, [CoprocessorError.PORT]],
     ];
     for (const [device, numbers] of several) for (const port of numbers) ports.attach(port, device);
     this.post.forEach((device, n) => ports.attach(PostPort.PORTS[n]!, device));
@@ -138,6 +141,7 @@ export class Board {
     this.localApics.push(apic);
     machine.interrupts.controller = apic;
     execution.apic = apic;
+    execution.coprocessor = this.coprocessorError.pins(this.localApics.length - 1);
   }
 
   /** Interrupt request line `irq`: an input of the PICs and of the I/O APIC, where IRQ 0 is pin 2. */
@@ -168,7 +172,8 @@ export class Board {
 
   #parts(): readonly { snapshot(): unknown; restore(snapshot: never): void }[] {
     return [
-      this.pic, this.pit, this.rtc, ...this.serial, this.power, this.keyboard, this.pci, ...this.post, this.ioApic,
+      this.pic, this.pit, this.rtc, ...this.serial, this.power, this.keyboard, this.pci, this.coprocessorError, ...this.post,
+      this.ioApic,
       ...this.localApics,
     ];
   }
