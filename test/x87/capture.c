@@ -8,9 +8,11 @@
  * (processor, seed, count, instructions), then the records, of 486 bytes each:
  *   0    instruction   index into the header's list, 2 bytes
  *   2    before        240 bytes
- *   242  after         244 bytes
+ *   242  after         244 bytes, each exclusive or'ed with the byte 240 before it: what did not change is 0
  * A state is an image of FNSAVE in its 32-bit protected-mode form (108 bytes; SDM volume 1, figure 8-9), 128 bytes of
- * memory at the operand's address, RFLAGS and AX (2 bytes each); after it 1 where #MF was raised, else 0, in 4 bytes.
+ * memory at the operand's address, RFLAGS and AX (2 bytes each); the last 4 bytes are 1 where #MF was raised, else 0.
+ *
+ * What an instruction only moves or leaves alone has few values, so that a file of records can be compressed.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>
@@ -132,8 +134,8 @@ static tbyte random_second(enum kind kind, tbyte top) {
 }
 
 static void random_memory(enum kind kind, uint8_t *memory) {
-  for (int i = 0; i < MEMORY_BYTES; i++) memory[i] = random64();
   tbyte x = { 0, 0 };
+  memset(memory, 0xA5, MEMORY_BYTES);
   switch (kind) {
     case float32: x = random_float(23, 8); break;
     case float64: x = random_float(52, 11); break;
@@ -141,7 +143,11 @@ static void random_memory(enum kind kind, uint8_t *memory) {
     case int16: x = random_integer(16); break;
     case int32: x = random_integer(32); break;
     case int64: x = random_integer(64); break;
+    case anything:
+      for (int i = 0; i < MEMORY_BYTES; i++) memory[i] = random64();
+      return;
     case bcd80:
+      for (int i = 0; i < 10; i++) memory[i] = random64();
       if (!below(4)) return;
       for (int i = 0; i < 9; i++) memory[i] = below(3) ? below(10) | below(10) << 4 : 0;
       memory[9] = (below(2) ? 0x80 : 0) | (below(4) ? 0 : below(128));
@@ -160,12 +166,13 @@ static void random_before(enum kind kind, state *s) {
   /* An exception that is pending makes a waiting instruction raise #MF: that is enough of them. */
   if (below(32)) flags &= s->fcw | 0x40;
   s->fsw = flags | (random64() & 0x4700) | below(8) << 11;
-  s->fip = random64();
-  s->fcs = (random64() & 0x7FF) << 16;
-  s->fdp = random64();
+  static const uint32_t pointers[] = { 0, 0x12345678, 0xFFFFFFFF };
+  s->fip = PICK(pointers);
+  s->fcs = (PICK(pointers) & 0x7FF) << 16;
+  s->fdp = PICK(pointers);
   unsigned top = s->fsw >> 11 & 7;
   tbyte *first = &s->st[0];
-  for (int i = 0; i < 8; i++) s->st[i] = random_tbyte();
+  for (int i = 2; i < 8; i++) s->st[i] = nth_special(below(SPECIAL_COUNT));
   *first = random_top(kind);
   s->st[1] = random_second(kind, *first);
   for (int i = 0; i < 8; i++) {
@@ -175,7 +182,7 @@ static void random_before(enum kind kind, state *s) {
   }
   random_memory(kind, s->memory);
   s->rflags = 0x202 | (random64() & 0x8D5);
-  s->ax = random64();
+  s->ax = PICK(pointers);
 }
 
 static volatile sig_atomic_t raised;
@@ -277,6 +284,7 @@ int main(int argc, char **argv) {
       uint32_t fault = raised;
       fwrite(&index, sizeof index, 1, stdout);
       fwrite(&before, sizeof before, 1, stdout);
+      for (unsigned b = 0; b < sizeof after; b++) ((uint8_t *)&after)[b] ^= ((uint8_t *)&before)[b];
       fwrite(&after, sizeof after, 1, stdout);
       fwrite(&fault, sizeof fault, 1, stdout);
     }

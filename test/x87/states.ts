@@ -64,8 +64,10 @@ function stateAt(view: DataView, at: number): UnitState {
   };
 }
 
-export function recordAt(bytes: Uint8Array, at: number, instructions: readonly string[]): StateRecord {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, RECORD_BYTES);
+export function recordAt(file: Uint8Array, at: number, instructions: readonly string[]): StateRecord {
+  const bytes = Uint8Array.from(file.subarray(at, at + RECORD_BYTES));
+  for (let n = 0; n < STATE_BYTES; n++) bytes[2 + STATE_BYTES + n]! ^= bytes[2 + n]!;
+  const view = new DataView(bytes.buffer);
   return {
     instruction: instructions[view.getUint16(0, true)]!,
     before: stateAt(view, 2), after: stateAt(view, 2 + STATE_BYTES),

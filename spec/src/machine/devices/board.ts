@@ -172,9 +172,8 @@ export class Board {
 
   #parts(): readonly { snapshot(): unknown; restore(snapshot: never): void }[] {
     return [
-      this.pic, this.pit, this.rtc, ...this.serial, this.power, this.keyboard, this.pci, this.coprocessorError, ...this.post,
-      this.ioApic,
-      ...this.localApics,
+      this.pic, this.pit, this.rtc, ...this.serial, this.power, this.keyboard, this.pci, this.coprocessorError,
+      ...this.post, this.ioApic, ...this.localApics,
     ];
   }
 
