@@ -21,6 +21,10 @@ export { type Host, type HostStep, type Policy, type Steps, policy } from './hyp
 export { SaveArea } from './hypervisors/save-area.ts';
 export { World } from './hypervisors/world.ts';
 export * as xen from './hypervisors/xen/index.ts';
+export * as xenVcpu from './hypervisors/xen/vcpu-policies.ts';
+export type { FpuContext, ParkedVcpu, VcpuPolicy } from './hypervisors/xen/vcpu-policies.ts';
+export { type LifeStep, Vcpu, type VcpuOptions, type VcpuSnapshot } from './hypervisors/xen/vcpu.ts';
+export { LEGACY_FIELDS, type LegacyField, legacyField, readLegacy } from './hypervisors/legacy-fields.ts';
 export { explore } from './explore/explore.ts';
 export {
   type CompareOptions, type Comparison, type Parting, comparePolicies,
@@ -44,6 +48,13 @@ export {
   POINTER_NAMES, type PointerClass, type PointerEffect, type PointerEffectOptions, type PointerName, pointerClasses,
   pointerEffect, x87Instructions,
 } from './explore/pointer-effects.ts';
+export { RecordedVcpu } from './explore/life.ts';
+export {
+  GUEST_EVENTS, LIFE_EVENTS, type LifeEvent, type ScheduleOptions, type ScheduleResult, type ScheduleTableOptions,
+  exploreSchedules, guestEvent, legacyDifferences, tabulateSchedules,
+} from './explore/schedules.ts';
+export { type LoadRequest, type Loaded, type Loader, compareLoads, loadArea } from './explore/loads.ts';
 export type {
   Counterexample, Difference, FieldValue, PolicySummary, Timeline, TimelineStep, Verdict, VerdictTable,
+  VerdictWords,
 } from './explore/verdict.ts';

@@ -1,4 +1,4 @@
-import type { Counterexample, Verdict, VerdictTable } from 'hidden-state';
+import type { Counterexample, Verdict, VerdictTable, VerdictWords } from 'hidden-state';
 import { type Html, html, slug } from './html.ts';
 import { hex, plural } from './values.ts';
 
@@ -41,18 +41,24 @@ export function outcome(verdict: Verdict, most = 3): Outcome {
     : { tone: 'lost', glyph: '✗', text: fields, spoken: 'lost:' };
 }
 
-export function counterexample(example: Counterexample): Html {
-  return html`<p>After <code>${example.after || 'no instruction'}</code> (boundary ${example.boundary}) the world switch
-is visible to the guest:</p>
+/** Of a guest that is switched at its boundaries. */
+const usual: VerdictWords = {
+  where: 'boundary', reads: 'the world switch is visible to the guest', expected: 'Bare metal',
+  found: 'Under this policy', smallest: 'The smallest guest that sees it', tried: ['boundary', 'boundaries'],
+};
+
+export function counterexample(example: Counterexample, words: VerdictWords = usual): Html {
+  return html`<p>After <code>${example.after || 'no instruction'}</code> (${words.where} ${example.boundary})
+${words.reads}:</p>
 <div class="scroll" tabindex="0" role="group" aria-label="What differs">
-<table class="differences"><thead><tr><th scope="col">Field</th><th scope="col">Bare metal</th>
-<th scope="col">Under this policy</th></tr></thead><tbody>${example.differences.map(
+<table class="differences"><thead><tr><th scope="col">Field</th><th scope="col">${words.expected}</th>
+<th scope="col">${words.found}</th></tr></thead><tbody>${example.differences.map(
     (difference) => html`<tr><th scope="row"><code>${difference.label}</code></th>
 <td><code>${hex(difference.bareMetal, difference.width)}</code></td>
 <td class="lost"><b aria-hidden="true">✗</b> <code>${hex(difference.underPolicy, difference.width)}</code>${
       difference.kind === 'leaked' ? ' from another vCPU' : ''}</td></tr>`,
   )}</tbody></table></div>${example.smallest.length > 0 &&
-    html`<p>The smallest guest that sees it:</p><pre tabindex="0" role="group" aria-label="The smallest guest"><code>${
+    html`<p>${words.smallest}:</p><pre tabindex="0" role="group" aria-label="${words.smallest}"><code>${
       example.smallest.join('\n')}</code></pre>`}`;
 }
 
@@ -74,7 +80,7 @@ export function verdictTable(table: VerdictTable, options: VerdictTableOptions):
   const open = named ?? broken[0];
   const cell = ({ verdict, anchor, tone, glyph, text, spoken }: (typeof cells)[number]): Html => {
     const content = html`<b aria-hidden="true">${glyph}</b><span class="hush">${spoken} </span>${text}`;
-    return html`<td class="${tone}" title="${plural(verdict.boundaries, 'boundary', 'boundaries')} tried">${
+    return html`<td class="${tone}" title="${plural(verdict.boundaries, ...(table.words ?? usual).tried)} tried">${
       verdict.counterexample ? html`<a href="#${anchor}">${content}</a>` : content}</td>`;
   };
   const width = table.cpus.length;
@@ -91,6 +97,6 @@ export function verdictTable(table: VerdictTable, options: VerdictTableOptions):
 <h3 id="${anchor}-title">${cpu.name}, ${policy.name} <small>${policy.year}${
       policy.commit && html` · <code>${policy.commit}</code>`}</small></h3>
 ${policy.summary && html`<p class="summary">${policy.summary}</p>`}
-${verdict.counterexample && counterexample(verdict.counterexample)}</section>`,
+${verdict.counterexample && counterexample(verdict.counterexample, table.words)}</section>`,
   )}</div></verdict-table>`;
 }

@@ -15,7 +15,9 @@ export interface TabulateOptions {
   prepare?: ExploreOptions['prepare'];
 }
 
-const summarise = ({ id, name, year, source, summary }: Policy): PolicySummary =>
+export const summarise = (
+  { id, name, year, source, summary }: Pick<Policy, 'id' | 'name' | 'year' | 'source' | 'summary'>,
+): PolicySummary =>
   ({ id, name, year, commit: source.kind === 'commit' ? source.commit : '', summary });
 
 /** Explores every cell. */

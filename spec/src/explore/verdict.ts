@@ -79,8 +79,24 @@ export interface TimelineStep {
   note?: string;
 }
 
+/** What a table calls things that are not a guest's boundaries. */
+export interface VerdictWords {
+  /** “After … (`where` 4) `reads`:” */
+  where: string;
+  reads: string;
+  /** Headings of `bareMetal` and `underPolicy`. */
+  expected: string;
+  found: string;
+  /** Above `smallest`. */
+  smallest: string;
+  /** What `boundaries` counts, one and several. */
+  tried: [one: string, several: string];
+}
+
 /** Policies × CPUs. */
 export interface VerdictTable {
+  /** Default: those of a guest that is switched at its boundaries. */
+  words?: VerdictWords;
   cpus: { id: string; name: string }[];
   rows: { policy: PolicySummary; cells: Verdict[] }[];
 }

@@ -18,13 +18,20 @@ export class HostCode {
   #next: bigint;
   readonly #owner: string;
   readonly #symbols: Symbols;
+  readonly #known: Readonly<Record<string, bigint>>;
 
-  /** Code goes to `origin` and up; `owner` is whose it is, for messages; `symbols` names addresses, for people. */
-  constructor(machine: Machine, origin: bigint, owner: string, symbols: Symbols) {
+  /**
+   * Code goes to `origin` and up; `owner` is whose it is, for messages; `symbols` names addresses, for people; `known`
+   * are symbols that the text may use.
+   */
+  constructor(
+    machine: Machine, origin: bigint, owner: string, symbols: Symbols, known: Readonly<Record<string, bigint>> = {},
+  ) {
     this.#machine = machine;
     this.#next = origin;
     this.#owner = owner;
     this.#symbols = symbols;
+    this.#known = known;
   }
 
   /** Runs `source` from its first byte to its last; yields after every instruction. */
@@ -47,7 +54,7 @@ export class HostCode {
   #fragment(source: string): { address: bigint; end: bigint } {
     const known = this.#fragments.get(source);
     if (known) return known;
-    const program = assemble(source, { mode: 64, origin: this.#next });
+    const program = assemble(source, { mode: 64, origin: this.#next, symbols: this.#known });
     this.#machine.memory.install(program.origin, program.bytes);
     const fragment = { address: program.origin, end: program.origin + BigInt(program.bytes.length) };
     this.#fragments.set(source, fragment);

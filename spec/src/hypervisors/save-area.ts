@@ -3,6 +3,7 @@
  */
 
 import { hex } from '../numbers/bits.ts';
+import { LEGACY_BYTES } from '../isa/xsave/legacy-region.ts';
 import type { Memory } from '../machine/memory/physical.ts';
 
 /** Legacy region, header and AVX state, rounded up; the environment scratch for FNSTENV follows. */
@@ -23,6 +24,23 @@ export class SaveArea {
     memory.install(address, image);
   }
 
+  /** All zeros, as the allocator hands it out. */
+  clear(): void {
+    this.#memory.install(this.address, new Uint8Array(AREA_BYTES));
+  }
+
+  /** A copy of the legacy region, the 512 bytes that FXSAVE knows. */
+  legacyRegion(): Uint8Array {
+    return this.#memory.readBytes(this.address, LEGACY_BYTES);
+  }
+
+  setLegacyRegion(bytes: Uint8Array): void {
+    if (bytes.length !== LEGACY_BYTES) {
+      throw new RangeError(`the legacy region has ${LEGACY_BYTES} bytes, these are ${bytes.length}`);
+    }
+    this.#memory.writeBytes(this.address, bytes);
+  }
+
   #read(offset: number, bytes: number): bigint { return this.#memory.read(this.address + BigInt(offset), bytes); }
   #write(offset: number, bytes: number, value: bigint): void {
     this.#memory.write(this.address + BigInt(offset), bytes, value);
@@ -32,6 +50,9 @@ export class SaveArea {
   set fcw(value: number) { this.#write(0, 2, BigInt(value)); }
   get fsw(): number { return Number(this.#read(2, 2)); }
   set fsw(value: number) { this.#write(2, 2, BigInt(value)); }
+  /** Byte 4, the abridged tag word: bit j is 1 when register Rj is not empty. */
+  get ftw(): number { return Number(this.#read(4, 1)); }
+  set ftw(value: number) { this.#write(4, 1, BigInt(value)); }
   /** Bytes 8 to 15 as the 64-bit form has them. */
   get fip(): bigint { return this.#read(8, 8); }
   set fip(value: bigint) { this.#write(8, 8, value); }
@@ -44,8 +65,12 @@ export class SaveArea {
   /** Bytes 20 and 21: FDS of the 32-bit form. */
   get fds(): number { return Number(this.#read(20, 2)); }
   set fds(value: number) { this.#write(20, 2, BigInt(value)); }
+  get mxcsr(): number { return Number(this.#read(24, 4)); }
+  set mxcsr(value: number) { this.#write(24, 4, BigInt(value)); }
   get xstateBv(): bigint { return this.#read(512, 8); }
   set xstateBv(value: bigint) { this.#write(512, 8, value); }
+  get xcompBv(): bigint { return this.#read(520, 8); }
+  set xcompBv(value: bigint) { this.#write(520, 8, value); }
   /** Byte 511, which no instruction touches and where Xen notes the form of the image: 8, 4, or 0 when never set. */
   get wordSize(): number { return Number(this.#read(511, 1)); }
   set wordSize(value: number) { this.#write(511, 1, BigInt(value)); }

@@ -19,9 +19,10 @@ import { AREA_BYTES, SaveArea } from './save-area.ts';
 /** Hypervisor memory: where Xen's direct map begins. What lies here is not the guest's. */
 const HYPERVISOR_BASE = 0xffff_8300_0000_0000n;
 const HYPERVISOR_BYTES = 0x100_0000n;
-const CODE = HYPERVISOR_BASE + 0x10_0000n;
-const AREAS = HYPERVISOR_BASE + 0x20_0000n;
-const HOST_STACK = HYPERVISOR_BASE + 0x30_0000n;
+/** Where its code, its save areas and the top of its stack are. */
+export const HOST_CODE = HYPERVISOR_BASE + 0x10_0000n;
+export const AREAS = HYPERVISOR_BASE + 0x20_0000n;
+export const HOST_STACK = HYPERVISOR_BASE + 0x30_0000n;
 
 /** A moment of a world switch: an instruction of the hypervisor or of the other vCPU, just executed. */
 export interface SwitchStep extends HostStep {
@@ -63,7 +64,7 @@ export class World {
     this.machine = machine;
     this.policy = policy;
     this.#hostState = hostState(machine.cpu, HOST_STACK);
-    this.#code = new HostCode(machine, CODE, `policy ${JSON.stringify(policy.id)}`, this.#symbols);
+    this.#code = new HostCode(machine, HOST_CODE, `policy ${JSON.stringify(policy.id)}`, this.#symbols);
     this.area = new SaveArea(machine.memory, AREAS);
     this.#other = new SaveArea(machine.memory, AREAS + BigInt(AREA_BYTES));
     machine.memory.map(HOST_STACK - 0x1000n, 0x1000);
@@ -190,7 +191,7 @@ export function alikeToPolicies(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** Copies all of the state area but extended state. */
-function copyOutside(from: State, to: State): void {
+export function copyOutside(from: State, to: State): void {
   let start = 0;
   for (const [extended, end] of [...EXTENDED_STATE, [STATE_SIZE, STATE_SIZE] as const]) {
     to.bytes.set(from.bytes.subarray(start, extended), start);
