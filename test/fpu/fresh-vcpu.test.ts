@@ -127,7 +127,9 @@ const here = canRun ? openRunner({ data: IMAGE }) : undefined;
 const able = here && (['XSAVEOPT', 'XSAVEC', 'AVX'] as const).every((feature) => hasFeature(here.cpuid, feature));
 const live = able ? vote(here, RECORDS) : [];
 here?.close();
-describe.skipIf(!able)('on this processor', () => facts(byName(live)));
+describe.skipIf(!able)('on this processor', () => {
+  facts(byName(live));
+});
 
 describe('the images', () => {
   test.each(['beforeSeries', 'merged', 'resetOnCreate'] as const)('%s is what the policy writes', (id) => {

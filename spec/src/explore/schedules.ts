@@ -10,7 +10,6 @@ import { LEGACY_FIELDS, legacyField } from '../hypervisors/legacy-fields.ts';
 import type { Policy } from '../hypervisors/policy.ts';
 import { Vcpu, type VcpuSnapshot } from '../hypervisors/xen/vcpu.ts';
 import type { VcpuPolicy } from '../hypervisors/xen/vcpu-policies.ts';
-import { EXTENDED_STATE } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
 import { RecordedVcpu } from './life.ts';
 import { StateSet } from './state-set.ts';
@@ -101,7 +100,7 @@ export function exploreSchedules(options: ScheduleOptions): ScheduleResult {
   const events = eventsOn(cpu, options.guest);
   const first: Node = { snapshot: vcpu.snapshot(), before: undefined, event: CREATION };
   const known = new StateSet();
-  known.add(keyOf(first.snapshot));
+  known.add(vcpu.fingerprint());
   const answer = { cpu: cpu.name, policy: policy.name };
   let frontier = [first];
   for (let depth = 0; ; depth++) {
@@ -118,8 +117,8 @@ export function exploreSchedules(options: ScheduleOptions): ScheduleResult {
         vcpu.restore(node.snapshot);
         if (!event.possible(vcpu)) continue;
         if (!happens(event, vcpu)) continue;
-        const snapshot = vcpu.snapshot();
-        if (known.add(keyOf(snapshot))) next.push({ snapshot, before: node, event: event.name });
+        if (!known.add(vcpu.fingerprint())) continue;
+        next.push({ snapshot: vcpu.snapshot(), before: node, event: event.name });
       }
     }
     if (next.length === 0) return { ...answer, holds: true, closed: true, states: known.size, length: depth };
@@ -195,19 +194,4 @@ function exported(vcpu: Vcpu, snapshot: VcpuSnapshot): Difference[] {
   if (!vcpu.up) vcpu.bringUp();
   vcpu.schedule();
   return legacyDifferences(vcpu.look(), bytes);
-}
-
-const EXTENDED_BYTES = EXTENDED_STATE.reduce((sum, [start, end]) => sum + end - start, 0);
-
-/** Everything that decides what can happen next: extended state, the save area, and what Xen notes of the vCPU. */
-function keyOf({ state, area, flags }: VcpuSnapshot): Uint8Array {
-  const key = new Uint8Array(Math.ceil((EXTENDED_BYTES + area.length + 1) / 4) * 4);
-  let at = 0;
-  for (const [start, end] of EXTENDED_STATE) {
-    key.set(state.subarray(start, end), at);
-    at += end - start;
-  }
-  key.set(area, at);
-  key[key.length - 1] = flags;
-  return key;
 }

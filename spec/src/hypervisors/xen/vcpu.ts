@@ -13,7 +13,7 @@ import { LEGACY_BYTES } from '../../isa/xsave/legacy-region.ts';
 import { kernelState } from '../../machine/initial.ts';
 import { Machine } from '../../machine/machine.ts';
 import { toBytes } from '../../numbers/bits.ts';
-import { OFFSET, RAX } from '../../state/fields.ts';
+import { EXTENDED_STATE, OFFSET, RAX } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import { HostCode } from '../host-code.ts';
 import { hostState } from '../host-state.ts';
@@ -65,6 +65,7 @@ export interface VcpuSnapshot {
 
 /** The save area with its extended region. What lies behind it in memory is scratch. */
 const SNAPSHOT_BYTES = 0x340;
+const EXTENDED_BYTES = EXTENDED_STATE.reduce((sum, [start, end]) => sum + end - start, 0);
 
 /** Bits of `flags`. */
 const INITIALISED = 1, UP = 2, RUNNING = 4, FPU_INITIALISED = 8;
@@ -225,6 +226,23 @@ export class Vcpu {
     this.#guest.restore(guest);
     this.#flags = flags;
     this.machine.memory.writeBytes(this.area.address, area);
+  }
+
+  /**
+   * Everything of the FPU that decides what can happen next, as bytes to compare: extended state, the save area, and
+   * what Xen notes of the vCPU. General-purpose registers are not in it.
+   */
+  fingerprint(): Uint8Array {
+    const { state, memory } = this.machine;
+    const bytes = new Uint8Array(Math.ceil((EXTENDED_BYTES + SNAPSHOT_BYTES + 1) / 4) * 4);
+    let at = 0;
+    for (const [start, end] of EXTENDED_STATE) {
+      bytes.set(state.bytes.subarray(start, end), at);
+      at += end - start;
+    }
+    bytes.set(memory.readBytes(this.area.address, SNAPSHOT_BYTES), at);
+    bytes[bytes.length - 1] = this.#flags;
+    return bytes;
   }
 
   #is(flag: number): boolean { return (this.#flags & flag) !== 0; }
