@@ -1,4 +1,4 @@
-import type { Timeline } from 'hidden-state';
+import type { Timeline, TimelineStep } from 'hidden-state';
 import { fitting, hex, hexForms } from './values.ts';
 
 export const characterWidth = 6.7;
@@ -94,6 +94,12 @@ function placeLabels(timeline: Timeline, lane: string, pitch: number): Label[] {
   return labels;
 }
 
+/** Behind a wrong value: what the field should be, or what the guest left in it. */
+export function aside({ expected }: TimelineStep, name: string, width: number, before: string): string {
+  const value = expected?.[name];
+  return value === undefined ? ` ← was ${before}` : ` ≠ ${hex(value, width)}`;
+}
+
 /** Runs of steps over which a field has one value and one meaning. */
 export function fieldBars(timeline: Timeline, name: string, width: number, pitch: number): Bar[] {
   const bars: Bar[] = [];
@@ -111,7 +117,7 @@ export function fieldBars(timeline: Timeline, name: string, width: number, pitch
     const tone = wrong ? 'lost' : others ? 'other' : known ? 'set' : 'none';
     const previous = bars.at(-1);
     if (previous && previous.tone === tone && previous.full.startsWith(full) && !changed) previous.to = index;
-    else bars.push({ from: index, to: index, tone, text: '', full: wrong ? `${full} ← was ${own}` : full });
+    else bars.push({ from: index, to: index, tone, text: '', full: wrong ? `${full}${aside(step, name, width, own)}` : full });
     if (!wrong && !others) own = full;
   });
   for (const bar of bars) {

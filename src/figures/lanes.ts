@@ -1,6 +1,6 @@
 import type { Timeline } from 'hidden-state';
 import { type Html, html } from './html.ts';
-import { type LaneLine, type Layout, labelY, layOut, room } from './lanes-layout.ts';
+import { type LaneLine, type Layout, aside, labelY, layOut, room } from './lanes-layout.ts';
 import { hex } from './values.ts';
 
 export interface LanesOptions {
@@ -88,7 +88,7 @@ function change(timeline: Timeline, index: number, name: string): Html {
   const others = step?.lane !== guest && !wrong && step?.values[name] !== before;
   const tone = wrong ? 'lost' : others ? 'other' : 'set';
   return html`<span class="change ${tone}">${wrong && html`<b aria-hidden="true">✗ </b>`}${name} ${
-    hex(step?.values[name] ?? 0, width)}${wrong && before !== undefined && ` ← was ${hex(before, width)}`}</span> `;
+    hex(step?.values[name] ?? 0, width)}${step && wrong && before !== undefined && aside(step, name, width, hex(before, width))}</span> `;
 }
 
 function item(timeline: Timeline, lanes: LaneLine[], index: number, id: string, current: number): Html {

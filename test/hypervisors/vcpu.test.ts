@@ -218,7 +218,7 @@ describe('a record', () => {
     vcpu.deschedule();
     vcpu.getContext();
     const { steps, fields } = vcpu.timeline();
-    expect(steps.at(-1)).toMatchObject({ text: 'getvcpucontext', wrong: ['FTW in memory'] });
+    expect(steps.at(-1)).toMatchObject({ text: 'getvcpucontext', wrong: ['[FTW]'], expected: { '[FTW]': 0 } });
     expect(steps.filter(({ lane }) => lane === 'guest').every(({ wrong }) => wrong.length === 0)).toBe(true);
     expect(fields.map(({ name }) => name)).toEqual(Object.keys(steps[0]!.values));
     expect(steps.map(({ text }) => text)).toContain('movups xmm0, xmmword ptr [ones]');

@@ -6,9 +6,9 @@ import { fieldNamed } from '../state/fields.ts';
 import { readField } from '../state/state.ts';
 import type { FieldValue, Timeline, TimelineStep } from './verdict.ts';
 
-/** Registers that every life shows, each with the same bytes of the save area below it. */
+/** Registers that every life shows, each with the same bytes of the save area below it: in brackets, as assembly has it. */
 const SHOWN: readonly LegacyField[] = LEGACY_FIELDS.filter(({ name }) => ['FCW', 'FTW', 'XMM0'].includes(name));
-const inMemory = (name: string): string => `${name} in memory`;
+const inMemory = (name: string): string => `[${name}]`;
 /** After these the registers are to be what memory says. */
 const TAKEN_FROM_MEMORY: ReadonlySet<string> = new Set(['vcpu_reset_fpu', 'setvcpucontext']);
 
@@ -51,7 +51,8 @@ class Recorder {
     else if (TAKEN_FROM_MEMORY.has(text)) this.#guest = undefined;
     const guest = vcpu.running ? undefined : this.#guest;
     const wrong = SHOWN.filter(({ name }) => guest && guest[name] !== values[inMemory(name)]);
-    this.steps.push({ lane, text, rip, values, changed, wrong: wrong.map(({ name }) => inMemory(name)) });
+    const expected = Object.fromEntries(wrong.map(({ name }) => [inMemory(name), guest![name]!]));
+    this.steps.push({ lane, text, rip, values, changed, wrong: Object.keys(expected), expected });
     this.#before = values;
   }
 }

@@ -52,7 +52,7 @@ export const GUEST_EVENTS: readonly LifeEvent[] = [
 export interface ScheduleOptions {
   cpu: CpuProfile;
   policy: VcpuPolicy;
-  /** How the FPU is switched. Default: `xen.fipWidth8`. */
+  /** How the FPU is switched. Default: `xenVcpu.switchWide`. */
   switching?: Policy;
   /** What the guest does. Default: `GUEST_EVENTS`; those with XRSTOR only where the processor has XSAVE. */
   guest?: readonly LifeEvent[];

@@ -75,6 +75,8 @@ export interface TimelineStep {
   changed: string[];
   /** Fields whose value at this step is not the guest's own (only meaningful back in the guest, or once reloaded). */
   wrong: string[];
+  /** What wrong fields should be; the value that the guest left in them where nothing is said. */
+  expected?: Record<string, FieldValue>;
   /** What the step did, where a sentence helps. */
   note?: string;
 }

@@ -10,7 +10,8 @@ import { MODELLED_COMPONENTS } from '../../isa/xsave/components.ts';
 import { type Citation, inferred, xenCommit } from '../../state/citation.ts';
 import { type Policy, policy } from '../policy.ts';
 import type { SaveArea } from '../save-area.ts';
-import { hasXsave } from './fpu.ts';
+import { hasXsave, noneUnmasked, restoreByWordSize, scrub, x87Saved } from './fpu.ts';
+import { fipWidth8 } from './policies.ts';
 
 /** What FNINIT leaves, and what RESET does. xen/arch/x86/include/asm/xstate.h. */
 export const FCW_DEFAULT = 0x37f, FCW_RESET = 0x40;
@@ -182,6 +183,25 @@ export const sanitised: VcpuPolicy = vcpuPolicy({
 export const history: readonly VcpuPolicy[] = [
   beforeSeries, resetOnCreate, merged, emptyTag, mergedSanitised, sanitised,
 ];
+
+/**
+ * How Xen switches an FPU by then: width 8, and the scrub only on processors whose restores leave the pointers alone,
+ * which Xen calls X86_BUG_FPU_PTRS.
+ */
+export const switchWide: Policy = policy({
+  ...fipWidth8,
+  id: 'switchWide',
+  name: 'width 8, scrub where needed',
+  year: 2024,
+  summary: 'XSAVEOPT64 and XRSTOR64, or FXSAVE64 and FXRSTOR64 where there is no XSAVE.',
+  source: inferred("Xen's description of X86_BUG_FPU_PTRS; that RstrFpErrPtrs (CPUID 80000008h EBX[2]) decides it is from "
+    + 'memory'),
+  *restore(host) {
+    const leftAlone = !host.cpu.features.has('RstrFpErrPtrs') && noneUnmasked(host);
+    if (x87Saved(host) && leftAlone) yield* scrub(host);
+    yield* restoreByWordSize(host);
+  },
+});
 
 /**
  * A switch by XSAVES and XRSTORS. Xen takes this path only for a vCPU with a state component that no other instruction

@@ -20,8 +20,7 @@ import { hostState } from '../host-state.ts';
 import type { Host, HostStep, Policy, Steps } from '../policy.ts';
 import { AREA_BYTES, SaveArea } from '../save-area.ts';
 import { AREAS, HOST_CODE, HOST_STACK, copyOutside } from '../world.ts';
-import { fipWidth8 } from './policies.ts';
-import { type FpuContext, type VcpuPolicy, resetFpu, setupFpu } from './vcpu-policies.ts';
+import { type FpuContext, type VcpuPolicy, resetFpu, setupFpu, switchWide } from './vcpu-policies.ts';
 
 const GUEST_CODE = 0xffff_f803_0000_1000n;
 const GUEST_DATA = 0xffff_f803_0010_0000n;
@@ -49,7 +48,7 @@ export interface LifeStep extends HostStep {
 export interface VcpuOptions {
   cpu: CpuProfile;
   policy: VcpuPolicy;
-  /** How the FPU is switched. Default: `xen.fipWidth8`, which takes XSAVEOPT, XSAVE or FXSAVE by what there is. */
+  /** How the FPU is switched. Default: `xenVcpu.switchWide`, which takes XSAVEOPT, XSAVE or FXSAVE by what there is. */
   switching?: Policy;
   /** Is told of every step, when it is done. */
   onStep?: (step: LifeStep, vcpu: Vcpu) => void;
@@ -86,7 +85,7 @@ export class Vcpu {
   #flags = 0;
 
   /** vcpu_create(): allocates the save area. */
-  constructor({ cpu, policy, switching = fipWidth8, onStep }: VcpuOptions) {
+  constructor({ cpu, policy, switching = switchWide, onStep }: VcpuOptions) {
     this.policy = policy;
     this.#cpu = cpu;
     this.#switching = switching;
@@ -105,10 +104,10 @@ export class Vcpu {
     this.#guest.setByte(OFFSET.guestMode, 1);
     this.#guest.gpr[RAX] = 7n;
     state.restore(this.#hostState.bytes);
+    this.#runHypervisor(this.#switching.restore, this.#other, undefined);
     this.area.clear();
     policy.allocate(this.area);
     this.#tell('hypervisor', 'vcpu_create');
-    this.#runHypervisor(this.#switching.restore, this.#other, 'other');
   }
 
   get initialised(): boolean { return this.#is(INITIALISED); }
@@ -257,14 +256,14 @@ export class Vcpu {
     if (this.running) throw new RangeError(`${what}: the vCPU is on the processor, deschedule() it first`);
   }
 
-  #runHypervisor(steps: Policy['restore'], area: SaveArea, lane: LifeStep['lane']): void {
+  #runHypervisor(steps: Policy['restore'], area: SaveArea, lane: LifeStep['lane'] | undefined): void {
     const host: Host = {
       area, cpu: this.#cpu,
       run: (strings, ...values): Steps => this.#host.run(
         sourceOf(strings, values.map((value): Interpolation => (value instanceof SaveArea ? String(value) : value))),
       ),
     };
-    for (const step of steps(host)) this.#tell(lane, step);
+    for (const step of steps(host)) if (lane) this.#tell(lane, step);
   }
 
   #tell(lane: LifeStep['lane'], step: string | HostStep): void {
