@@ -54,7 +54,7 @@ export interface ScheduleOptions {
   policy: VcpuPolicy;
   /** How the FPU is switched. Default: `xenVcpu.switchWide`. */
   switching?: Policy;
-  /** What the guest does. Default: `GUEST_EVENTS`; those with XRSTOR only where the processor has XSAVE. */
+  /** What the guest does. Default: `GUEST_EVENTS`. */
   guest?: readonly LifeEvent[];
   /** Fields to compare, by their names in `LEGACY_FIELDS`. Default: all. */
   fields?: readonly string[];
@@ -97,7 +97,7 @@ interface Node {
 export function exploreSchedules(options: ScheduleOptions): ScheduleResult {
   const { cpu, policy, switching, fields, length = Infinity } = options;
   const vcpu = new Vcpu({ cpu, policy, ...(switching ? { switching } : {}) });
-  const events = eventsOn(cpu, options.guest);
+  const events = [...LIFE_EVENTS, ...options.guest ?? GUEST_EVENTS];
   const first: Node = { snapshot: vcpu.snapshot(), before: undefined, event: CREATION };
   const known = new StateSet();
   known.add(vcpu.fingerprint());
@@ -152,7 +152,7 @@ function verdictOf(options: ScheduleOptions): Verdict {
   const { holds, states, cpu, policy, counterexample: found } = exploreSchedules(options);
   const schedule = found?.schedule ?? [CREATION, 'VCPUOP_initialise', 'VCPUOP_up', 'schedule', 'deschedule'];
   const vcpu = new RecordedVcpu(options);
-  const events = eventsOn(options.cpu, options.guest);
+  const events = [...LIFE_EVENTS, ...options.guest ?? GUEST_EVENTS];
   for (const name of schedule) events.find((event) => event.name === name)?.happen(vcpu);
   return {
     transparent: holds, cpu, policy, boundaries: states, ended: '',
@@ -167,7 +167,10 @@ function verdictOf(options: ScheduleOptions): Verdict {
   };
 }
 
-/** An instruction that faults leaves everything as it is: its handler is other instructions, which are tried anyway. */
+/**
+ * An instruction that faults, or that the processor does not have, leaves everything as it is: its handler is other
+ * instructions, which are tried anyway.
+ */
 function happens(event: LifeEvent, vcpu: Vcpu): boolean {
   try {
     event.happen(vcpu);
@@ -176,10 +179,6 @@ function happens(event: LifeEvent, vcpu: Vcpu): boolean {
     if (error instanceof Fault) return false;
     throw error;
   }
-}
-
-function eventsOn(cpu: CpuProfile, guest: readonly LifeEvent[] = GUEST_EVENTS): LifeEvent[] {
-  return [...LIFE_EVENTS, ...guest.filter(({ name }) => cpu.features.has('XSAVE') || !name.includes('xrstor'))];
 }
 
 const scheduleTo = (node: Node): string[] => [...(node.before ? scheduleTo(node.before) : []), node.event];
