@@ -6,7 +6,7 @@ import { fieldNamed } from '../state/fields.ts';
 import { readField } from '../state/state.ts';
 import type { FieldValue, Timeline, TimelineStep } from './verdict.ts';
 
-/** Registers that every life shows, each with the same bytes of the save area below it: in brackets, as assembly has it. */
+/** Registers that every life shows, each with the same bytes of the save area below it, in brackets. */
 const SHOWN: readonly LegacyField[] = LEGACY_FIELDS.filter(({ name }) => ['FCW', 'FTW', 'XMM0'].includes(name));
 const inMemory = (name: string): string => `[${name}]`;
 /** After these the registers are to be what memory says. */

@@ -194,8 +194,9 @@ export const switchWide: Policy = policy({
   name: 'width 8, scrub where needed',
   year: 2024,
   summary: 'XSAVEOPT64 and XRSTOR64, or FXSAVE64 and FXRSTOR64 where there is no XSAVE.',
-  source: inferred("Xen's description of X86_BUG_FPU_PTRS; that RstrFpErrPtrs (CPUID 80000008h EBX[2]) decides it is from "
-    + 'memory'),
+  source: inferred(
+    "Xen's description of X86_BUG_FPU_PTRS; that RstrFpErrPtrs (CPUID 80000008h EBX[2]) decides it is from memory",
+  ),
   *restore(host) {
     const leftAlone = !host.cpu.features.has('RstrFpErrPtrs') && noneUnmasked(host);
     if (x87Saved(host) && leftAlone) yield* scrub(host);
