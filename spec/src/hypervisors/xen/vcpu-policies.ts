@@ -158,7 +158,7 @@ export const mergedSanitised: VcpuPolicy = vcpuPolicy({
   id: 'mergedSanitised',
   name: 'FFh, sanitised on export',
   summary: 'As merged, and what XSTATE_BV calls unused is written out before the block is handed over.',
-  source: inferred('639de2aafa, with what Linux before 5.14 had in __sanitize_i387_state()'),
+  source: inferred('639de2aafa, with what Linux has had in __sanitize_i387_state()'),
   getContext({ area, cpu }) {
     const bytes = area.legacyRegion();
     if (hasXsave(cpu)) writeOutInitial(bytes, area);
