@@ -10,7 +10,7 @@ import { metByInstruction } from '../isa/debug/breakpoints.ts';
 import { ARMED, DR6, armed, raiseDebug } from '../isa/debug/status.ts';
 import type { Execution } from '../isa/execution.ts';
 import { requireNoVirtualInterrupt } from '../isa/events/virtual-8086.ts';
-import { IF, RF, TF, VIP } from '../isa/flags.ts';
+import { AC, IF, RF, TF, VIP } from '../isa/flags.ts';
 import { DEBUGCTL } from '../isa/system/control-bits.ts';
 import { CS, OFFSET } from '../state/fields.ts';
 import { HLT, SHUTDOWN, type State, WAIT_FOR_SIPI } from '../state/state.ts';
@@ -24,11 +24,11 @@ const NMI_VECTOR = 2;
 const { rflags: RFLAGS, dr7: CONTROL, movSsShadow: SHADOWS_AND_SIGNALS, pendingDebug: PENDING } = OFFSET;
 
 /**
- * Not 0 where the next instruction needs more than to be executed: TF, RF, VIP, an enabled breakpoint, a shadow, a
+ * Not 0 where the next instruction needs more than to be executed: TF, RF, VIP, AC, an enabled breakpoint, a shadow, a
  * signal, a pending trap.
  */
 export const attention = (state: State): number =>
-  (state.doubleword(RFLAGS) & (TF | RF | VIP)) | (state.doubleword(CONTROL) & ARMED)
+  (state.doubleword(RFLAGS) & (TF | RF | VIP | AC)) | (state.doubleword(CONTROL) & ARMED)
   | state.doubleword(SHADOWS_AND_SIGNALS) | state.doubleword(PENDING);
 
 const shadowed = (state: State): boolean => state.byte(OFFSET.movSsShadow) !== 0 || state.byte(OFFSET.stiShadow) !== 0;

@@ -22,6 +22,7 @@ import { type MemoryDifference, type MemorySnapshot, memoryDifferences } from '.
 import { Paging } from './memory/paging.ts';
 import { Memory } from './memory/physical.ts';
 import type { TlbSnapshot } from './memory/tlb.ts';
+import { aligned, checksAlignment } from './alignment.ts';
 import { watched } from './watch.ts';
 
 /** What a machine can be given to run: bytes, where they go, and in which mode. An assembled `Program` is one. */
@@ -240,6 +241,11 @@ export class Machine {
     const { state, execution } = this;
     takeInit(execution, this.cpu);
     if (state.activity === WAIT_FOR_SIPI) return undefined;
+    return checksAlignment(execution) ? aligned(execution, () => this.#watchfully()) : this.#watchfully();
+  }
+
+  #watchfully(): Instruction {
+    const { state, execution } = this;
     return watchesAccesses(state) ? watched(execution, () => this.#attentively()) : this.#attentively();
   }
 
