@@ -25,6 +25,7 @@ export * as xenVcpu from './hypervisors/xen/vcpu-policies.ts';
 export type { FpuContext, ParkedVcpu, VcpuPolicy } from './hypervisors/xen/vcpu-policies.ts';
 export { type LifeStep, Vcpu, type VcpuOptions, type VcpuSnapshot } from './hypervisors/xen/vcpu.ts';
 export { LEGACY_FIELDS, type LegacyField, legacyField, readLegacy } from './hypervisors/legacy-fields.ts';
+export * as pv from './hypervisors/xen/pv/index.ts';
 export { explore } from './explore/explore.ts';
 export {
   type CompareOptions, type Comparison, type Parting, comparePolicies,
@@ -41,6 +42,14 @@ export {
 export { type ReplayOptions, replay } from './explore/replay.ts';
 export { shrink } from './explore/shrink.ts';
 export { printTable, printVerdict } from './explore/print.ts';
+export {
+  type LinkAddressLoad, type LinkAddressOptions, type LinkFlag, flagsByLinkAddress,
+} from './explore/link-addresses.ts';
+export { recordSystemCall } from './explore/system-call-timeline.ts';
+export {
+  type SystemCallCase, type SystemCallOptions, type TabulateSystemCallsOptions, type Witness, compareSystemCalls,
+  tabulateSystemCalls,
+} from './explore/system-calls.ts';
 export {
   HYPERVISOR_OPERATORS, IN_GUEST_CONTEXT, type Operator, type Reached, type SearchResult, searchRestores,
 } from './explore/search.ts';

@@ -14,6 +14,16 @@ function labelOf({ field, before, after }: FieldDifference): string {
     : field.name;
 }
 
+/** A field's difference as data, of kind `lost`. */
+export const asDifference = (difference: FieldDifference): Difference => ({
+  field: difference.field.name,
+  label: labelOf(difference),
+  width: difference.field.width,
+  bareMetal: valueOf(difference.field.width, difference.before),
+  underPolicy: valueOf(difference.field.width, difference.after),
+  kind: 'lost',
+});
+
 /**
  * Differences in registers, and in those bytes of the guest's memory that were written, as data, all of kind `lost`.
  * Tracking state is no value and left out.
@@ -21,14 +31,7 @@ function labelOf({ field, before, after }: FieldDifference): string {
 export function guestDifferences(
   bareMetal: Uint8Array, underPolicy: Uint8Array, written: readonly MemoryDifference[],
 ): Difference[] {
-  const fields = differences(bareMetal, underPolicy).map((difference): Difference => ({
-    field: difference.field.name,
-    label: labelOf(difference),
-    width: difference.field.width,
-    bareMetal: valueOf(difference.field.width, difference.before),
-    underPolicy: valueOf(difference.field.width, difference.after),
-    kind: 'lost',
-  }));
+  const fields = differences(bareMetal, underPolicy).map(asDifference);
   const memory = written.map(({ linear, before, after }): Difference => ({
     field: 'memory', label: `memory at ${hex(linear)}`, width: 8, bareMetal: before[0]!, underPolicy: after[0]!,
     kind: 'lost',
