@@ -1,3 +1,4 @@
+import { type BarForm, barForm } from './bars.ts';
 import { type Html, html } from './html.ts';
 
 export type Tone = 'plain' | 'guest' | 'host' | 'hidden' | 'kept' | 'lost' | 'part' | 'zero' | 'unwritten';
@@ -18,7 +19,7 @@ export interface ByteForm {
 }
 
 export interface ByteMapData {
-  forms: ByteForm[];
+  forms: (ByteForm | BarForm)[];
 }
 
 interface Segment extends ByteField {
@@ -79,4 +80,4 @@ function form({ caption, fields }: ByteForm): Html {
 
 /** Save areas to scale, forms above each other: the same field has the same colour in each. */
 export const byteMap = ({ forms }: ByteMapData): Html =>
-  html`<div class="byte-map">${forms.map(form)}</div>`;
+  html`<div class="byte-map">${forms.map((each) => ('bars' in each ? barForm(each) : form(each)))}</div>`;

@@ -54,7 +54,7 @@ export function draw(kind: FigureKind, data: unknown, options: FigureOptions): H
       throw new Error('needs a timeline (`verdict.timeline`) or a verdict');
     case 'byte-map':
       if (isByteMap(data)) return byteMap(data);
-      throw new Error('needs `{ forms: [{ caption, fields: [{ offset, size, name, tone }] }] }`');
+      throw new Error('needs `{ forms: [{ caption, fields: [{ offset, size, name, tone }] }] }`, or forms of `{ caption, from, bytes, bars }`');
     case 'state-table':
       if (isStateTable(data)) return stateTable(data, options);
       throw new Error('needs `{ columns: […], rows: [{ name, width, values: […] }] }`');
