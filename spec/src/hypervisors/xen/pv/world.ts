@@ -105,6 +105,11 @@ export class SystemCallWorld {
     return peekQuad(this.machine, frame + BigInt(offset));
   }
 
+  /** 1 to 8 bytes at a linear address, as Xen sees memory now: the kernel's is not there while its program runs. */
+  peek(linear: bigint, bytes: number): bigint {
+    return this.machine.paging.supervisor.read(linear, bytes);
+  }
+
   /** RIP in the frame of the exception that the kernel was given, on its otherwise empty stack. */
   get bouncedRip(): bigint {
     return this.machine.memory.read(this.physical(AREA.kernelStack - 40n), 8);
