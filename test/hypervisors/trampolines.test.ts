@@ -166,6 +166,25 @@ const atTheEdge = (stack: bigint): Program => assemble(`
         times  ${0x40 - 10 - 10 - 5 - 2} nop
         syscall`, { mode: 64 });
 
+describe('a trampoline of one\'s own, with R10 as its scratch register: the page\'s exercise', () => {
+  const imm64 = (value: bigint) => Array.from({ length: 8 }, (_, n) => Number((value >> BigInt(8 * n)) & 0xffn));
+  const throughR10 = (store: boolean): pv.Trampoline => ({
+    ...pv.indirectJump,
+    stub: (place) => [
+      ...pv.indirectJump.stub!(place).slice(0, -2),
+      ...(store ? [[0x4c, 0x89, 0x15, { to: place.stackBottom - 8n }]] : []),
+      [0x49, 0xba, ...imm64(place.enter)],
+      [0x41, 0xff, 0xe2],
+    ],
+    enter: store ? `\n        mov    r10, [rsp + 24]${pv.indirectJump.enter}` : pv.indirectJump.enter,
+  });
+  const fields = (trampoline: pv.Trampoline) => (['kernel', 'program'] as const).map((witness) =>
+    compareSystemCalls({ cpu, trampoline, user: program, kernel: pv.popsRegisters, witness }).fields.join());
+
+  test('R10 is lost', () => expect(fields(throughR10(false))).toEqual(['R10', 'R10']));
+  test('kept in the slot of SS, nothing is', () => expect(fields(throughR10(true))).toEqual(['', '']));
+});
+
 describe('a return address that is not canonical (XSA-7)', () => {
   const run = (profile: typeof cpu, trampoline: pv.Trampoline) => {
     const world = pv.pvWorld({ cpu: profile, trampoline, user: atTheEdge(pv.VICTIM + 0x800n) });

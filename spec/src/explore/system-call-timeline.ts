@@ -11,7 +11,7 @@ const LANES: Readonly<Record<Lane, TimelineStep['lane']>> = { user: 'guest', Xen
 /** Shown an instruction at a time, on the way to the kernel; every other part of Xen is one step. */
 const IN_FULL: ReadonlySet<string> = new Set(['trampoline', 'syscall_enter', 'adjust']);
 /** R11 as it is: the register, what SAVE_ALL saved of it, and what the kernel will pop. */
-const FIELDS = ['R11', 'regs->r11', 'R11 on the stack', 'RFLAGS'] as const;
+const FIELDS = ['R11', 'regs->r11', 'pushed R11', 'RFLAGS'] as const;
 type FieldName = (typeof FIELDS)[number];
 /** The frame's R11: the second word from the bottom of seven, on the kernel's empty stack. */
 const BOUNCED_R11 = AREA.kernelStack - 48n;
@@ -65,7 +65,7 @@ class Recorder {
     return {
       R11: state.gpr[11]!,
       'regs->r11': this.#world.saved(UREGS.r11),
-      'R11 on the stack': memory.read(this.#world.physical(BOUNCED_R11), 8),
+      'pushed R11': memory.read(this.#world.physical(BOUNCED_R11), 8),
       RFLAGS: BigInt(state.rflags),
     };
   }
@@ -99,7 +99,7 @@ class Recorder {
         if (lane === 'Xen') return this.#visits === 1 && !this.#saved;
         return lane === 'kernel' ? this.#popped : this.#back;
       case 'regs->r11': return this.#saved && this.#visits === 1;
-      case 'R11 on the stack': return this.#bounced && this.#visits === 1 && lane !== 'user';
+      case 'pushed R11': return this.#bounced && this.#visits === 1 && !this.#popped;
       case 'RFLAGS': return this.#back && lane === 'user' && (value | BigInt(IF)) !== this.#expected;
     }
   }

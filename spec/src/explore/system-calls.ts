@@ -107,7 +107,8 @@ export interface SystemCallCase {
   readonly name: string;
   readonly cpu: CpuProfile;
   readonly kernel: GuestKernel;
-  readonly witness: Witness;
+  /** Default: `program`. */
+  readonly witness?: Witness;
 }
 
 export interface TabulateSystemCallsOptions {
@@ -130,7 +131,7 @@ export function tabulateSystemCalls(
         id: trampoline.id, name: trampoline.name, year: trampoline.year, summary: trampoline.summary,
         commit: trampoline.source.kind === 'commit' ? trampoline.source.commit : '',
       },
-      cells: cases.map(({ cpu, kernel, witness }) =>
+      cells: cases.map(({ cpu, kernel, witness = 'program' }) =>
         compareSystemCalls({ cpu, kernel, witness, trampoline, user, ...place, timeline: false })),
     })),
   };
