@@ -82,7 +82,7 @@ function change(timeline: Timeline, index: number, name: string): Html {
   const width = timeline.fields.find((field) => field.name === name)?.width ?? 64;
   const step = timeline.steps[index];
   const guest = timeline.lanes[0]?.id;
-  const before = timeline.steps.slice(0, index)
+  const before = step?.expected?.[name] ?? timeline.steps.slice(0, index)
     .findLast((earlier) => earlier.lane === guest && !earlier.wrong.includes(name))?.values[name];
   const wrong = step?.wrong.includes(name);
   const others = step?.lane !== guest && !wrong && step?.values[name] !== before;

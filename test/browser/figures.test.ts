@@ -129,3 +129,28 @@ test('figures with hand-made data draw every kind of cell', async () => {
   const overlapping = { forms: [{ caption: '', fields }] };
   expect(() => draw('byte-map', overlapping, { id: 'b' })).toThrow('`B` at byte 2 overlaps the field before it');
 });
+
+test('a byte map of an address range: rows to scale, and the ranges in words', async () => {
+  const { draw } = await import('../../src/figures/index.ts');
+  const bars = [
+    { name: 'AC', fields: [{ offset: 0x400, size: 0x400, tone: 'lost' }] },
+    { name: 'TF', fields: Array.from({ length: 8 }, (_, n) => ({ offset: 0x200 * n, size: 0x100, tone: 'lost' })) },
+  ];
+  const { text } = draw('byte-map', { forms: [{ caption: 'A page', from: 0x1000, bytes: 0x1000, bars }] }, { id: 'b' });
+  expect(text).toContain('<rect class="bar-lost" x="250" width="250" height="20">');
+  expect(text).toContain('aria-label="AC: 1400 to 1800"');
+  expect(text).toContain('aria-label="TF: 8 ranges"');
+  expect(text.match(/<span>[0-9a-f]+<\/span>/g)).toEqual(['1000', '1400', '1800', '1c00', '2000'].map((at) => `<span>${at}</span>`));
+  expect(text).not.toMatch(/ style=/);
+});
+
+test('lanes say what a wrong field should hold where the timeline knows', async () => {
+  const { draw } = await import('../../src/figures/index.ts');
+  const step = { text: 'mov r11, 5', rip: 0n, values: { R11: 5n }, changed: ['R11'], wrong: ['R11'], expected: { R11: 0x246n } };
+  const timeline = {
+    lanes: [{ id: 'guest', name: 'guest', kind: 'guest' }, { id: 'hypervisor', name: 'Xen', kind: 'host' }],
+    fields: [{ name: 'R11', width: 64 }],
+    steps: [{ ...step, lane: 'guest', text: 'nop', values: { R11: 1n }, changed: [], wrong: [], expected: {} }, { ...step, lane: 'hypervisor' }],
+  };
+  expect(draw('lanes', timeline, { id: 't' }).text).toContain('00000000 00000005 ≠ 00000000 00000246');
+});

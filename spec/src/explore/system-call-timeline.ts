@@ -45,7 +45,7 @@ class Recorder {
   readonly steps: TimelineStep[] = [];
   readonly #world: SystemCallWorld;
   #before: Record<FieldName, FieldValue>;
-  /** RFLAGS of the program at its system call: what each of the fields ought to hold from then on. */
+  /** RFLAGS of the program at its system call: what each of the fields should hold from then on. */
   #expected: bigint | undefined;
   #visits = 0;
   #last: WorldStep | undefined;
@@ -53,6 +53,8 @@ class Recorder {
   #saved = false;
   #bounced = false;
   #popped = false;
+  /** The kernel's own SYSCALL has put its own RFLAGS into R11. */
+  #handedOn = false;
   #back = false;
 
   constructor(world: SystemCallWorld) {
@@ -75,6 +77,7 @@ class Recorder {
     if (lane === 'user' && text === 'syscall') this.#expected ??= BigInt(this.#before.RFLAGS) & ~BigInt(RF);
     if (lane === 'Xen' && this.#last?.lane !== 'Xen') this.#visits++;
     if (lane === 'kernel') this.#popped ||= text === 'pop r11';
+    if (lane === 'kernel' && this.#popped && text === 'syscall') this.#handedOn = true;
     if (part?.label === 'dispatch') this.#saved = true;
     if (part?.label === 'test_all_events') this.#bounced = true;
     if (lane === 'user' && this.#visits > 0) this.#back = true;
@@ -85,8 +88,9 @@ class Recorder {
     const wrong = FIELDS.filter((field) => this.#isWrong(field, BigInt(values[field]), lane));
     const last = this.steps.at(-1);
     const same = folded && last && this.#last?.lane === 'Xen' && last.text === name;
-    if (same) Object.assign(last, { values, changed: [...new Set([...last.changed, ...changed])], wrong });
-    else this.steps.push({ lane: LANES[lane], text: name, rip: step.rip, values, changed, wrong });
+    const expected = wrong.length > 0 ? { expected: Object.fromEntries(wrong.map((field) => [field, this.#expected!])) } : {};
+    if (same) Object.assign(last, { values, changed: [...new Set([...last.changed, ...changed])], wrong, ...expected });
+    else this.steps.push({ lane: LANES[lane], text: name, rip: step.rip, values, changed, wrong, ...expected });
     this.#before = values;
     this.#last = step;
   }
@@ -97,7 +101,7 @@ class Recorder {
     switch (field) {
       case 'R11':
         if (lane === 'Xen') return this.#visits === 1 && !this.#saved;
-        return lane === 'kernel' ? this.#popped : this.#back;
+        return lane === 'kernel' ? this.#popped && !this.#handedOn : this.#back;
       case 'regs->r11': return this.#saved && this.#visits === 1;
       case 'pushed R11': return this.#bounced && this.#visits === 1 && !this.#popped;
       case 'RFLAGS': return this.#back && lane === 'user' && (value | BigInt(IF)) !== this.#expected;

@@ -58,5 +58,5 @@ export const TRAP_SYSCALL = 0x100;
 /** Hypercalls by number. */
 export const HYPERCALL = { iret: 23, schedule: 29 } as const;
 
-/** Bits of RFLAGS that SYSCALL clears: VM, RF, NT, DF, IF, TF. Since 2014 AC too. */
+/** Bits of RFLAGS that SYSCALL clears: VM, RF, NT, DF, IF, TF. Today AC too, which SMAP needs. */
 export const SYSCALL_MASK = 0x3_4700;

@@ -195,7 +195,7 @@ export const xenText = ({ enter, adjust, leave }: Trampoline): Part[] => [
   { label: 'test_all_events', name: 'RESTORE_ALL', text: `
         cli
 ${RESTORE_ALL}` },
-  { label: 'restore_all_guest', name: 'out', text: `
+  { label: 'restore_all_guest', name: 'SYSRET or IRET?', text: `
         test   word ptr [rsp + 4], ${TRAP_SYSCALL}
         jz     iret_exit${leave}
 iret_exit:
