@@ -9,7 +9,7 @@ import { legacyDifferences } from './schedules.ts';
 import { SaveArea } from '../hypervisors/save-area.ts';
 import { COMPACTED } from '../isa/xsave/compaction.ts';
 import { LEGACY_BYTES } from '../isa/xsave/legacy-region.ts';
-import { MODELLED_COMPONENTS } from '../isa/xsave/components.ts';
+import { USUAL_COMPONENTS } from '../isa/xsave/components.ts';
 import { Machine } from '../machine/machine.ts';
 import { RAX } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
@@ -47,7 +47,7 @@ export function loadArea({ cpu, allocate, loader, first = 'nop' }: LoadRequest):
   const area = new SaveArea(memory, AREA);
   area.clear();
   allocate(area);
-  if (loader === 'XRSTORS') area.xcompBv = COMPACTED | (cpu.xcr0 & MODELLED_COMPONENTS);
+  if (loader === 'XRSTORS') area.xcompBv = COMPACTED | (cpu.xcr0 & USUAL_COMPONENTS);
   const execute = (source: string): void => {
     const { bytes } = assemble(source, { mode: 64, origin: CODE, symbols: SYMBOLS });
     memory.install(CODE, bytes);

@@ -6,9 +6,9 @@ import { hex } from '../numbers/bits.ts';
 import { LEGACY_BYTES } from '../isa/xsave/legacy-region.ts';
 import type { Memory } from '../machine/memory/physical.ts';
 
-/** Legacy region, header and AVX state, rounded up; the environment scratch for FNSTENV follows. */
-const ENVIRONMENT_OFFSET = 0x800n;
-export const AREA_BYTES = 0x1000;
+/** Room for every component that a profile has, AMX's tiles included; the scratch for FNSTENV follows. */
+const ENVIRONMENT_OFFSET = 0x3000n;
+export const AREA_BYTES = 0x4000;
 
 export class SaveArea {
   readonly address: bigint;

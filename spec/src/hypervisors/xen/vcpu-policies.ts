@@ -6,7 +6,7 @@
 
 import type { CpuProfile } from '../../cpus/profile.ts';
 import { COMPACTED } from '../../isa/xsave/compaction.ts';
-import { MODELLED_COMPONENTS } from '../../isa/xsave/components.ts';
+import { USUAL_COMPONENTS } from '../../isa/xsave/components.ts';
 import { type Citation, inferred, xenCommit } from '../../state/citation.ts';
 import { type Policy, policy } from '../policy.ts';
 import type { SaveArea } from '../save-area.ts';
@@ -219,7 +219,7 @@ export const compacted: Policy = policy({
   },
   *restore({ run, area, cpu }) {
     // An area that was written by hand is in neither format yet: with XSTATE_BV and legacy region it is in both.
-    if (!area.xcompBv) area.xcompBv = COMPACTED | (cpu.xcr0 & MODELLED_COMPONENTS);
+    if (!area.xcompBv) area.xcompBv = COMPACTED | (cpu.xcr0 & USUAL_COMPONENTS);
     yield* run`xrstors64 [${area}]`;
   },
 });
