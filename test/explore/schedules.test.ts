@@ -1,4 +1,7 @@
-import { GUEST_EVENTS, type VcpuPolicy, compareLoads, cpus, exploreSchedules, guestEvent, loadArea, readLegacy, tabulateSchedules, xenVcpu } from 'hidden-state';
+import {
+  GUEST_EVENTS, type VcpuPolicy, compareLoads, cpus, exploreSchedules, guestEvent, loadArea, policy as definePolicy, readLegacy, tabulateSchedules,
+  xenVcpu,
+} from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 
 const { ivyBridge, sapphireRapids, amdK10, zen3, zen4 } = cpus;
@@ -31,6 +34,16 @@ describe('the exported block is what the registers hold', () => {
   test.each([sapphireRapids, zen3])('by XSAVES the answers are the same, on $name', (cpu) => {
     const holding = xenVcpu.history.filter((policy) => exploreSchedules({ cpu, policy, switching: xenVcpu.compacted }).holds);
     expect(holding).toEqual([mergedSanitised, sanitised]);
+  });
+
+  test.each([sapphireRapids, zen3])('by plain XSAVE, which writes out what is not in use, the merged image alone is wrong, on $name', (cpu) => {
+    const switching = definePolicy({
+      ...xenVcpu.switchWide, id: 'plain',
+      *save({ run, area }) {
+        yield* run`xsave64 [${area}]`;
+      },
+    });
+    expect(xenVcpu.history.filter((policy) => !exploreSchedules({ cpu, policy, switching }).holds)).toEqual([merged]);
   });
 
   test('where XINUSE goes by value, FNINIT after RESET is enough', () => {
