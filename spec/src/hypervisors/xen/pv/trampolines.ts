@@ -68,8 +68,8 @@ function displacement(to: bigint, from: bigint): Uint8Array {
 
 /** The frame's RSP slot becomes the top of the stack, R11 its RFLAGS, and CS that of 64-bit code. */
 const pushFrame = ({ stackBottom }: TrampolinePlace): Code[][] => [
-  [0x48, 0x89, 0x25, { to: stackBottom - 16n }],      // mov [saversp], rsp
-  [0x48, 0x8d, 0x25, { to: stackBottom - 16n }],      // lea rsp, [saversp]
+  [0x48, 0x89, 0x25, { to: stackBottom - 16n }],      // mov [rsp_slot], rsp
+  [0x48, 0x8d, 0x25, { to: stackBottom - 16n }],      // lea rsp, [rsp_slot]
   [0x41, 0x53],                                       // push r11
   [0x68, ...imm32(SELECTOR.code64)],                  // push FLAT_KERNEL_CS64
 ];
@@ -219,9 +219,9 @@ export const fredAdjusted: Trampoline = {
         mov    qword ptr [rsp + 136], 0xe033
         mov    qword ptr [rsp + 160], 0xe02b
         mov    rcx, [rsp + 128]
-        mov    [rsp + 88], rcx      ; regs->rcx = regs->rip
+        mov    [rsp + 88], rcx      ; RCX := RIP
         mov    r11, [rsp + 144]
-        mov    [rsp + 48], r11      ; regs->r11 = regs->rflags`,
+        mov    [rsp + 48], r11      ; R11 := RFLAGS`,
   leave: `
         mov    rcx, [rsp + 8]
         mov    r11, [rsp + 24]

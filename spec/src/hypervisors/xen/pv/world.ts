@@ -161,7 +161,7 @@ export class SystemCallWorld {
 
   /** Names for the addresses in instructions, for people. */
   #symbol(address: bigint): string | undefined {
-    if (address === STACK_BOTTOM - 16n) return 'saversp';
+    if (address === STACK_BOTTOM - 16n) return 'rsp_slot';
     this.#names ??= new Map([this.user, this.kernel.program, ...(this.xen ? [this.xen.program] : [])]
       .flatMap(({ symbols }) => Object.entries(symbols).map(([name, at]) => [at, name])));
     return this.#names.get(address);
