@@ -1,6 +1,6 @@
 /** Xen's trampolines, byte by byte, and what each does to a system call of a PV64 guest. */
 
-import { type Program, asm64, assemble, compareSystemCalls, cpus, disassemble, pv, tabulateSystemCalls } from 'hidden-state';
+import { type Program, Unmodelled, asm32, asm64, assemble, compareSystemCalls, cpus, disassemble, pv, tabulateSystemCalls } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { CURRENT, STACK_BOTTOM, STACK_PAGE, UREGS } from '../../spec/src/hypervisors/xen/pv/layout.ts';
 
@@ -18,7 +18,7 @@ const program = asm64`
 
 const stubOf = (trampoline: pv.Trampoline, syscallEnter = 0x14_8000n) => {
   const enter = trampoline.image + syscallEnter;
-  return { enter, bytes: pv.stubBytes(trampoline.stub!({ stackBottom: STACK_BOTTOM, enter }), trampoline.lstar) };
+  return { enter, bytes: pv.stubBytes(trampoline.stub!({ stackBottom: STACK_BOTTOM, enter, selector: 0xe033 }), trampoline.lstar) };
 };
 
 describe('the bytes', () => {
@@ -69,7 +69,7 @@ describe('the bytes', () => {
 describe('why the jump became indirect', () => {
   test('a near jump does not reach from the stacks to the new place of the text', () => {
     const enter = pv.indirectJump.image + 0x14_8000n;
-    expect(() => pv.stubBytes(pv.nearJump.stub!({ stackBottom: STACK_BOTTOM, enter }), STACK_PAGE))
+    expect(() => pv.stubBytes(pv.nearJump.stub!({ stackBottom: STACK_BOTTOM, enter, selector: 0xe033 }), STACK_PAGE))
       .toThrow(/does not reach .* -0x73802bb01a/);
   });
 
@@ -166,6 +166,37 @@ const atTheEdge = (stack: bigint): Program => assemble(`
         times  ${0x40 - 10 - 10 - 5 - 2} nop
         syscall`, { mode: 64 });
 
+describe('32-bit programs, which enter at IA32_CSTAR', () => {
+  const user = asm32`
+        org    0x400000
+        mov    eax, 39
+        syscall
+        mov    eax, [esp - 15]
+        mov    eax, 60
+        syscall`;
+  const fields = (trampoline: pv.Trampoline, profile: typeof cpu, kernel = pv.popsRegisters): string =>
+    compareSystemCalls({ cpu: profile, trampoline, user, kernel, timeline: false }).fields.join();
+
+  test('the trampoline there pushes e023h, as the lines do that the message quotes of 3.0.4', () => {
+    const world = pv.pvWorld({ cpu: cpus.amdK10, trampoline: pv.nearJump, user });
+    const bytes = Array.from({ length: 5 }, (_, n) => world.peek(STACK_PAGE + 0x80n + 16n + BigInt(n), 1));
+    expect(bytes).toEqual([0x68n, 0x23n, 0xe0n, 0n, 0n]);
+  });
+  test('on AMD they lose their flags as 64-bit programs do', () => {
+    for (const profile of [cpus.amdK10, cpus.zen3]) {
+      expect(fields(pv.indirectJump, profile)).toBe('RFLAGS,#AC');
+      expect(fields(pv.indirectJump, profile, pv.takesFrame)).toBe('');
+      for (const trampoline of [pv.nearJump, pv.reloaded, pv.canonicalCheck, pv.stubPage]) expect(fields(trampoline, profile), trampoline.id).toBe('');
+    }
+  });
+  test('on Intel they have no SYSCALL, on bare metal neither', () => {
+    expect(compareSystemCalls({ cpu: cpus.ivyBridge, trampoline: pv.indirectJump, user, timeline: false })).toMatchObject({ transparent: true, ended: '#UD' });
+  });
+  test('what FRED does with them is not modelled', () => {
+    expect(() => pv.pvWorld({ cpu: cpus.zen3, trampoline: pv.fred, user })).toThrow(Unmodelled);
+  });
+});
+
 describe('a trampoline of one\'s own, with R10 as its scratch register: the page\'s exercise', () => {
   const imm64 = (value: bigint) => Array.from({ length: 8 }, (_, n) => Number((value >> BigInt(8 * n)) & 0xffn));
   const throughR10 = (store: boolean): pv.Trampoline => ({
@@ -238,9 +269,9 @@ describe('FRED, and a migration to a processor without it', () => {
 });
 
 describe('options', () => {
-  test('a program that is not below 2^47, or not of 64 bits', () => {
+  test('a program that is not below 2^47, or of 16 bits', () => {
     expect(() => pv.pvWorld({ cpu, trampoline: pv.reloaded, user: asm64`nop` })).toThrow(/give it an org below 0x800000000000/);
-    expect(() => pv.pvWorld({ cpu, trampoline: pv.reloaded, user: assemble('nop', { mode: 32 }) })).toThrow(TypeError);
+    expect(() => pv.pvWorld({ cpu, trampoline: pv.reloaded, user: assemble('nop', { mode: 16 }) })).toThrow(TypeError);
   });
   test('a place outside of the image', () => {
     for (const syscallEnter of [0n, 0x3f_0010n]) expect(() => pv.pvWorld({ cpu, trampoline: pv.reloaded, user: program, syscallEnter })).toThrow(RangeError);

@@ -34,11 +34,14 @@ const KERNEL_SEES: ReadonlySet<string> = new Set(GPR_NAMES.filter((name) => name
 const SEGMENT = /^(ES|CS|SS|DS|FS|GS)(\.|$)/;
 const programSees = (name: string): boolean =>
   GENERAL.has(name) || name === 'RIP' || name === 'RFLAGS' || SEGMENT.test(name);
+/** 32-bit code has no name for R8 to R15. */
+const HIGH_REGISTER = /^R(8|9|1\d)$/;
 
 /** What differs between two worlds that stand at the same place, as the witness sees it. */
 function differing(bare: SystemCallWorld, guest: SystemCallWorld, witness: Witness): Difference[] {
   return differences(bare.machine.state.bytes, guest.machine.state.bytes)
-    .filter(({ field }) => (witness === 'kernel' ? KERNEL_SEES.has(field.name) : programSees(field.name)))
+    .filter(({ field: { name } }) => (witness === 'kernel' ? KERNEL_SEES.has(name) : programSees(name)))
+    .filter(({ field: { name } }) => witness === 'kernel' || guest.user.mode === 64 || !HIGH_REGISTER.test(name))
     .map(asDifference);
 }
 
@@ -84,7 +87,8 @@ export function compareSystemCalls(
     nextBoundary(bare);
   }
   const exception = guest.ending?.exception;
-  if (exception && exception !== bare.ending?.exception) {
+  if (exception && exception === bare.ending?.exception) verdict.ended = exception;
+  else if (exception) {
     if (!verdict.counterexample) note([whereTo(bare, guest)], boundary, 'syscall');
     verdict.fields.push(exception);
   }

@@ -61,10 +61,19 @@ const shutdown = (vector: number): string => `
         mov    eax, ${HYPERCALL.schedule}
         syscall`;
 
-/** Parts of a PV guest's kernel. It starts the program at `entry` by its first iret hypercall. */
-export const guestKernelText = ({ resume, returns }: GuestKernel, entry: bigint): Part[] => [
-  { label: 'start', name: 'start', text: `${PATTERNS}${push(SELECTOR.userStack)}${push(AREA.userStack)}${
-    push(USER_FLAGS)}${push(SELECTOR.code64)}${push(entry)}
+/** The program that a kernel starts. */
+export interface Entry {
+  readonly mode: 32 | 64;
+  readonly rip: bigint;
+}
+
+const frameOf = ({ mode, rip }: Entry): string =>
+  `${PATTERNS}${push(SELECTOR.userStack)}${push(mode === 64 ? AREA.userStack : AREA.userStack32)}${
+    push(USER_FLAGS)}${push(mode === 64 ? SELECTOR.code64 : SELECTOR.userCode32)}${push(rip)}`;
+
+/** Parts of a PV guest's kernel. It starts the program by its first iret hypercall. */
+export const guestKernelText = ({ resume, returns }: GuestKernel, entry: Entry): Part[] => [
+  { label: 'start', name: 'start', text: `${frameOf(entry)}
         push   0
         xor    eax, eax
         jmp    hypercall_iret` },
@@ -86,15 +95,14 @@ export const guestKernelText = ({ resume, returns }: GuestKernel, entry: bigint)
 ];
 
 /** A kernel at ring 0 on bare metal, whose SYSCALL handler looks at nothing but the number. */
-export const bareKernelText = (entry: bigint): Part[] => [
-  { label: 'start', name: 'start', text: `${PATTERNS}${push(SELECTOR.userStack)}${push(AREA.userStack)}${
-    push(USER_FLAGS)}${push(SELECTOR.code64)}${push(entry)}
+export const bareKernelText = (entry: Entry): Part[] => [
+  { label: 'start', name: 'start', text: `${frameOf(entry)}
         xor    eax, eax
         iretq` },
   { label: 'handler', name: 'handler', text: `
         cmp    eax, ${EXIT}
         je     exit
-        sysretq` },
+        ${entry.mode === 64 ? 'sysretq' : 'sysret'}` },
   { label: 'exit', name: 'exit', text: `
         mov    esi, ${ORDERLY}
         cli

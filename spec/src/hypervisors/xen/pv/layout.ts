@@ -18,8 +18,9 @@ export const AREA = {
   /** The guest kernel's text and stack: above Xen's slots, in the kernel's page tables only. */
   kernel: 0xffff_ffff_fb80_0000n,
   kernelStack: 0xffff_fe80_0000_4000n,
-  /** Top of the user program's stack. */
+  /** Top of the user program's stack, for 64-bit and for 32-bit programs. */
   userStack: 0x7fff_ffe0_0000n,
+  userStack32: 0xbfff_e000n,
 } as const;
 
 /** Physical addresses; those of Xen are seen through the direct map. Xen's image is below 4 MiB. */
@@ -35,6 +36,8 @@ export const direct = (physical: bigint): bigint => AREA.directMap + physical;
 /** A per-CPU stack: three pages of IST stacks, the page of the trampolines, the stack proper. */
 export const STACK_BYTES = 0x8000;
 export const STACK_PAGE = direct(PHYSICAL.stack) + 0x3000n;
+/** From the trampoline at IA32_LSTAR to the one at IA32_CSTAR: ours, as Xen's varied. */
+export const CSTAR_OFFSET = 0x80n;
 /** `struct cpu_info` ends the stack: registers, selectors, the processor's number, a pointer to the vCPU. */
 export const CURRENT = direct(PHYSICAL.stack) + BigInt(STACK_BYTES) - 8n;
 /** What RSP0 of the TSS is, and where the frame of an entry from the guest begins, downwards. */

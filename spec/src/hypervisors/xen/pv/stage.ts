@@ -122,6 +122,7 @@ function interruptGate(offset: bigint): { low: bigint; high: bigint } {
 
 export interface Boot {
   readonly lstar: bigint;
+  readonly cstar: bigint;
   readonly syscallMask: number;
   /** Assembly text that goes to the first guest code. */
   readonly enter: string;
@@ -134,7 +135,7 @@ const wrmsr = (number: number, value: bigint): string => `
         wrmsr`;
 
 /** The boot code: tables, task register, CR0, the MSRs of SYSCALL. */
-export const bootText = ({ lstar, syscallMask, enter }: Boot): Part => ({
+export const bootText = ({ lstar, cstar, syscallMask, enter }: Boot): Part => ({
   label: 'boot', name: 'boot', text: `
         lgdt   [gdtr]
         lidt   [idtr]
@@ -154,7 +155,7 @@ boot_selectors:
         ltr    ax
         mov    eax, ${hex(XEN_CR0)}
         mov    cr0, rax${wrmsr(0xc000_0081, BigInt(SELECTOR.userCode32) << 48n | BigInt(SELECTOR.xenCode) << 32n)}${
-  wrmsr(0xc000_0082, lstar)}${wrmsr(0xc000_0084, BigInt(syscallMask))}${enter}
+  wrmsr(0xc000_0082, lstar)}${wrmsr(0xc000_0083, cstar)}${wrmsr(0xc000_0084, BigInt(syscallMask))}${enter}
 gdtr:   dw     ${GDT_PAGE + (SELECTOR.tss & 0xfff) + 15}
         dq     ${hex(AREA.gdt)}
 idtr:   dw     ${IDT_BYTES - 1}

@@ -184,7 +184,7 @@ bounce_for_iret:
         jmp    bounce_exception`;
 
 /** The parts of Xen's text in their order; the first one is what the trampoline leads to. */
-export const xenText = ({ enter, adjust, leave }: Trampoline): Part[] => [
+export const xenText = ({ enter, enter32, adjust, leave }: Trampoline): Part[] => [
   { label: 'syscall_enter', name: 'syscall_enter', text: enter },
   { label: 'save_all', name: 'SAVE_ALL', text: SAVE_ALL },
   ...(adjust ? [{ label: 'adjust', name: 'entry_from_pv', text: adjust }] : []),
@@ -202,6 +202,8 @@ iret_exit:
         add    rsp, 8
 iret_to_guest:
         iretq` },
+  ...(enter32 ? [{ label: 'cstar_enter', name: 'cstar_enter', text: `${enter32}
+        jmp    save_all` }] : []),
   { label: 'exceptions', name: 'exception', text: EXCEPTIONS.map(exception).join('') },
   { label: 'handle_exception', name: 'handle_exception', text: HANDLE_EXCEPTION },
 ];

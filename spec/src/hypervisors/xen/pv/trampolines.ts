@@ -14,8 +14,10 @@ export type Code = number | { readonly to: bigint };
 export interface TrampolinePlace {
   /** The end of the frame: the slot of SS is the eight bytes below. */
   readonly stackBottom: bigint;
-  /** Where the trampoline leads: `syscall_enter`, today `lstar_enter`. */
+  /** Where the trampoline leads: `syscall_enter`, today `lstar_enter` or `cstar_enter`. */
   readonly enter: bigint;
+  /** CS of the code that it is entered from: e033h of 64-bit code, e023h of 32-bit code. */
+  readonly selector: number;
 }
 
 /** How Xen is entered by SYSCALL and left by SYSRET. */
@@ -33,8 +35,10 @@ export interface Trampoline {
   readonly lstar: bigint;
   /** The trampoline's bytes, an instruction a row; absent where SYSCALL is FRED event delivery. */
   readonly stub: ((place: TrampolinePlace) => readonly (readonly Code[])[]) | undefined;
-  /** Assembly text from the end of the trampoline to SAVE_ALL. */
+  /** Assembly text from the end of the trampoline to SAVE_ALL, for 64-bit code. */
   readonly enter: string;
+  /** The same for 32-bit code, where it has an entry of its own; empty where only the trampoline differs. */
+  readonly enter32: string;
   /** What the entry code does to the saved registers once they are in memory; empty without FRED. */
   readonly adjust: string;
   /** Assembly text of the way out, all general-purpose registers of the guest in place. */
@@ -66,12 +70,12 @@ function displacement(to: bigint, from: bigint): Uint8Array {
   return toBytes(u(32, distance), 4);
 }
 
-/** The frame's RSP slot becomes the top of the stack, R11 its RFLAGS, and CS that of 64-bit code. */
-const pushFrame = ({ stackBottom }: TrampolinePlace): Code[][] => [
+/** The frame's RSP slot becomes the top of the stack, R11 its RFLAGS; CS is a constant. */
+const pushFrame = ({ stackBottom, selector }: TrampolinePlace): Code[][] => [
   [0x48, 0x89, 0x25, { to: stackBottom - 16n }],      // mov [rsp_slot], rsp
   [0x48, 0x8d, 0x25, { to: stackBottom - 16n }],      // lea rsp, [rsp_slot]
   [0x41, 0x53],                                       // push r11
-  [0x68, ...imm32(SELECTOR.code64)],                  // push FLAT_KERNEL_CS64
+  [0x68, ...imm32(selector)],                         // push FLAT_KERNEL_CS64 or CS32
 ];
 
 const SYSRET = `
@@ -105,6 +109,7 @@ export const nearJump: Trampoline = {
         push   rcx
         push   0
         mov    dword ptr [rsp + 4], 0x100`,
+  enter32: '',
   adjust: '',
   leave: SYSRET,
 };
@@ -157,6 +162,19 @@ force_iret:
         jmp    iret_exit`,
 };
 
+/** The whole frame but RSP is pushed here; RAX comes back out of the slot of SS. */
+function fromStub(selector: number): string {
+  return `
+        sti
+        mov    rax, [rsp + 8]
+        mov    qword ptr [rsp + 8], 0xe02b
+        push   r11
+        push   0x${selector.toString(16)}
+        push   rcx
+        push   0
+        mov    dword ptr [rsp + 4], 0x100`;
+}
+
 /** Trampolines get pages of their own beside Xen's text, RAX is the scratch register, and R11 is never touched. */
 export const stubPage: Trampoline = {
   ...canonicalCheck,
@@ -174,15 +192,8 @@ export const stubPage: Trampoline = {
     [0x50],                                           // push rax
     [0xe9, { to: enter }],                            // jmp lstar_enter
   ],
-  enter: `
-        sti
-        mov    rax, [rsp + 8]
-        mov    qword ptr [rsp + 8], 0xe02b
-        push   r11
-        push   0xe033
-        push   rcx
-        push   0
-        mov    dword ptr [rsp + 4], 0x100`,
+  enter: fromStub(SELECTOR.code64),
+  enter32: fromStub(SELECTOR.userCode32),
 };
 
 /**
@@ -198,6 +209,7 @@ export const fred: Trampoline = {
   source: xenCommit('76193ef47d', '2025-08-11', 'system calls of PV guests in FRED mode'),
   stub: undefined,
   enter: '',
+  enter32: '',
   adjust: `
         mov    dword ptr [rsp + 124], 0
         mov    qword ptr [rsp + 136], 0xe033

@@ -11,12 +11,13 @@ import type { Machine } from '../../../machine/machine.ts';
 import { requireKnown } from '../../../machine/options.ts';
 import { hex } from '../../../numbers/bits.ts';
 import { RSI } from '../../../state/fields.ts';
-import { Fault, VECTORS } from '../../../state/outcomes.ts';
+import { Fault, Unmodelled, VECTORS } from '../../../state/outcomes.ts';
 import type { PageTables } from '../../page-tables.ts';
 import { atSystemCall, fredSystemCall } from './fred.ts';
-import { type GuestKernel, ORDERLY, bareKernelText, guestKernelText, takesFrame } from './guest.ts';
+import { type Entry, type GuestKernel, ORDERLY, bareKernelText, guestKernelText, takesFrame } from './guest.ts';
 import {
-  AREA, CURRENT, IMAGE_BYTES, PHYSICAL, SELECTOR, STACK_BOTTOM, STACK_PAGE, SYSCALL_MASK, UREGS_BYTES, VCPU, direct,
+  AREA, CSTAR_OFFSET, CURRENT, IMAGE_BYTES, PHYSICAL, SELECTOR, STACK_BOTTOM, STACK_PAGE, SYSCALL_MASK,
+  UREGS_BYTES, VCPU, direct,
 } from './layout.ts';
 import { type Placed, Stage, bootText, peekQuad, pokeQuad } from './stage.ts';
 import { EXCEPTIONS, type Part, xenText } from './text.ts';
@@ -50,7 +51,7 @@ export interface Ending {
 export interface PvOptions {
   cpu: CpuProfile;
   trampoline: Trampoline;
-  /** The user program: 64-bit code below 2^47, its end reached by EAX = 60, SYSCALL. */
+  /** The user program: 64-bit or 32-bit code below 2^47, its end reached by EAX = 60, SYSCALL. */
   user: Program;
   /** Default: `takesFrame`. */
   kernel?: GuestKernel;
@@ -195,7 +196,7 @@ export class SystemCallWorld {
   }
 
   #partAt(rip: bigint): Part | undefined {
-    if (this.#stub && rip >= this.lstar && rip < this.lstar + 64n) return this.#stub;
+    if (this.#stub && rip >= this.lstar && rip < this.lstar + 2n * CSTAR_OFFSET) return this.#stub;
     for (const placed of [this.xen, this.kernel]) {
       if (!placed || rip < placed.program.origin) continue;
       if (rip >= placed.program.origin + BigInt(placed.program.bytes.length)) continue;
@@ -218,25 +219,31 @@ function instructionAt(machine: Machine): Instruction | undefined {
   }
 }
 
-/** `user` must be of 64 bits and lie where user programs do. */
-function requireUser(user: Program): void {
-  if (!user?.bytes || user.mode !== 64) throw new TypeError('the user program is one that asm64 or assemble gives');
+/** `user` must be of 64 or 32 bits and lie where user programs do. */
+function requireUser(user: Program): Entry {
+  const { mode, origin } = user ?? {};
+  if (!user?.bytes || (mode !== 64 && mode !== 32)) {
+    throw new TypeError('the user program is one that asm64, asm32 or assemble gives, of 64 or 32 bits');
+  }
   if (user.origin >= 1n << 47n || user.origin + BigInt(user.bytes.length) > 1n << 47n) {
     throw new RangeError(`the user program is at ${hex(user.origin)}; give it an org below ${hex(1n << 47n)}`);
   }
+  return { mode, rip: origin };
 }
 
 /** The user program and its stack, in both spaces of a guest. */
 function loadUser(stage: Stage, user: Program, spaces: readonly PageTables[]): void {
   stage.load(user.bytes, user.origin, PHYSICAL.user, spaces, 'user');
-  for (const space of spaces) space.map(AREA.userStack - 0x2000n, PHYSICAL.userStack, 0x2000, 'user');
+  const top = user.mode === 64 ? AREA.userStack : AREA.userStack32;
+  for (const space of spaces) space.map(top - 0x2000n, PHYSICAL.userStack, 0x2000, 'user');
 }
 
 /** A PV64 guest under Xen, at Xen's first instruction of boot. Throws where options cannot be used. */
 export function pvWorld(options: PvOptions): SystemCallWorld {
   requireKnown('pvWorld', options, ['cpu', 'trampoline', 'user', 'kernel', 'syscallEnter']);
   const { cpu, trampoline, user, kernel = takesFrame, syscallEnter = DEFAULT_SYSCALL_ENTER } = options;
-  requireUser(user);
+  const entry = requireUser(user);
+  if (user.mode === 32 && !trampoline.stub) throw new Unmodelled('a system call of 32-bit code under FRED');
   if (syscallEnter < 0x1000n || syscallEnter > IMAGE_BYTES - 0x1_0000n) {
     throw new RangeError(`syscallEnter is ${hex(syscallEnter)}; it is an offset from 0x1000 to 0x3f0000`);
   }
@@ -245,7 +252,7 @@ export function pvWorld(options: PvOptions): SystemCallWorld {
   const kernelSpace = stage.space(), userSpace = stage.space();
   const spaces = [kernelSpace, userSpace];
   loadUser(stage, user, spaces);
-  const guest = stage.place(guestKernelText(kernel, user.origin), AREA.kernel, PHYSICAL.kernel, [kernelSpace], 'user');
+  const guest = stage.place(guestKernelText(kernel, entry), AREA.kernel, PHYSICAL.kernel, [kernelSpace], 'user');
   kernelSpace.map(AREA.kernelStack - KERNEL_STACK_BYTES, PHYSICAL.kernelStack, Number(KERNEL_STACK_BYTES), 'user');
   const { symbols } = guest.program;
   const enterGuest = `
@@ -259,14 +266,20 @@ export function pvWorld(options: PvOptions): SystemCallWorld {
         iretq`;
   const enter = trampoline.image + syscallEnter;
   const { lstar } = trampoline;
-  const boot = bootText({ lstar, syscallMask: SYSCALL_MASK, enter: enterGuest });
+  const cstar = lstar + CSTAR_OFFSET;
+  const boot = bootText({ lstar, cstar, syscallMask: SYSCALL_MASK, enter: enterGuest });
   const xen = stage.place(
     [...xenText(trampoline), boot], enter, PHYSICAL.image + (syscallEnter & ~0xfffn), spaces, 'supervisor',
   );
   if (trampoline.stub) {
-    const stub = stubBytes(trampoline.stub({ stackBottom: STACK_BOTTOM, enter }), lstar);
     const physical = lstar === STACK_PAGE ? lstar - AREA.directMap : PHYSICAL.victim - 0x1000n;
-    stage.load(stub, lstar, physical, spaces, 'supervisor');
+    const enter32 = xen.program.symbols.cstar_enter ?? enter;
+    for (const [at, target, selector] of [
+      [lstar, enter, SELECTOR.code64], [cstar, enter32, SELECTOR.userCode32],
+    ] as const) {
+      const stub = stubBytes(trampoline.stub({ stackBottom: STACK_BOTTOM, enter: target, selector }), at);
+      stage.load(stub, at, physical, spaces, 'supervisor');
+    }
   }
   stage.tables((vector) => xen.program.symbols[`exception_${vector}`]!);
   setUpVcpu(machine, kernelSpace, userSpace, symbols);
@@ -291,14 +304,14 @@ function setUpVcpu(
 
 /** The same program under a kernel at ring 0, with the same selectors, at its first instruction of boot. */
 export function bareMetal({ cpu, user }: { cpu: CpuProfile; user: Program }): SystemCallWorld {
-  requireUser(user);
+  const entry = requireUser(user);
   const stage = new Stage(cpu);
   const space = stage.space();
   loadUser(stage, user, [space]);
-  const text = bareKernelText(user.origin);
+  const text = bareKernelText(entry);
   // The address of the handler does not depend on what the boot code loads into IA32_LSTAR.
   const parts = (lstar: bigint): Part[] => [
-    ...text, bootText({ lstar, syscallMask: SYSCALL_MASK, enter: '\n        jmp    start' }),
+    ...text, bootText({ lstar, cstar: lstar, syscallMask: SYSCALL_MASK, enter: '\n        jmp    start' }),
   ];
   const place = (lstar: bigint): Placed =>
     stage.place(parts(lstar), AREA.kernel, PHYSICAL.kernel, [space], 'supervisor');
