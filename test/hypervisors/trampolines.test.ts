@@ -276,6 +276,11 @@ describe('options', () => {
   test('a place outside of the image', () => {
     for (const syscallEnter of [0n, 0x3f_0010n]) expect(() => pv.pvWorld({ cpu, trampoline: pv.reloaded, user: program, syscallEnter })).toThrow(RangeError);
   });
+  test('a program that is too long', () => {
+    expect(() => pv.pvWorld({ cpu, trampoline: pv.reloaded, user: asm64`org 0x400000
+      nop
+      resb 0x100000` })).toThrow(/has 1048577 bytes/);
+  });
   test('an unknown option', () => {
     const options = { cpu, trampoline: pv.reloaded, user: program, link: 1 };
     expect(() => pv.pvWorld(options)).toThrow(/unknown option "link"/);
@@ -285,6 +290,16 @@ describe('options', () => {
       again: jmp again` });
     expect(() => world.finish()).toThrow(/has not ended after 200,000 instructions/);
   });
+});
+
+test.for([
+  ['xor ecx, ecx\n div ecx', '#DE'], ['int3', '#BP'], ['ud2', '#UD'], ['hlt', '#GP'], ['mov rax, [0x10]', '#PF'], ['int 0x80', '#GP'],
+  ['fninit\n fldcw [word]\n fld1\n fldz\n fdivp st(1), st(0)\n fwait\n word: dw 0x37b', '#MF'],
+  ['mov rsp, 0x8000000000000000\n push rax', '#SS'],
+] as const)('any exception of the program reaches the kernel, under Xen and on bare metal: %s', ([text, expected]) => {
+  const user = assemble(`org 0x400000\n ${text}`, { mode: 64 });
+  expect(pv.pvWorld({ cpu, trampoline: pv.reloaded, user }).finish()).toEqual({ kind: 'exception', exception: expected });
+  expect(pv.bareMetal({ cpu, user }).finish()).toEqual({ kind: 'exception', exception: expected });
 });
 
 test('the frame ends where struct cpu_info says', () => expect(CURRENT - STACK_BOTTOM).toBe(40n));

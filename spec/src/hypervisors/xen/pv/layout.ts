@@ -54,7 +54,6 @@ export const UREGS_BYTES = 168;
 export const VCPU = {
   kernelMode: 0, upcallMask: 8, kernelCr3: 16, userCr3: 24, kernelStack: 32, syscallEntry: 40, traps: 64,
 } as const;
-export const TRAPS = 32;
 
 /** In `entry_vector`: entered by SYSCALL, to be left by SYSRET. In an iret context: VGCF_in_syscall. */
 export const TRAP_SYSCALL = 0x100;

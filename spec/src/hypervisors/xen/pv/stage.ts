@@ -8,7 +8,7 @@ import { hex, toBytes } from '../../../numbers/bits.ts';
 import { OFFSET, RSP } from '../../../state/fields.ts';
 import { PageTables, type Rights, TablePages } from '../../page-tables.ts';
 import { AREA, PHYSICAL, SELECTOR, STACK_BOTTOM, direct } from './layout.ts';
-import { EXCEPTIONS, type Part, textOf } from './text.ts';
+import { EXCEPTIONS, FOR_USER, type Part, textOf } from './text.ts';
 
 /** Descriptors of the last page of the GDT, by selector. */
 const DESCRIPTORS: readonly (readonly [number, bigint])[] = [
@@ -90,7 +90,7 @@ export class Stage {
     const system = (linear: bigint): bigint => linear - AREA.directMap;
     write(system(TSS) + 4n, 8, STACK_BOTTOM);
     for (const vector of EXCEPTIONS) {
-      const { low, high } = interruptGate(handler(vector));
+      const { low, high } = interruptGate(handler(vector), FOR_USER.has(vector) ? 3n : 0n);
       write(system(IDT) + BigInt(16 * vector), 8, low);
       write(system(IDT) + BigInt(16 * vector + 8), 8, high);
     }
@@ -114,8 +114,8 @@ const systemDescriptor = (base: bigint, limit: number): bigint =>
   BigInt(limit) | ((base & 0xff_ffffn) << 16n) | (0x89n << 40n) | (((base >> 24n) & 0xffn) << 56n);
 
 /** A 64-bit interrupt gate to Xen's code segment. SDM vol. 3A, 6.14.1. */
-function interruptGate(offset: bigint): { low: bigint; high: bigint } {
-  const low = (offset & 0xffffn) | (BigInt(SELECTOR.xenCode) << 16n) | (0x8e00n << 32n)
+function interruptGate(offset: bigint, dpl: bigint): { low: bigint; high: bigint } {
+  const low = (offset & 0xffffn) | (BigInt(SELECTOR.xenCode) << 16n) | ((0x8e00n | (dpl << 13n)) << 32n)
     | (((offset >> 16n) & 0xffffn) << 48n);
   return { low, high: offset >> 32n };
 }

@@ -15,9 +15,10 @@ export interface Part {
   readonly text: string;
 }
 
-/** Exceptions that a guest can raise here, and those of them that push an error code. */
-export const EXCEPTIONS = [1, 6, 13, 14, 17] as const;
+/** Exceptions that a guest can raise, those of them that push an error code, and those that user code may ask for. */
+export const EXCEPTIONS = [0, 1, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 19] as const;
 const ERROR_CODES = 0x0002_7d00;
+export const FOR_USER: ReadonlySet<number> = new Set([3, 4]);
 
 /** Registers in the order in which SAVE_ALL pushes them. */
 const SAVED = [

@@ -44,7 +44,7 @@ export interface Ending {
    * its own and stopped.
    */
   readonly kind: 'exit' | 'exception' | 'fatal';
-  /** Of the exception, `#AC`; empty for `exit`. */
+  /** Of the exception, `#AC`; `shutdown` of a processor that could not deliver one; empty for `exit`. */
   readonly exception: string;
 }
 
@@ -63,6 +63,8 @@ export interface PvOptions {
 export const DEFAULT_SYSCALL_ENTER = 0x14_8000n;
 const STEP_BUDGET = 200_000;
 const KERNEL_STACK_BYTES = 0x4000n;
+/** Of physical memory, from its first page to the stack's. */
+const MAXIMUM_USER_BYTES = Number(PHYSICAL.userStack - PHYSICAL.user) - 0x1000;
 
 /** For `run` and `finish`: before the first instruction of the kernel's handler, after its entry code. */
 export const atHandler = (world: SystemCallWorld): boolean => world.machine.state.rip === world.address('handler');
@@ -125,6 +127,7 @@ export class SystemCallWorld {
   get ending(): Ending | undefined {
     const { state } = this.machine;
     if (!state.halted) return undefined;
+    if (state.shutdown) return { kind: 'fatal', exception: 'shutdown' };
     if (this.xen && state.rip === this.address('fatal') + 1n) {
       return { kind: 'fatal', exception: mnemonicOf(this.faultInXen) };
     }
@@ -227,6 +230,9 @@ function requireUser(user: Program): Entry {
   }
   if (user.origin >= 1n << 47n || user.origin + BigInt(user.bytes.length) > 1n << 47n) {
     throw new RangeError(`the user program is at ${hex(user.origin)}; give it an org below ${hex(1n << 47n)}`);
+  }
+  if (user.bytes.length > MAXIMUM_USER_BYTES) {
+    throw new RangeError(`the user program has ${user.bytes.length} bytes; up to ${MAXIMUM_USER_BYTES} are possible`);
   }
   return { mode, rip: origin };
 }
