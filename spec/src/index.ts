@@ -20,6 +20,7 @@ export { type Citation, printCitation } from './state/citation.ts';
 export { type Host, type HostStep, type Policy, type Steps, policy } from './hypervisors/policy.ts';
 export { SaveArea } from './hypervisors/save-area.ts';
 export { World } from './hypervisors/world.ts';
+export * as segments from './hypervisors/segments/index.ts';
 export * as xen from './hypervisors/xen/index.ts';
 export * as xenVcpu from './hypervisors/xen/vcpu-policies.ts';
 export type { FpuContext, ParkedVcpu, VcpuPolicy } from './hypervisors/xen/vcpu-policies.ts';
@@ -31,6 +32,12 @@ export {
   type CompareOptions, type Comparison, type Parting, comparePolicies,
 } from './explore/compare-policies.ts';
 export type { ExploreOptions } from './explore/exploration.ts';
+export {
+  type Consequence, type ConsequenceOptions, type Consequences, consequenceTimeline, consequences,
+} from './explore/consequence.ts';
+export { type HiddenState, hiddenStateGuest, tagMemory } from './explore/segment-guests.ts';
+export { type Case, tabulateConsequences } from './explore/tabulate-consequences.ts';
+export { type SmallestGuest, type SmallestGuestOptions, smallestGuest } from './explore/smallest-guest.ts';
 export { type TabulateOptions, tabulate } from './explore/tabulate.ts';
 export {
   type Bounds, type Boundary, type ExecutionOptions, type Executions, NEVER_ENDS, exploreExecutions,
@@ -64,6 +71,6 @@ export {
 } from './explore/schedules.ts';
 export { type LoadRequest, type Loaded, type Loader, compareLoads, loadArea } from './explore/loads.ts';
 export type {
-  Counterexample, Difference, FieldValue, PolicySummary, Timeline, TimelineStep, Verdict, VerdictTable,
+  Counterexample, Difference, Ending, FieldValue, Outcome, PolicySummary, Timeline, TimelineStep, Verdict, VerdictTable,
   VerdictWords,
 } from './explore/verdict.ts';

@@ -25,9 +25,19 @@ const names = (fields: readonly string[], most: number): string =>
 /** A field that is narrowed to some of its bits, `FIP[63:32]`. */
 const narrowed = (label: string): boolean => label.endsWith(']');
 
+/** Where the guest was run on to its end. */
+function ofConsequence({ outcome, text }: NonNullable<Verdict['consequence']>): Outcome {
+  switch (outcome) {
+    case 'identical': return { tone: 'kept', glyph: '✓', text: '', spoken: 'identical' };
+    case 'faulting': return { tone: 'part', glyph: '!', text, spoken: 'faults:' };
+    case 'wrong': return { tone: 'lost', glyph: '✗', text, spoken: '' };
+  }
+}
+
 /** What a cell says; of many fields it names `most`. */
 export function outcome(verdict: Verdict, most = 3): Outcome {
   const fields = names(verdict.fields, most);
+  if (verdict.consequence && !verdict.ended) return ofConsequence(verdict.consequence);
   if (verdict.transparent) {
     return verdict.ended
       ? { tone: 'ended', glyph: '–', text: verdict.ended, spoken: 'the guest ends here:' }
@@ -47,9 +57,21 @@ const usual: VerdictWords = {
   found: 'Under this policy', smallest: 'The smallest guest that sees it', tried: ['boundary', 'boundaries'],
 };
 
-export function counterexample(example: Counterexample, words: VerdictWords = usual): Html {
-  return html`<p>After <code>${example.after || 'no instruction'}</code> (${words.where} ${example.boundary})
-${words.reads}:</p>
+const said = (example: Counterexample, consequence: Verdict['consequence'], words: VerdictWords): Html => {
+  const after = html`<code>${example.after || 'no instruction'}</code> (${words.where} ${example.boundary})`;
+  if (!consequence) return html`<p>After ${after} ${words.reads}:</p>`;
+  const { outcome, ending } = consequence;
+  const what = outcome === 'wrong' ? 'the guest ends as it should, with other values:'
+    : html`${ending.where === 'hypervisor' ? 'the hypervisor' : 'the guest'} ends with <code>${ending.how}</code>:`;
+  return html`<p>With a world switch after ${after} ${what}</p>`;
+};
+
+export function counterexample(
+  example: Counterexample, consequence?: Verdict['consequence'], words: VerdictWords = usual,
+): Html {
+  const opening = said(example, consequence, words);
+  if (consequence && example.differences.length === 0) return opening;
+  return html`${opening}
 <div class="scroll" tabindex="0" role="group" aria-label="What differs">
 <table class="differences"><thead><tr><th scope="col">Field</th><th scope="col">${words.expected}</th>
 <th scope="col">${words.found}</th></tr></thead><tbody>${example.differences.map(
@@ -85,7 +107,8 @@ export function verdictTable(table: VerdictTable, options: VerdictTableOptions):
   };
   const width = table.cpus.length;
   return html`<verdict-table>${options.caption && html`<p class="caption">${options.caption}</p>`}
-<div class="scroll" tabindex="0" role="group" aria-label="Policies by CPUs"><table class="verdict-table">
+<div class="scroll" tabindex="0" role="group" aria-label="Policies by ${
+    table.across ?? 'CPUs'}"><table class="verdict-table">
 <thead><tr><th scope="col">Policy</th>${table.cpus.map(({ name }) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${table.rows.map(
     ({ policy }, row) => html`<tr><th scope="row" title="${policy.summary}"><span class="when">${policy.year}</span>
@@ -97,6 +120,6 @@ export function verdictTable(table: VerdictTable, options: VerdictTableOptions):
 <h3 id="${anchor}-title">${cpu.name}, ${policy.name} <small>${policy.year}${
       policy.commit && html` · <code>${policy.commit}</code>`}</small></h3>
 ${policy.summary && html`<p class="summary">${policy.summary}</p>`}
-${verdict.counterexample && counterexample(verdict.counterexample, table.words)}</section>`,
+${verdict.counterexample && counterexample(verdict.counterexample, verdict.consequence, table.words)}</section>`,
   )}</div></verdict-table>`;
 }

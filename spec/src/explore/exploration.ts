@@ -7,8 +7,9 @@ import { print } from '../isa/print.ts';
 import { Machine } from '../machine/machine.ts';
 import { OFFSET } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
-import { NEIGHBOURS, type Neighbour, World, alikeToPolicies, outsideGuest } from '../hypervisors/world.ts';
-import type { Policy } from '../hypervisors/policy.ts';
+import type { Neighbour } from '../hypervisors/neighbours.ts';
+import { World, outsideGuest } from '../hypervisors/world.ts';
+import { type Policy, copyRecord } from '../hypervisors/policy.ts';
 import { guestDifferences, markLeaks } from './compare.ts';
 import type { Counterexample, Difference } from './verdict.ts';
 
@@ -52,7 +53,7 @@ export class Exploration {
    */
   tryBoundary(): Boundary {
     const { bytes } = this.machine.state;
-    if (this.#answered && alikeToPolicies(this.#answered.state, bytes)) return this.#answered.boundary;
+    if (this.#answered && this.world.treatsAlike(this.#answered.state, bytes)) return this.#answered.boundary;
     const boundary = this.#switchHere();
     this.#answered = { state: bytes.slice(), boundary };
     return boundary;
@@ -60,23 +61,26 @@ export class Exploration {
 
   #switchHere(): Boundary {
     for (const switches of [1, 2] as const) {
-      const differences = this.#switched(switches, NEIGHBOURS[0]);
+      const differences = this.#switched(switches, this.world.neighbours[0]);
       if (differences.length === 0) continue;
-      return { differences: markLeaks(differences, this.#switched(switches, NEIGHBOURS[1])), switches };
+      return { differences: markLeaks(differences, this.#switched(switches, this.world.neighbours[1])), switches };
     }
     return { differences: [], switches: 1 };
   }
 
   #switched(switches: number, neighbour: Neighbour): Difference[] {
     const { machine, world } = this;
-    const before = machine.state.snapshot();
+    const before = machine.state.snapshot(), record = copyRecord(world.vcpu);
     const { time } = machine.execution;
     return machine.memory.transaction((written) => {
-      for (let n = 0; n < switches; n++) world.reschedule(neighbour);
-      const differences = guestDifferences(before, machine.state.bytes, written((page) => !outsideGuest(page)));
+      const fault = faultIn(() => { for (let n = 0; n < switches; n++) world.reschedule(neighbour); });
+      const differences = fault
+        ? [hypervisorFault(fault)]
+        : guestDifferences(before, machine.state.bytes, written((page) => !outsideGuest(page)));
       machine.state.restore(before);
       machine.execution.time = time;
       machine.paging.invalidate({ kind: 'all' });
+      world.vcpu = record;
       return differences;
     });
   }
@@ -87,7 +91,7 @@ export class Exploration {
     if (machine.state.halted) return '';
     try {
       const rip = machine.state.rip;
-      this.#last = { instruction: machine.step(), rip };
+      this.#last = { instruction: this.world.step(), rip };
       this.executed++;
       return undefined;
     } catch (error) {
@@ -103,3 +107,19 @@ export class Exploration {
     };
   }
 }
+
+/** The fault that `action` ends in. Anything else that it throws is thrown. */
+function faultIn(action: () => void): Fault | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+}
+
+/** The hypervisor's own code faults: there is no guest to compare any more. */
+const hypervisorFault = ({ notation, vector }: Fault): Difference => ({
+  field: 'fault', label: `${notation} in the hypervisor`, width: 8, bareMetal: 0, underPolicy: vector, kind: 'lost',
+});

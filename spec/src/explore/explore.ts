@@ -75,6 +75,12 @@ function checkOptions(guest: Program, options: ExploreOptions): void {
   requireKnown('explore', options, ['cpu', 'policy', 'limit', 'shrink', 'prepare']);
   if (!options.cpu?.features) throw new TypeError('explore: cpu must be a CPU profile, for example cpus.ivyBridge');
   if (!options.policy?.save) throw new TypeError('explore: policy must be a policy, for example xen.fipWidthAuto');
+  if (options.policy.execute && options.policy.covers === 'nothing') {
+    throw new TypeError(
+      `explore compares with a guest that the processor itself executes; policy ${JSON.stringify(options.policy.id)} `
+        + 'executes it in another way: ask consequences()',
+    );
+  }
   if (options.limit !== undefined && !(options.limit > 0)) {
     throw new RangeError(`explore: limit is ${options.limit}; it is a number of boundaries above 0`);
   }

@@ -23,7 +23,8 @@ export function printVerdict(verdict: Verdict): string {
 
 /** A verdict table as aligned text. */
 export function printTable(table: VerdictTable): string {
-  const cell = ({ counterexample, fields, ended }: Verdict): string => {
+  const cell = ({ counterexample, fields, ended, consequence }: Verdict): string => {
+    if (consequence) return `${consequence.outcome === 'identical' ? '✓' : '✗'} ${consequence.text}`;
     const leak = counterexample?.differences.some((d) => d.kind === 'leaked') ? ' (leak)' : '';
     return counterexample ? `✗ ${fields.join(', ')}${leak}` : ended ? '– ended early' : '✓';
   };

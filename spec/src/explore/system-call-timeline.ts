@@ -88,7 +88,8 @@ class Recorder {
     const wrong = FIELDS.filter((field) => this.#isWrong(field, BigInt(values[field]), lane));
     const last = this.steps.at(-1);
     const same = folded && last && this.#last?.lane === 'Xen' && last.text === name;
-    const expected = wrong.length > 0 ? { expected: Object.fromEntries(wrong.map((field) => [field, this.#expected!])) } : {};
+    const should = Object.fromEntries(wrong.map((field) => [field, this.#expected!]));
+    const expected = wrong.length > 0 ? { expected: should } : {};
     if (same) Object.assign(last, { values, changed: [...new Set([...last.changed, ...changed])], wrong, ...expected });
     else this.steps.push({ lane: LANES[lane], text: name, rip: step.rip, values, changed, wrong, ...expected });
     this.#before = values;

@@ -15,6 +15,7 @@ export interface TabulateOptions {
   prepare?: ExploreOptions['prepare'];
 }
 
+/** Of a policy, what a table says. */
 export const summarise = (
   { id, name, year, source, summary }: Pick<Policy, 'id' | 'name' | 'year' | 'source' | 'summary'>,
 ): PolicySummary =>

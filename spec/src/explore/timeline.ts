@@ -4,12 +4,15 @@ import type { Program } from '../asm/assemble.ts';
 import { print } from '../isa/print.ts';
 import { Fault } from '../state/outcomes.ts';
 import { FIELDS, fieldNamed } from '../state/fields.ts';
+import type { Policy } from '../hypervisors/policy.ts';
 import { type State, readField } from '../state/state.ts';
 import { Exploration, type ExploreOptions } from './exploration.ts';
 import type { Difference, FieldValue, Timeline, TimelineStep } from './verdict.ts';
 
 /** Shown even where nothing is lost: they are what a reader of these pages looks for. */
-const ALWAYS = ['FIP', 'FCS', 'FDP', 'FDS'];
+const POINTERS = ['FIP', 'FCS', 'FDP', 'FDS'], SEGMENT = ['FS', 'FS.base', 'FS.limit'];
+const alwaysShown = ({ covers = 'extended state' }: Policy): string[] =>
+  (covers === 'extended state' ? POINTERS : SEGMENT);
 /** Guest steps around the switch: a long guest is shown in part. */
 const BEFORE = 12, AFTER = 8;
 
@@ -23,7 +26,7 @@ export interface TimelineRequest {
 
 /** Runs the guest to the boundary, switches, and goes on; notes every step and the tracked fields after it. */
 export function recordTimeline(guest: Program, options: ExploreOptions, request: TimelineRequest): Timeline {
-  const names = [...new Set([...ALWAYS, ...request.differences.map((d) => d.field)])]
+  const names = [...new Set([...alwaysShown(options.policy), ...request.differences.map((d) => d.field)])]
     .filter((name) => FIELDS.some((field) => field.name === name));
   const run = new Exploration(guest, options);
   const { machine, world } = run;
@@ -32,7 +35,7 @@ export function recordTimeline(guest: Program, options: ExploreOptions, request:
   const guestStep = (record: boolean): boolean => {
     try {
       const rip = machine.state.rip;
-      const text = print(machine.step(), rip, (address) => symbols.get(address));
+      const text = print(world.step(), rip, (address) => symbols.get(address));
       if (record) recorder.add('guest', text, rip);
       return !machine.state.halted;
     } catch (error) {
@@ -43,11 +46,21 @@ export function recordTimeline(guest: Program, options: ExploreOptions, request:
   };
   for (let n = 0; n < request.boundary; n++) guestStep(n >= request.boundary - BEFORE);
   const expected = recorder.values();
-  for (let n = 0; n < request.switches; n++) {
-    for (const step of world.switch()) recorder.add(step.lane, step.text, step.rip);
+  try {
+    for (let n = 0; n < request.switches; n++) {
+      for (const step of world.switch()) recorder.add(step.lane, step.text, step.rip);
+    }
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    recorder.add('hypervisor', error.notation, machine.state.rip);
+    return timeline(options, names, recorder);
   }
   recorder.markWrong(expected);
   for (let n = 0; n < AFTER && run.machine.state.halted === false && guestStep(true); n++);
+  return timeline(options, names, recorder);
+}
+
+function timeline(options: ExploreOptions, names: readonly string[], recorder: Recorder): Timeline {
   return {
     lanes: [
       { id: 'guest', name: 'guest', kind: 'guest' },

@@ -38,6 +38,19 @@ export interface Counterexample extends Difference {
   smallest: string[];
 }
 
+/** The end of a run: `halted`, `running` when the budget ran out, or a fault as the manuals write it. */
+export interface Ending {
+  how: string;
+  /** Who raised the fault: the guest, or the hypervisor's own code in the middle of the switch. */
+  where: 'guest' | 'hypervisor';
+}
+
+/**
+ * `identical`: same end, same registers and memory. `faulting`: an exception that bare metal does not raise, in the
+ * guest or in the hypervisor. `wrong`: the guest ends as it would, with other values, or does not end.
+ */
+export type Outcome = 'identical' | 'faulting' | 'wrong';
+
 export interface Verdict {
   transparent: boolean;
   cpu: string;
@@ -51,6 +64,15 @@ export interface Verdict {
    */
   ended: string;
   counterexample?: Counterexample;
+  /** Where the guest was run on to its end: what came of the worst switch. */
+  consequence?: {
+    outcome: Outcome;
+    ending: Ending;
+    /** The outcome with another neighbour in between. */
+    otherwise: Outcome;
+    /** In a few words. */
+    text: string;
+  };
   /** The run with the world switch at the counterexample's boundary (or at the middle boundary when transparent). */
   timeline: Timeline;
 }
@@ -100,6 +122,8 @@ export interface VerdictTable {
   /** Default: those of a guest that is switched at its boundaries. */
   words?: VerdictWords;
   cpus: { id: string; name: string }[];
+  /** What the columns are, where they are not processors. */
+  across?: string;
   rows: { policy: PolicySummary; cells: Verdict[] }[];
 }
 

@@ -1,7 +1,7 @@
 /** Host code as text, run on the machine at hand, one instruction a step. */
 
 import { assemble } from '../asm/assemble.ts';
-import type { Instruction } from '../isa/instruction.ts';
+import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { HostStep, Steps } from './policy.ts';
@@ -11,7 +11,7 @@ const STEP_BUDGET = 100_000;
 
 type Symbols = (address: bigint) => string | undefined;
 
-/** Fragments of 64-bit code in hypervisor memory: each is assembled once and stays where it is. */
+/** Fragments of code in hypervisor memory: each is assembled once and stays where it is. */
 export class HostCode {
   readonly #machine: Machine;
   readonly #fragments = new Map<string, { address: bigint; end: bigint }>();
@@ -19,19 +19,24 @@ export class HostCode {
   readonly #owner: string;
   readonly #symbols: Symbols;
   readonly #known: Readonly<Record<string, bigint>>;
+  readonly #mode: Mode;
+  readonly #base: bigint;
 
   /**
-   * Code goes to `origin` and up; `owner` is whose it is, for messages; `symbols` names addresses, for people; `known`
-   * are symbols that the text may use.
+   * Code goes to `origin` and up, an offset in a CS with this `base`; `owner` is whose it is, for messages; `symbols`
+   * names addresses, for people; `known` are symbols that the text may use.
    */
   constructor(
-    machine: Machine, origin: bigint, owner: string, symbols: Symbols, known: Readonly<Record<string, bigint>> = {},
+    machine: Machine, origin: bigint, owner: string, symbols: Symbols,
+    { mode = 64, base = 0n, known = {} }: { mode?: Mode; base?: bigint; known?: Readonly<Record<string, bigint>> } = {},
   ) {
     this.#machine = machine;
     this.#next = origin;
     this.#owner = owner;
     this.#symbols = symbols;
     this.#known = known;
+    this.#mode = mode;
+    this.#base = base;
   }
 
   /** Runs `source` from its first byte to its last; yields after every instruction. */
@@ -54,8 +59,8 @@ export class HostCode {
   #fragment(source: string): { address: bigint; end: bigint } {
     const known = this.#fragments.get(source);
     if (known) return known;
-    const program = assemble(source, { mode: 64, origin: this.#next, symbols: this.#known });
-    this.#machine.memory.install(program.origin, program.bytes);
+    const program = assemble(source, { mode: this.#mode, origin: this.#next, symbols: this.#known });
+    this.#machine.memory.install(this.#base + program.origin, program.bytes);
     const fragment = { address: program.origin, end: program.origin + BigInt(program.bytes.length) };
     this.#fragments.set(source, fragment);
     this.#next = (fragment.end + 15n) & ~15n;

@@ -1,108 +1,159 @@
 /**
  * A hypervisor around a machine: leaves the guest, lets another vCPU run, comes back.
  *
- * Everything but extended state is kept exactly, hidden parts of segment registers included, as VMX and SVM and a push
- * of the general-purpose registers do it. Extended state stays in the registers, and is the policy's affair.
+ * Everything but what the policy covers is kept exactly, as VMX and SVM and a push of the general-purpose registers do
+ * it. What it covers (extended state, or data segment registers with their hidden parts) stays in the registers, and is
+ * the policy's affair.
  */
 
-import { assemble } from '../asm/assemble.ts';
 import { type Interpolation, sourceOf } from '../asm/template.ts';
-import { kernelState } from '../machine/initial.ts';
+import type { Instruction, Mode } from '../isa/instruction.ts';
 import type { Machine } from '../machine/machine.ts';
-import { CS, DS, EXTENDED_STATE, OFFSET, STATE_SIZE } from '../state/fields.ts';
-import { FLAT, State, flatSegment } from '../state/state.ts';
+import type { Memory } from '../machine/memory/physical.ts';
+import { LDTR, OFFSET } from '../state/fields.ts';
+import { State } from '../state/state.ts';
 import { Executed, HostCode } from './host-code.ts';
-import { hostState } from './host-state.ts';
-import type { Host, HostStep, Policy } from './policy.ts';
+import { REAL_MODE_SEGMENT, copyOutside, hostState } from './host-state.ts';
+import {
+  type Neighbour, type Neighbours, neighbourCode, neighbourState, neighboursFor, neighboursOwn,
+} from './neighbours.ts';
+import { COVERED, type Host, type HostStep, type Policy, type VcpuRecord, copyRecord, newRecord } from './policy.ts';
 import { AREA_BYTES, SaveArea } from './save-area.ts';
 
 /** Hypervisor memory: where Xen's direct map begins. What lies here is not the guest's. */
 const HYPERVISOR_BASE = 0xffff_8300_0000_0000n;
 const HYPERVISOR_BYTES = 0x100_0000n;
-/** Where its code, its save areas and the top of its stack are. */
-export const HOST_CODE = HYPERVISOR_BASE + 0x10_0000n;
+/** Save areas, one behind the other. */
 export const AREAS = HYPERVISOR_BASE + 0x20_0000n;
-export const HOST_STACK = HYPERVISOR_BASE + 0x30_0000n;
+/**
+ * The same of a 32-bit monitor, at the top of the linear address space as a 32-bit Xen, and of one in real-address
+ * mode, in one segment of 64 KiB.
+ */
+const HYPERVISOR_BASE_32 = 0xfc00_0000n, HYPERVISOR_BYTES_32 = 0x40_0000n;
+const HYPERVISOR_BASE_16 = BigInt(REAL_MODE_SEGMENT * 16), HYPERVISOR_BYTES_16 = 0x1_0000n;
+
+/** By mode: where the hypervisor's code goes, as an offset in its CS, and where its stack begins. */
+const PLACES: Readonly<Record<Mode, { readonly code: bigint; readonly stack: bigint; readonly base: bigint }>> = {
+  64: { code: HYPERVISOR_BASE + 0x10_0000n, stack: HYPERVISOR_BASE + 0x30_0000n, base: 0n },
+  32: { code: HYPERVISOR_BASE_32 + 0x10_0000n, stack: HYPERVISOR_BASE_32 + 0x30_0000n, base: 0n },
+  16: { code: 0n, stack: 0xf000n, base: HYPERVISOR_BASE_16 },
+};
+
+/** Where a 64-bit hypervisor's code is, and the top of its stack. */
+export const HOST_CODE = PLACES[64].code, HOST_STACK = PLACES[64].stack;
 
 /** A moment of a world switch: an instruction of the hypervisor or of the other vCPU, just executed. */
 export interface SwitchStep extends HostStep {
   readonly lane: 'hypervisor' | 'other';
 }
 
-/** Another vCPU's program: what it leaves in the FPU is what may leak. */
-export interface Neighbour {
-  /** Linear address of its code; different neighbours leave different pointers. */
-  readonly origin: bigint;
-  readonly source: string;
-  /** Its CS and DS, which FCS and FDS may carry over to the next guest. */
-  readonly selectors: { readonly code: number; readonly data: number };
-}
-
-/** Two neighbours that differ in everything an x87 unit remembers: a value that follows the neighbour is a leak. */
-export const NEIGHBOURS: readonly [Neighbour, Neighbour] = [
-  {
-    origin: 0x7f11_2233_4000n, selectors: { code: 0x33, data: 0x3b },
-    source: 'fninit\n fld qword ptr [secret]\n movups xmm0, [secret]\n secret: dq 3.25, 1.5',
-  },
-  {
-    origin: 0x7f55_6677_8000n, selectors: { code: 0x43, data: 0x4b },
-    source: 'fninit\n fild dword ptr [secret]\n fld1\n movups xmm0, [secret]\n secret: dd 7, 11, 13, 17',
-  },
-];
-
 export class World {
   readonly machine: Machine;
   readonly policy: Policy;
   readonly area: SaveArea;
+  /** Who runs in between: two, that leave different values behind. */
+  readonly neighbours: Neighbours;
+  /** What the hypervisor remembers of the guest. Plain data. */
+  vcpu: VcpuRecord = newRecord();
+  readonly #covered: (typeof COVERED)[keyof typeof COVERED];
   readonly #other: SaveArea;
   readonly #hostState: State;
   readonly #code: HostCode;
+  /** A step of the policy has looked at more of the guest than what the policy covers. */
+  #looked = false;
   /** What each other vCPU starts with, every time it is scheduled. */
   readonly #neighbourStates = new Map<Neighbour, State>();
 
   constructor(machine: Machine, policy: Policy) {
     this.machine = machine;
     this.policy = policy;
-    this.#hostState = hostState(machine.cpu, HOST_STACK);
-    this.#code = new HostCode(machine, HOST_CODE, `policy ${JSON.stringify(policy.id)}`, this.#symbols);
+    const coverage = policy.covers ?? 'extended state', mode = policy.mode ?? 64;
+    const { code, stack, base } = PLACES[mode];
+    this.neighbours = neighboursFor(coverage);
+    this.#covered = COVERED[coverage];
+    this.#hostState = hostState(machine.cpu, stack, mode);
+    this.#code = new HostCode(machine, code, `policy ${JSON.stringify(policy.id)}`, this.#symbols, { mode, base });
     this.area = new SaveArea(machine.memory, AREAS);
     this.#other = new SaveArea(machine.memory, AREAS + BigInt(AREA_BYTES));
-    machine.memory.map(HOST_STACK - 0x1000n, 0x1000);
+    machine.memory.map(base + stack - 0x1000n, 0x1000);
   }
 
   /** The vCPU's first schedule: its FPU is loaded from the area as allocated, and the guest is entered. */
   start(): void {
+    if (this.#keepsSegments) return;
     const guest = this.#leave();
-    for (const _ of this.policy.restore(this.#host(this.area)));
+    for (const _ of this.policy.restore(this.#host(this.area, guest)));
     this.#enter(guest);
+  }
+
+  /** One instruction of the guest, as it is executed under this hypervisor. Throws `Fault` as `machine.step` does. */
+  step(): Instruction {
+    const { execute } = this.policy;
+    return execute ? execute(this.machine, this.vcpu) : this.machine.step();
+  }
+
+  /**
+   * The guest's registers as the guest has them by now: what the hypervisor would save. Differs from the machine's
+   * where the processor runs the guest in another mode than the guest believes to be in.
+   */
+  view(): State {
+    if (this.vcpu.virtual8086 === undefined) return new State(this.machine.state.bytes);
+    const before = this.machine.state.snapshot(), record = copyRecord(this.vcpu);
+    const guest = this.#leave();
+    for (const _ of this.policy.save(this.#host(this.area, guest)));
+    this.machine.state.restore(before);
+    this.vcpu = record;
+    return guest;
   }
 
   /** One whole world switch at the guest's present boundary. */
-  reschedule(neighbour: Neighbour = NEIGHBOURS[0]): void {
+  reschedule(neighbour: Neighbour = this.neighbours[0]): void {
     for (const _ of this.switch(neighbour));
   }
 
-  /** Takes the guest off the processor, runs `neighbour` with its own FPU state, and puts the guest back. */
-  *switch(neighbour: Neighbour = NEIGHBOURS[0]): Generator<SwitchStep, void> {
+  /** Takes the guest off the processor, runs `neighbour` with its own state, and puts the guest back. */
+  *switch(neighbour: Neighbour = this.neighbours[0]): Generator<SwitchStep, void> {
     const guest = this.#leave();
-    yield* this.#hypervisor(this.policy.save, this.area);
-    yield* this.#hypervisor(this.policy.restore, this.#other);
-    yield* this.#runNeighbour(neighbour);
-    yield* this.#hypervisor(this.policy.save, this.#other);
-    yield* this.#hypervisor(this.policy.restore, this.area);
+    yield* this.#hypervisor(this.policy.save, this.area, guest);
+    if (this.#keepsSegments) {
+      // What the other vCPU finds in its segment registers is not the question; what it leaves there is.
+      yield* this.#runNeighbour(neighbour);
+    } else {
+      yield* this.#hypervisor(this.policy.restore, this.#other, guest);
+      yield* this.#runNeighbour(neighbour);
+      yield* this.#hypervisor(this.policy.save, this.#other, guest);
+    }
+    yield* this.#hypervisor(this.policy.restore, this.area, guest);
     this.#enter(guest);
   }
 
-  *#hypervisor(steps: Policy['save'], area: SaveArea): Generator<SwitchStep, void> {
-    for (const step of steps(this.#host(area))) yield Object.assign(step, { lane: 'hypervisor' } as const);
+  /**
+   * Whether a world switch does the same to both, as far as switches until now tell: the policy covers extended state,
+   * they do not differ in that, and no step of it has looked at anything else.
+   */
+  treatsAlike(a: Uint8Array, b: Uint8Array): boolean {
+    if (this.#looked || this.#keepsSegments) return false;
+    for (const [start, end] of this.#covered) {
+      for (let n = start; n < end; n++) if (a[n] !== b[n]) return false;
+    }
+    return true;
+  }
+
+  get #keepsSegments(): boolean {
+    return (this.policy.covers ?? 'extended state') !== 'extended state';
+  }
+
+  *#hypervisor(steps: Policy['save'], area: SaveArea, guest: State): Generator<SwitchStep, void> {
+    for (const step of steps(this.#host(area, guest))) yield Object.assign(step, { lane: 'hypervisor' } as const);
   }
 
   *#runNeighbour(neighbour: Neighbour): Generator<SwitchStep, void> {
     const { machine } = this;
     const { bytes, end } = neighbourCode(neighbour);
     if (!machine.memory.page(neighbour.origin)) machine.memory.install(neighbour.origin, bytes);
-    const state = this.#neighbourState(neighbour);
-    const host = this.#leave();
+    const host = this.#leave(), state = this.#neighbourState(neighbour);
+    // Its segment registers are as it needs them; extended state is what the policy has just restored.
+    if (this.#keepsSegments) machine.state.restore(state.bytes);
     this.#enter(state);
     while (machine.state.rip !== end) {
       const rip = machine.state.rip;
@@ -119,18 +170,26 @@ export class World {
     return known;
   }
 
-  /** Saves what VMX or SVM and SAVE_ALL save, and loads the host's. Extended state is left in the registers. */
+  /**
+   * Saves what VMX or SVM and SAVE_ALL save, and loads the host's. What the policy covers is left in the registers.
+   * A hypervisor that reloads selectors has the guest's descriptor tables in place.
+   */
   #leave(): State {
     const { state } = this.machine;
     const guest = new State(state.bytes);
-    copyOutside(this.#hostState, state);
+    copyOutside(this.#covered, this.#hostState, state);
+    if (this.policy.covers === 'data segment registers') {
+      state.setQuad(OFFSET.gdtrBase, guest.quad(OFFSET.gdtrBase));
+      state.setWord(OFFSET.gdtrLimit, guest.word(OFFSET.gdtrLimit));
+      state.setSegment(LDTR, guest.segment(LDTR));
+    }
     state.setByte(OFFSET.guestMode, 0);
     this.#forgetTranslations();
     return guest;
   }
 
   #enter(guest: State): void {
-    copyOutside(guest, this.machine.state);
+    copyOutside(this.#covered, guest, this.machine.state);
     this.machine.state.setByte(OFFSET.guestMode, 1);
     this.#forgetTranslations();
   }
@@ -140,9 +199,17 @@ export class World {
     this.machine.paging.invalidate({ kind: 'all' });
   }
 
-  #host(area: SaveArea): Host {
+  #host(area: SaveArea, guest: State): Host {
+    const looked = <T>(value: T): T => {
+      this.#looked = true;
+      return value;
+    };
+    const { vcpu, machine: { memory } } = this;
     return {
       area,
+      get guest(): State { return looked(guest); },
+      get vcpu(): VcpuRecord { return looked(vcpu); },
+      get memory(): Memory { return looked(memory); },
       cpu: this.machine.cpu,
       run: (strings, ...values) =>
         this.#code.run(
@@ -161,49 +228,11 @@ export class World {
   };
 }
 
-/** A neighbour's bytes, and where its instructions end. */
-function neighbourCode(neighbour: Neighbour): { bytes: Uint8Array; end: bigint } {
-  const known = neighbourCodes.get(neighbour);
-  if (known) return known;
-  const { bytes, listing, origin } = assemble(neighbour.source, { mode: 64, origin: neighbour.origin });
-  const instructions = listing.filter((line) => line.kind === 'instruction');
-  const end = instructions.reduce((_, line) => line.address + BigInt(line.length), origin);
-  const code = { bytes, end };
-  neighbourCodes.set(neighbour, code);
-  return code;
-}
-const neighbourCodes = new WeakMap<Neighbour, { bytes: Uint8Array; end: bigint }>();
+const HYPERVISOR_RANGES = [
+  [HYPERVISOR_BASE, HYPERVISOR_BYTES], [HYPERVISOR_BASE_32, HYPERVISOR_BYTES_32],
+  [HYPERVISOR_BASE_16, HYPERVISOR_BYTES_16],
+] as const;
 
 /** Whether a linear address belongs to the hypervisor or to the other vCPU, not to the guest. */
 export const outsideGuest = (linear: bigint): boolean =>
-  (linear >= HYPERVISOR_BASE && linear < HYPERVISOR_BASE + HYPERVISOR_BYTES)
-  || NEIGHBOURS.some(({ origin }) => linear >= origin && linear < origin + 0x1000n);
-
-/**
- * Whether a world switch does the same to both: what the policy does depends on nothing else of a guest than what it is
- * responsible for.
- */
-export function alikeToPolicies(a: Uint8Array, b: Uint8Array): boolean {
-  for (const [start, end] of EXTENDED_STATE) {
-    for (let n = start; n < end; n++) if (a[n] !== b[n]) return false;
-  }
-  return true;
-}
-
-/** Copies all of the state area but extended state. */
-export function copyOutside(from: State, to: State): void {
-  let start = 0;
-  for (const [extended, end] of [...EXTENDED_STATE, [STATE_SIZE, STATE_SIZE] as const]) {
-    to.bytes.set(from.bytes.subarray(start, extended), start);
-    start = end;
-  }
-}
-
-/** A 64-bit program of another guest, with selectors of its own. */
-function neighbourState(machine: Machine, { origin, selectors }: Neighbour): State {
-  const state = kernelState(machine.cpu, 64);
-  state.setSegment(CS, flatSegment(selectors.code, FLAT.code64));
-  state.setSegment(DS, flatSegment(selectors.data, FLAT.data3));
-  state.rip = origin;
-  return state;
-}
+  HYPERVISOR_RANGES.some(([base, bytes]) => linear >= base && linear < base + bytes) || neighboursOwn(linear);

@@ -15,6 +15,7 @@ export type Citation =
     readonly date: string;
     readonly what: string;
   }
+  | { readonly kind: 'source'; readonly project: 'Xen' | 'Linux'; readonly release: string; readonly where: string }
   | { readonly kind: 'measured'; readonly processor: string; readonly date: string; readonly what: string }
   | { readonly kind: 'inferred'; readonly from: string };
 
@@ -36,6 +37,14 @@ export const apm = (volume: string, section: string, edition = '2023 or before, 
 export const xenCommit = (commit: string, date: string, what: string): Citation =>
   ({ kind: 'commit', project: 'Xen', commit, date, what });
 
+/** A commit of the Linux kernel, in the same way. */
+export const linuxCommit = (commit: string, date: string, what: string): Citation =>
+  ({ kind: 'commit', project: 'Linux', commit, date, what });
+
+/** Read in a release's source: the file and the function, where the commit that brought it was not looked up. */
+export const sourceOfRelease = (project: 'Xen' | 'Linux', release: string, where: string): Citation =>
+  ({ kind: 'source', project, release, where });
+
 /** Seen on a named processor by a program that can be run again. */
 export const measured = (processor: string, date: string, what: string): Citation =>
   ({ kind: 'measured', processor, date, what });
@@ -47,6 +56,7 @@ export function printCitation(citation: Citation): string {
   switch (citation.kind) {
     case 'manual': return `${citation.manual} vol. ${citation.volume}, ${citation.section} (${citation.edition})`;
     case 'commit': return `${citation.project} ${citation.commit}, ${citation.date}: ${citation.what}`;
+    case 'source': return `${citation.project} ${citation.release}, ${citation.where}`;
     case 'measured': return `measured on ${citation.processor}, ${citation.date}: ${citation.what}`;
     case 'inferred': return `inferred from ${citation.from}`;
   }

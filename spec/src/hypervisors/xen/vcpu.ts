@@ -16,10 +16,10 @@ import { toBytes } from '../../numbers/bits.ts';
 import { EXTENDED_STATE, OFFSET, RAX } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import { HostCode } from '../host-code.ts';
-import { hostState } from '../host-state.ts';
-import type { Host, HostStep, Policy, Steps } from '../policy.ts';
+import { copyOutside, hostState } from '../host-state.ts';
+import { type Host, type HostStep, type Policy, type Steps, newRecord } from '../policy.ts';
 import { AREA_BYTES, SaveArea } from '../save-area.ts';
-import { AREAS, HOST_CODE, HOST_STACK, copyOutside } from '../world.ts';
+import { AREAS, HOST_CODE, HOST_STACK } from '../world.ts';
 import { type FpuContext, type VcpuPolicy, resetFpu, setupFpu, switchWide } from './vcpu-policies.ts';
 
 const GUEST_CODE = 0xffff_f803_0000_1000n;
@@ -95,7 +95,7 @@ export class Vcpu {
     memory.map(HOST_STACK - 0x1000n, 0x1000);
     this.#hostState = hostState(cpu, HOST_STACK);
     this.#host = new HostCode(this.machine, HOST_CODE, `policy ${JSON.stringify(switching.id)}`, this.#name);
-    this.#guestCode = new HostCode(this.machine, GUEST_CODE, 'the guest', this.#name, GUEST_SYMBOLS);
+    this.#guestCode = new HostCode(this.machine, GUEST_CODE, 'the guest', this.#name, { known: GUEST_SYMBOLS });
     this.area = new SaveArea(memory, AREAS);
     this.#other = new SaveArea(memory, AREAS + BigInt(AREA_BYTES));
     this.#fillOther();
@@ -134,7 +134,7 @@ export class Vcpu {
     if (!this.up) throw new RangeError('a vCPU that is not up is never scheduled: initialise() and bringUp() first');
     if (this.running) throw new RangeError('the vCPU is on the processor already');
     this.#runHypervisor(this.#switching.restore, this.area, 'hypervisor');
-    copyOutside(this.#guest, this.machine.state);
+    copyOutside(EXTENDED_STATE, this.#guest, this.machine.state);
     this.#set(RUNNING | FPU_INITIALISED);
     this.#tell('guest', 'VM entry');
   }
@@ -144,8 +144,8 @@ export class Vcpu {
     this.#requireRunning('deschedule()');
     this.#tell('guest', 'VM exit');
     const { state } = this.machine;
-    copyOutside(state, this.#guest);
-    copyOutside(this.#hostState, state);
+    copyOutside(EXTENDED_STATE, state, this.#guest);
+    copyOutside(EXTENDED_STATE, this.#hostState, state);
     state.setByte(OFFSET.guestMode, 0);
     this.#unset(RUNNING);
     this.#runHypervisor(this.#switching.save, this.area, 'hypervisor');
@@ -258,7 +258,7 @@ export class Vcpu {
 
   #runHypervisor(steps: Policy['restore'], area: SaveArea, lane: LifeStep['lane'] | undefined): void {
     const host: Host = {
-      area, cpu: this.#cpu,
+      area, cpu: this.#cpu, guest: this.#guest, memory: this.machine.memory, vcpu: newRecord(),
       run: (strings, ...values): Steps => this.#host.run(
         sourceOf(strings, values.map((value): Interpolation => (value instanceof SaveArea ? String(value) : value))),
       ),
