@@ -155,7 +155,10 @@ exception_${vector}:
 ${(ERROR_CODES >> vector) & 1 ? '' : '        push   0\n'}        mov    dword ptr [rsp + 4], ${vector}
         jmp    handle_exception`;
 
-/** A fault of Xen itself is the end, unless it is that of the IRETQ to the guest: then it is passed on to the guest. */
+/**
+ * A fault of Xen itself is the end, unless it is that of the IRETQ to the guest: then it is passed on to the guest, as
+ * #GP, as Xen does today. The Xen of 2012 led it to the failsafe callback.
+ */
 const HANDLE_EXCEPTION = `${SAVE_ALL}
         test   byte ptr [rsp + ${UREGS.cs}], 3
         jz     fault_in_xen
