@@ -8,6 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const sections: Record<string, () => Promise<Section>> = {
   mips: async () => (await import('./mips.ts')).guestMips(),
   peers: async () => (await import('./peers.ts')).besidePeers(),
+  interpretation: async () => (await import('./interpretation.ts')).interpretation(),
   boundaries: async () => (await import('./boundaries.ts')).boundariesExplored(),
   doctests: async () => (await import('./doctests.ts')).doctests(root),
   'page-weight': async () => (await import('./page-weight.ts')).pageWeight(root),

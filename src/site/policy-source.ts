@@ -1,44 +1,74 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import * as hiddenState from 'hidden-state';
 import type { Policy } from 'hidden-state';
 
 /** A policy of the engine with the source text of its steps, as `PolicyDiff` shows it. */
 export interface PolicySource {
   name: string;
-  /** By step: `save`, `restore`. */
+  /** By step: `save`, `restore`; for a policy that translates segments, its rules and what they name. */
   steps: Record<string, string>;
   year?: number;
   commit?: string;
 }
 
-/** Where each namespace of policies is declared, and the steps that its policies have. */
-const NAMESPACES: Readonly<Record<string, { file: string; steps: readonly string[] }>> = {
-  xen: { file: 'xen/policies.ts', steps: ['save', 'restore'] },
-  xenVcpu: { file: 'xen/vcpu-policies.ts', steps: ['allocate', 'getContext'] },
+const STEPS = ['save', 'restore'] as const;
+/** Where each namespace of policies is declared (a file, or all files of a folder), and the steps that its policies have. */
+const NAMESPACES: Readonly<Record<string, { place: string; steps: readonly string[] }>> = {
+  xen: { place: 'xen/policies.ts', steps: STEPS },
+  xenVcpu: { place: 'xen/vcpu-policies.ts', steps: ['allocate', 'getContext'] },
+  segments: { place: 'segments', steps: STEPS },
 };
 
 /** Whether a name such as `xen.fipWidth4` is one of a policy of the engine. */
 export const namesPolicy = (name: string): boolean => Object.hasOwn(NAMESPACES, name.split('.')[0]!);
+/** The mode that the steps run in, where a policy says it; and the rules of `throughVirtual8086`. */
+const MODE = 'mode', RULES = ['set', 'note', 'shown'] as const;
 
 /** `xen.fipWidth4` and its steps, as the engine's own source has them. A step that it shares is looked up where it is from. */
 export function policySource(name: string, root = process.cwd()): PolicySource {
   const [namespace, id] = name.split('.') as [string, string];
-  const { file, steps: names } = NAMESPACES[namespace]!;
+  const { place, steps: names } = NAMESPACES[namespace]!;
   const policies = (hiddenState as Record<string, unknown>)[namespace] as Record<string, unknown>;
   const policy = policies[id] as Policy & Record<string, unknown> | undefined;
   if (!policy?.[names[0]!]) throw new Error(`there is no policy \`${name}\`; there are ${Object.keys(policies).join(', ')}`);
-  const text = readFileSync(`${root}/spec/src/hypervisors/${file}`, 'utf8');
-  const steps = Object.fromEntries(names.map((step) => [step, stepSource(text, id, step)]));
-  return { name: policy.name, steps, year: policy.year, commit: policy.source.kind === 'commit' ? policy.source.commit : '' };
+  const text = sourceAt(`${root}/spec/src/hypervisors/${place}`);
+  const rules = rulesSource(text, id);
+  const steps = rules ?? Object.fromEntries(names.map((step) => [step, stepSource(text, id, step)]));
+  const mode = policy.mode === undefined ? undefined : stepSource(text, id, MODE);
+  return {
+    name: policy.name, steps: { ...(mode !== undefined && { mode }), ...steps }, year: policy.year,
+    commit: policy.source.kind === 'commit' ? policy.source.commit : '',
+  };
+}
+
+const sourceAt = (place: string): string => (place.endsWith('.ts') ? readFileSync(place, 'utf8')
+  : readdirSync(place).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(`${place}/${file}`, 'utf8')).join('\n'));
+
+function declaration(text: string, id: string): string {
+  const body = new RegExp(`^export const ${id}: \\w+ = \\w+\\(\\{\\n([\\s\\S]*?)^\\}\\);`, 'm').exec(text)?.[1];
+  if (body === undefined) throw new Error(`policy \`${id}\` is not declared as \`export const ${id}: Policy = policy({ … });\``);
+  return body;
 }
 
 /** The member `step` of the declaration of `id`, or of the policy that it spreads. */
 function stepSource(text: string, id: string, step: string): string {
-  const body = new RegExp(`^export const ${id}: \\w+ = \\w+\\(\\{\\n([\\s\\S]*?)^\\}\\);`, 'm').exec(text)?.[1];
-  if (body === undefined) throw new Error(`policy \`${id}\` is not declared as \`export const ${id}: Policy = policy({ … });\``);
+  const body = declaration(text, id);
   const own = new RegExp(`^ {2}\\*?${step}\\([\\s\\S]*?^ {2}\\},$|^ {2}${step}: .*,$`, 'm').exec(body)?.[0];
   if (own !== undefined) return own.replace(/^ {2}/gm, '').replace(/,$/, '');
   const base = /^ {2}\.\.\.(\w+),$/m.exec(body)?.[1];
   if (base === undefined) throw new Error(`policy \`${id}\` has no step \`${step}\` and spreads no other policy`);
   return stepSource(text, base, step);
+}
+
+/** The rules that `id` hands to `throughVirtual8086`, each with the constant that it names. */
+function rulesSource(text: string, id: string): Record<string, string> | undefined {
+  const body = /^ {2}\.\.\.throughVirtual8086\(\{\n([\s\S]*?)^ {2}\}\),$/m.exec(declaration(text, id))?.[1];
+  if (body === undefined) return undefined;
+  return Object.fromEntries(RULES.flatMap((rule) => {
+    const own = new RegExp(`^ {4}${rule}: [\\s\\S]*?,\\n(?= {4}\\w|$(?![\\s\\S]))`, 'm').exec(body)?.[0];
+    if (own === undefined) return [];
+    const named = /^ {4}\w+: (\w+),\n$/.exec(own)?.[1];
+    const constant = named && new RegExp(`^const ${named} = [\\s\\S]*?;\\n(?=\\n)`, 'm').exec(text)?.[0].trimEnd();
+    return [[rule, own.replace(/^ {4}/gm, '').trimEnd().replace(/,$/, '') + (constant ? `\n${constant}` : '')]];
+  }));
 }

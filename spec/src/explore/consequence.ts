@@ -18,7 +18,7 @@ import { requireKnown } from '../machine/options.ts';
 import { u } from '../numbers/bits.ts';
 import { CS, OFFSET, fieldNamed } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
-import type { State } from '../state/state.ts';
+import { State } from '../state/state.ts';
 import { guestDifferences } from './compare.ts';
 import { recordTimeline } from './timeline.ts';
 import type { Difference, Ending, Outcome, Timeline } from './verdict.ts';
@@ -79,27 +79,26 @@ export const worstOf = (outcomes: readonly Outcome[]): Outcome =>
 export function consequences(guest: Program, options: ConsequenceOptions): Consequences {
   checkOptions(guest, options);
   const { cpu, policy } = options;
-  const reference = new Run(guest, options);
-  const bareMetal = reference.finish(() => reference.machine.step());
   const run = new Run(guest, options);
+  const reference = run.onBareMetal();
   const boundaries: Consequence[] = [];
   const addressOf = (label: string | undefined): bigint | undefined =>
     (label === undefined ? undefined : symbol(guest, label));
   const at = addressOf(options.at), from = addressOf(options.from);
   let begun = from === undefined;
-  for (let boundary = 0; boundary < (options.limit ?? DEFAULT_LIMIT); boundary++) {
-    begun ||= run.next === from;
-    if (begun && (at === undefined || at === run.next)) {
-      boundaries.push({ boundary, after: run.last, ...run.switched(reference, bareMetal) });
+  run.machine.memory.transaction((written) => {
+    for (let boundary = 0; boundary < (options.limit ?? DEFAULT_LIMIT); boundary++) {
+      begun ||= run.next === from;
+      if (begun && (at === undefined || at === run.next)) {
+        boundaries.push({ boundary, after: run.last, ...run.switched(reference) });
+      }
+      if (!run.advance()) break;
+      run.note(written(ofGuest));
     }
-    if (!run.advance()) break;
-  }
-  return {
-    cpu: cpu.name, policy: policy.name, worst: worstOf(boundaries.map(({ outcome }) => outcome)), bareMetal, boundaries,
-  };
+  });
+  const worst = worstOf(boundaries.map(({ outcome }) => outcome));
+  return { cpu: cpu.name, policy: policy.name, worst, bareMetal: reference.ending, boundaries };
 }
-
-type End = Pick<Consequence, 'outcome' | 'ending' | 'differences' | 'emulated'>;
 
 /**
  * One run with a world switch before the instruction at the label `at`, as a timeline: the guest, the hypervisor and
@@ -118,12 +117,26 @@ export function consequenceTimeline(guest: Program, options: ConsequenceOptions 
   );
 }
 
+type End = Pick<Consequence, 'outcome' | 'ending' | 'differences' | 'emulated'>;
+
+/** The end on bare metal: how, the registers, and what is in the cells of memory that were written. */
+interface Reference {
+  ending: Ending;
+  state: State;
+  memory: ReadonlyMap<bigint, number>;
+}
+
+/** Pages that count. */
+const ofGuest = (page: bigint): boolean => !outsideGuest(page);
+
 /** A guest under a policy, or beside it. */
 class Run {
   readonly machine: Machine;
   readonly world: World;
   last = '';
   readonly #budget: number;
+  /** What was in the cells of memory that the run so far has written, before it did. */
+  readonly #initial = new Map<bigint, number>();
 
   constructor(guest: Program, { cpu, policy, prepare, budget = DEFAULT_BUDGET }: ConsequenceOptions) {
     this.machine = new Machine(guest, { cpu });
@@ -140,14 +153,14 @@ class Run {
     return mode === 64 ? state.rip : u(32, state.rip + state.base(CS));
   }
 
-  /** To the end, by `step`. */
-  finish(step: () => Instruction): Ending {
-    for (let executed = 0; !this.machine.state.halted; executed++) {
-      if (executed === this.#budget) return { how: 'running', where: 'guest' };
-      const fault = faultOf(step);
-      if (fault) return { how: fault, where: 'guest' };
-    }
-    return { how: 'halted', where: 'guest' };
+  /** To the end without the policy; everything is left as it was. */
+  onBareMetal(): Reference {
+    const { machine } = this;
+    return this.#andBack((written) => {
+      const ending = this.#finish(() => machine.step());
+      const memory = new Map(written(ofGuest).map(({ linear, after }) => [linear, after[0]!]));
+      return { ending, state: new State(machine.state.bytes), memory };
+    });
   }
 
   /** One instruction under the policy, without a switch. False at the end. */
@@ -159,34 +172,71 @@ class Run {
     return fault === undefined && !machine.state.halted;
   }
 
+  /** Keeps what was in cells that are written for the first time. */
+  note(written: readonly MemoryDifference[]): void {
+    for (const { linear, before } of written) if (!this.#initial.has(linear)) this.#initial.set(linear, before[0]!);
+  }
+
   /** The worse of two switches here, with the one neighbour in between and with the other. */
-  switched(reference: Run, bareMetal: Ending): End & Pick<Consequence, 'otherwise'> {
-    const [one, other] = this.world.neighbours.map((neighbour) => this.#switched(reference, bareMetal, neighbour));
+  switched(reference: Reference): End & Pick<Consequence, 'otherwise'> {
+    const [one, other] = this.world.neighbours.map((neighbour) => this.#switched(reference, neighbour));
     return worstOf([one!.outcome, other!.outcome]) === one!.outcome
       ? { ...one!, otherwise: other!.outcome } : { ...other!, otherwise: one!.outcome };
   }
 
   /** Switches here, runs on to the end, compares, and leaves everything as it was. */
-  #switched(reference: Run, bareMetal: Ending, neighbour: Neighbour): End {
-    const { machine, world } = this;
-    const before = machine.state.snapshot(), record = copyRecord(world.vcpu);
-    const { time } = machine.execution;
-    return machine.memory.transaction(() => {
+  #switched(reference: Reference, neighbour: Neighbour): End {
+    const { world } = this;
+    return this.#andBack((written) => {
       const inSwitch = faultOf(() => world.reschedule(neighbour));
       const ending: Ending = inSwitch
-        ? { how: inSwitch, where: 'hypervisor' } : this.finish(() => world.step());
+        ? { how: inSwitch, where: 'hypervisor' } : this.#finish(() => world.step());
       const { emulated } = world.vcpu;
-      const view = world.view();
-      const differences = inSwitch ? [] : differencesAtEnd(reference.machine.state, view, reference.machine, machine);
-      machine.state.restore(before);
-      machine.execution.time = time;
-      machine.paging.invalidate({ kind: 'all' });
-      world.vcpu = record;
-      const same = ending.how === bareMetal.how && ending.where === bareMetal.where;
+      const differences = inSwitch ? [] : architectural(
+        guestDifferences(reference.state.bytes, world.view().bytes, this.#memoryAtEnd(reference, written(ofGuest))),
+      );
+      const same = ending.how === reference.ending.how && ending.where === reference.ending.where;
       const ended = ending.how === 'halted' || ending.how === 'running';
       const outcome = same && differences.length === 0 ? 'identical' : same || ended ? 'wrong' : 'faulting';
       return { outcome, ending, differences, emulated };
     });
+  }
+
+  /** Bytes of the guest's memory that are not what they are at the end on bare metal. */
+  #memoryAtEnd(reference: Reference, written: readonly MemoryDifference[]): MemoryDifference[] {
+    const initial = new Map(written.map(({ linear, before }) => [linear, before[0]!]));
+    for (const [linear, byte] of this.#initial) initial.set(linear, byte);
+    const cells = [...new Set([...reference.memory.keys(), ...initial.keys()])].sort((a, b) => (a < b ? -1 : 1));
+    return cells.flatMap((linear): MemoryDifference[] => {
+      const now = Number(this.machine.memory.read(linear, 1));
+      const wanted = reference.memory.get(linear) ?? initial.get(linear)!;
+      return now === wanted ? [] : [{ linear, before: Uint8Array.of(wanted), after: Uint8Array.of(now) }];
+    });
+  }
+
+  /** To the end, by `step`. */
+  #finish(step: () => Instruction): Ending {
+    for (let executed = 0; !this.machine.state.halted; executed++) {
+      if (executed === this.#budget) return { how: 'running', where: 'guest' };
+      const fault = faultOf(step);
+      if (fault) return { how: fault, where: 'guest' };
+    }
+    return { how: 'halted', where: 'guest' };
+  }
+
+  /** Does something, and puts registers, memory, time and the hypervisor's notes back. */
+  #andBack<T>(body: (written: (among: (page: bigint) => boolean) => MemoryDifference[]) => T): T {
+    const { machine, world } = this;
+    const before = machine.state.snapshot(), record = copyRecord(world.vcpu);
+    const { time } = machine.execution;
+    try {
+      return machine.memory.transaction(body);
+    } finally {
+      machine.state.restore(before);
+      machine.execution.time = time;
+      machine.paging.invalidate({ kind: 'all' });
+      world.vcpu = record;
+    }
   }
 }
 
@@ -202,32 +252,8 @@ function faultOf(action: () => unknown): string | undefined {
 }
 
 /** Architectural registers and memory: a hidden part counts by what it did. */
-function differencesAtEnd(bareMetal: State, underPolicy: State, reference: Machine, machine: Machine): Difference[] {
-  return guestDifferences(bareMetal.bytes, underPolicy.bytes, memoryAtEnd(reference, machine))
-    .filter(({ field }) => field === 'memory' || fieldNamed(field).visibility === 'architectural');
-}
-
-/** Bytes of the guest's memory that differ. */
-function memoryAtEnd(reference: Machine, machine: Machine): MemoryDifference[] {
-  const found: MemoryDifference[] = [];
-  for (const [number, page] of machine.memory.pages) {
-    const address = BigInt(number) << 12n;
-    const other = reference.memory.pages.get(number)?.bytes;
-    if (!other || outsideGuest(address)) continue;
-    const words = new Int32Array(page.bytes.buffer, page.bytes.byteOffset, page.bytes.length / 4);
-    const others = new Int32Array(other.buffer, other.byteOffset, other.length / 4);
-    for (let n = 0; n < words.length; n++) {
-      if (words[n] === others[n]) continue;
-      for (let at = 4 * n; at < 4 * n + 4; at++) {
-        if (page.bytes[at] === other[at]) continue;
-        found.push({
-          linear: address + BigInt(at), before: Uint8Array.of(other[at]!), after: Uint8Array.of(page.bytes[at]!),
-        });
-      }
-    }
-  }
-  return found.sort((a, b) => (a.linear < b.linear ? -1 : 1));
-}
+const architectural = (differences: readonly Difference[]): Difference[] =>
+  differences.filter(({ field }) => field === 'memory' || fieldNamed(field).visibility === 'architectural');
 
 function checkOptions(guest: Program, options: ConsequenceOptions): void {
   if (!guest?.bytes || !guest.listing) {

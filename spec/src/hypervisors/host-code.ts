@@ -1,6 +1,6 @@
 /** Host code as text, run on the machine at hand, one instruction a step. */
 
-import { assemble } from '../asm/assemble.ts';
+import { type Program, assemble } from '../asm/assemble.ts';
 import type { Instruction, Mode } from '../isa/instruction.ts';
 import { print } from '../isa/print.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -59,13 +59,24 @@ export class HostCode {
   #fragment(source: string): { address: bigint; end: bigint } {
     const known = this.#fragments.get(source);
     if (known) return known;
-    const program = assemble(source, { mode: this.#mode, origin: this.#next, symbols: this.#known });
+    const program = assembled(source, this.#mode, this.#next, this.#known);
     this.#machine.memory.install(this.#base + program.origin, program.bytes);
     const fragment = { address: program.origin, end: program.origin + BigInt(program.bytes.length) };
     this.#fragments.set(source, fragment);
     this.#next = (fragment.end + 15n) & ~15n;
     return fragment;
   }
+}
+
+/** Every world has the same fragments at the same places. */
+const programs = new Map<string, Program>();
+const MOST_PROGRAMS = 1000;
+
+function assembled(source: string, mode: Mode, origin: bigint, symbols: Readonly<Record<string, bigint>>): Program {
+  const key = `${mode} ${origin} ${Object.entries(symbols).join()} ${source}`;
+  const program = programs.get(key) ?? assemble(source, { mode, origin, symbols });
+  if (programs.size < MOST_PROGRAMS) programs.set(key, program);
+  return program;
 }
 
 /** An executed instruction that is printed only when somebody looks. */
