@@ -1,4 +1,4 @@
-import { asm32, assemble, consequenceTimeline, consequences, cpus, explore, printTable, segments, tabulateConsequences, xen } from 'hidden-state';
+import { asm32, assemble, consequenceTimeline, consequences, cpus, explore, policy, printTable, segments, tabulateConsequences, xen } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 
 const cpu = cpus.ivyBridge;
@@ -71,6 +71,17 @@ gdtr:   dw     23
     const at = (rest: string) => consequences(guest(rest), { cpu, policy: segments.reloadProtected, at: 'use' }).boundaries[0]!.ending;
     expect(at('mov byte ptr [gdt + 21], 0x13')).toEqual({ how: '#NP(0x10)', where: 'hypervisor' });
     expect(at('mov dword ptr [gdt + 20], 0x409300')).toEqual({ how: '#GP(0)', where: 'guest' });
+  });
+
+  test('an instruction that the processor does not have is a mistake of the policy, and thrown', () => {
+    const mistaken = policy({
+      ...segments.reloadProtected, id: 'mistaken',
+      *save({ run }) {
+        yield* run`ud2`;
+      },
+    });
+    expect(() => consequences(unreal, { cpu, policy: mistaken })).toThrow(/#UD/u);
+    expect(() => explore(unreal, { cpu, policy: mistaken })).toThrow(/#UD/u);
   });
 
   test('a guest that faults on bare metal in the same way is identical; one that never ends is wrong', () => {

@@ -188,9 +188,9 @@ class Run {
   #switched(reference: Reference, neighbour: Neighbour): End {
     const { world } = this;
     return this.#andBack((written) => {
-      const inSwitch = faultOf(() => world.reschedule(neighbour));
+      const inSwitch = world.faultIn(() => world.reschedule(neighbour));
       const ending: Ending = inSwitch
-        ? { how: inSwitch, where: 'hypervisor' } : this.#finish(() => world.step());
+        ? { how: inSwitch.notation, where: 'hypervisor' } : this.#finish(() => world.step());
       const { emulated } = world.vcpu;
       const differences = inSwitch ? [] : architectural(
         guestDifferences(reference.state.bytes, world.view().bytes, this.#memoryAtEnd(reference, written(ofGuest))),

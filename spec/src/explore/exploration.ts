@@ -73,7 +73,7 @@ export class Exploration {
     const before = machine.state.snapshot(), record = copyRecord(world.vcpu);
     const { time } = machine.execution;
     return machine.memory.transaction((written) => {
-      const fault = faultIn(() => { for (let n = 0; n < switches; n++) world.reschedule(neighbour); });
+      const fault = world.faultIn(() => { for (let n = 0; n < switches; n++) world.reschedule(neighbour); });
       const differences = fault
         ? [hypervisorFault(fault)]
         : guestDifferences(before, machine.state.bytes, written((page) => !outsideGuest(page)));
@@ -105,17 +105,6 @@ export class Exploration {
       ...differences[0]!, boundary: this.executed, switches, rip: this.machine.state.rip,
       after: this.#last ? print(this.#last.instruction, this.#last.rip) : '', differences, smallest: [],
     };
-  }
-}
-
-/** The fault that `action` ends in. Anything else that it throws is thrown. */
-function faultIn(action: () => void): Fault | undefined {
-  try {
-    action();
-    return undefined;
-  } catch (error) {
-    if (error instanceof Fault) return error;
-    throw error;
   }
 }
 

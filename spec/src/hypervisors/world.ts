@@ -11,6 +11,7 @@ import type { Instruction, Mode } from '../isa/instruction.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Memory } from '../machine/memory/physical.ts';
 import { LDTR, OFFSET } from '../state/fields.ts';
+import { Fault } from '../state/outcomes.ts';
 import { State } from '../state/state.ts';
 import { Executed, HostCode } from './host-code.ts';
 import { REAL_MODE_SEGMENT, copyOutside, hostState } from './host-state.ts';
@@ -137,6 +138,22 @@ export class World {
       for (let n = start; n < end; n++) if (a[n] !== b[n]) return false;
     }
     return true;
+  }
+
+  /**
+   * The fault that the guest's state makes the hypervisor raise in `action`: a selector that it cannot load. Any other
+   * is the policy's own mistake, and thrown.
+   */
+  faultIn(action: () => void): Fault | undefined {
+    try {
+      action();
+      return undefined;
+    } catch (error) {
+      const provoked = this.policy.covers === 'data segment registers' && error instanceof Fault
+        && error.mnemonic !== '#UD';
+      if (!provoked) throw error;
+      return error;
+    }
   }
 
   get #keepsSegments(): boolean {
