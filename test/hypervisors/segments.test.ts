@@ -1,5 +1,5 @@
 import {
-  type Consequence, type HiddenState, type Machine, type Policy, assemble, consequences, cpus, explore, hiddenStateGuest, printCitation, segments,
+  type Consequence, type HiddenState, type Machine, type Policy, assemble, consequences, cpus, explore, hiddenStateGuest, policy, printCitation, segments,
   smallestGuest, tagMemory,
 } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
@@ -186,6 +186,53 @@ describe('the smallest guests (open question 2)', () => {
       ...unreal(0x280, 'ss'), alphabet: ['mov ebx, ss:[esi]'], longest: 1, cpu, policy,
     }).found?.consequence.ending.how;
     expect([stack(segments.xenGuess), stack(segments.xenGuessKeepingSs), stack(segments.kvm)]).toEqual(['#SS', undefined, undefined]);
+  });
+});
+
+describe("the page's table and its exercise", () => {
+  test('what becomes of a guest is the same on every processor, but for Linux without FSGSBASE', () => {
+    const outcomes = (one: Policy, processor: (typeof cpus)[keyof typeof cpus]): string[] =>
+      states.filter(({ base }) => base === 'other').map((state) => summary(
+        consequences(hiddenStateGuest(state), { cpu: processor, policy: one, prepare: tagMemory, at: 'use' }).boundaries[0]!,
+      ));
+    for (const each of segments.history) {
+      for (const processor of Object.values(cpus)) {
+        const like = each === segments.linuxFsgsbase && !processor.features.has('FSGSBASE') ? segments.linuxSelectors : each;
+        expect(outcomes(each, processor), `${each.id}, ${processor.id}`).toEqual(outcomes(like, cpu));
+      }
+    }
+    expect(outcomes(segments.linuxFsgsbase, cpus.amdK10)).not.toEqual(outcomes(segments.linuxFsgsbase, cpu));
+  });
+
+  test("the exercise has an answer: the processor's rule", () => {
+    const answer = policy({
+      ...segments.xenGuess, id: 'answer',
+      ...segments.throughVirtual8086({
+        set: ({ base }) => ({ selector: Number(base >> 4n), base, limit: 0xffff, attributes: 0xf3 }),
+        note: (seen, remembered) => (seen.base === remembered.base ? remembered : { ...remembered, selector: seen.selector, base: seen.base }),
+      }),
+    });
+    const guest = assemble(`
+        cli
+        lgdt   [gdtr]
+        mov    eax, cr0
+        mov    edx, eax
+        or     al, 1
+        mov    cr0, eax
+        mov    bx, 8
+        mov    fs, bx
+        mov    cr0, edx
+        mov    bx, 0x1000
+        mov    fs, bx
+        mov    eax, 0x20000
+        mov    ebx, fs:[eax]
+        hlt
+        align  8
+gdt:    dq     0, 0x00cf93000000ffff
+gdtr:   dw     15
+        dd     gdt`, { mode: 16 });
+    expect(consequences(guest, { cpu, policy: answer }).worst).toBe('identical');
+    expect(consequences(guest, { cpu, policy: segments.xenGuess }).worst).toBe('faulting');
   });
 });
 

@@ -179,9 +179,12 @@ class Run {
 
   /** The worse of two switches here, with the one neighbour in between and with the other. */
   switched(reference: Reference): End & Pick<Consequence, 'otherwise'> {
-    const [one, other] = this.world.neighbours.map((neighbour) => this.#switched(reference, neighbour));
-    return worstOf([one!.outcome, other!.outcome]) === one!.outcome
-      ? { ...one!, otherwise: other!.outcome } : { ...other!, otherwise: one!.outcome };
+    const { neighbours, policy } = this.world;
+    const one = this.#switched(reference, neighbours[0]);
+    // Where everything is kept exactly, nothing of a neighbour comes through.
+    const other = policy.covers === 'nothing' ? one : this.#switched(reference, neighbours[1]);
+    return worstOf([one.outcome, other.outcome]) === one.outcome
+      ? { ...one, otherwise: other.outcome } : { ...other, otherwise: one.outcome };
   }
 
   /** Switches here, runs on to the end, compares, and leaves everything as it was. */

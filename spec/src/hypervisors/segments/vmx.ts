@@ -10,20 +10,25 @@ import { throughVirtual8086 } from './virtual-8086.ts';
 
 /** What a load in real-address mode finds in CS and elsewhere after RESET: accessed, present, DPL 0. */
 const REAL_MODE_CODE = 0x9b, REAL_MODE_DATA = 0x93;
-const realModeAttributes = (segment: number): number => (segment === CS ? REAL_MODE_CODE : REAL_MODE_DATA);
+const realMode = (segment: number): number => (segment === CS ? REAL_MODE_CODE : REAL_MODE_DATA);
 
-/** The virtual-8086 segment that is nearest: a selector that gives the base. */
-const madeToFit = ({ base }: Segment): Segment => virtual8086Segment(Number((base >> 4n) & 0xffffn));
+/** The selector that gives the base in virtual-8086 mode, as far as it has 20 bits and is at a paragraph. */
+const paragraph = ({ base }: Segment): number => Number((base >> 4n) & 0xffffn);
+
+/** The virtual-8086 segment that is nearest. */
+const madeToFit = (wanted: Segment): Segment =>
+  virtual8086Segment(paragraph(wanted));
 
 /** Xen puts in what has a base of 20 bits, at a paragraph, a limit of FFFFh or more, and is present. */
-const setWhereItFits = (wanted: Segment): Segment | undefined => {
-  const { base, limit, attributes } = wanted;
-  const fits = base < 0x10_0000n && (base & 15n) === 0n && limit >= 0xffff && (attributes & ATTRIBUTE.present) !== 0;
-  return fits ? madeToFit(wanted) : undefined;
-};
+const setWhereItFits = (wanted: Segment): Segment | undefined =>
+  fitsXen(wanted) ? madeToFit(wanted) : undefined;
+
+const fitsXen = ({ base, limit, attributes }: Segment): boolean =>
+  base < 0x10_0000n && (base & 15n) === 0n && limit >= 0xffff && (attributes & ATTRIBUTE.present) !== 0;
 
 /** Xen always shows the selector that gives the base. */
-const bySelector = (note: Segment): Segment => ({ ...note, selector: Number(note.base >> 4n) });
+const bySelector = (note: Segment): Segment =>
+  ({ ...note, selector: paragraph(note) });
 
 /** VMX with "unrestricted guest", or SVM: the VMCS and the VMCB have a field for every hidden part. */
 export const hardware: Policy = policy({
@@ -50,7 +55,7 @@ export const virtual8086: Policy = policy({
   source: sdm('3C', '26.3.1.2'),
   ...throughVirtual8086({
     set: madeToFit,
-    note: (seen, _, segment) => ({ ...seen, attributes: realModeAttributes(segment) }),
+    note: (seen, _, segment) => ({ ...seen, attributes: realMode(segment) }),
   }),
 });
 
@@ -64,9 +69,10 @@ export const xenGuess: Policy = policy({
   source: xenCommit('8d4638d15e', '2008-12-09', 'hidden parts remembered, a reload guessed by the base'),
   ...throughVirtual8086({
     set: setWhereItFits,
-    note: (seen, remembered, segment) => (seen.base !== remembered.base || segment === SS
-      ? { ...seen, attributes: realModeAttributes(segment) }
-      : remembered),
+    note: (seen, remembered, segment) =>
+      seen.base !== remembered.base || segment === SS
+        ? { ...seen, attributes: realMode(segment) }
+        : remembered,
     shown: bySelector,
   }),
 });
@@ -81,17 +87,21 @@ export const xenGuessKeepingSs: Policy = policy({
   source: inferred('8d4638d15e, by leaving out what it says of SS'),
   ...throughVirtual8086({
     set: setWhereItFits,
-    note: (seen, remembered, segment) => (seen.base !== remembered.base
-      ? { ...seen, attributes: realModeAttributes(segment) }
-      : remembered),
+    note: (seen, remembered, segment) =>
+      seen.base !== remembered.base
+        ? { ...seen, attributes: realMode(segment) }
+        : remembered,
     shown: bySelector,
   }),
 });
 
 /** KVM's rule is the processor's: another selector is another base, and limit and attributes stay. */
-const keepsLimit = (seen: Segment, remembered: Segment): Segment => (seen.selector === remembered.selector
-  ? remembered
-  : { ...remembered, selector: seen.selector, base: seen.base });
+const keepsLimit = (seen: Segment, remembered: Segment): Segment => {
+  const { selector, base } = seen;
+  return selector === remembered.selector
+    ? remembered
+    : { ...remembered, selector, base };
+};
 
 /** Whatever the segment is, it is made to fit: KVM with emulate_invalid_guest_state off. */
 export const kvmMadeToFit: Policy = policy({
@@ -115,7 +125,10 @@ export const kvm: Policy = policy({
   summary: 'While any segment is not as virtual-8086 mode has it, KVM executes the guest itself.',
   source: sourceOfRelease('Linux', '3.12', 'arch/x86/kvm/vmx.c, rmode_segment_valid and vmx_get_segment'),
   ...throughVirtual8086({
-    set: (wanted, segment) => (fitsExactly(wanted, segment) ? virtual8086Segment(wanted.selector) : undefined),
+    set: (wanted, segment) =>
+      fitsExactly(wanted, segment)
+        ? virtual8086Segment(wanted.selector)
+        : undefined,
     note: keepsLimit,
   }),
 });
