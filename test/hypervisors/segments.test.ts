@@ -312,6 +312,19 @@ gdtr:   dw     31
     expect(outcome('mov dword ptr [gdt + 16], 0x1234')).toBe('identical');
   });
 
+  test('is not when the register was loaded in real-address mode; and there only with the limit that is left by chance', () => {
+    const real = (limit: number) => assemble(`
+        mov    bx, 0x1234
+        mov    fs, bx
+        mov    ebx, ${limit}
+use:    mov    al, fs:[ebx]
+        hlt`, { mode: 16 });
+    const at = (policy: Policy, limit: number) => consequences(real(limit), { cpu, policy, at: 'use' }).boundaries[0]!;
+    expect(at(segments.reloadProtected, 0).ending).toEqual({ how: '#GP(0x1234)', where: 'hypervisor' });
+    expect([at(segments.reloadReal, 0x3fff).outcome, at(segments.reloadReal, 0x3fff).otherwise]).toEqual(['identical', 'identical']);
+    expect([at(segments.reloadReal, 0x4000).outcome, at(segments.reloadReal, 0x4000).otherwise]).toEqual(['faulting', 'identical']);
+  });
+
   test('is not when the entry is another, or the table is', () => {
     expect(outcome('mov word ptr [gdt + 24], 0')).toBe('faulting');
     expect(outcome('mov byte ptr [gdt + 29], 0x13')).toBe('faulting');

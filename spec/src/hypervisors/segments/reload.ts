@@ -66,7 +66,7 @@ export const linuxSelectors: Policy = policy({
   name: 'Linux, selectors',
   year: 2018,
   summary: 'A task with a segment of its own gets it by its selector: base, limit and attributes of the table.',
-  source: sourceOfRelease('Linux', '5.4', 'arch/x86/kernel/process_64.c, load_seg_legacy'),
+  source: sourceOfRelease('Linux', 'before 673903495c85', 'arch/x86/kernel/process_64.c, load_seg_legacy'),
 });
 
 /** With FSGSBASE: the selector, and then the base that was saved, whatever the table says. */
