@@ -81,7 +81,7 @@ export class World {
 
   /** The vCPU's first schedule: its FPU is loaded from the area as allocated, and the guest is entered. */
   start(): void {
-    if (this.#keepsSegments) return;
+    if (!this.#keepsExtended) return;
     const guest = this.#leave();
     for (const _ of this.policy.restore(this.#host(this.area, guest)));
     this.#enter(guest);
@@ -116,13 +116,13 @@ export class World {
   *switch(neighbour: Neighbour = this.neighbours[0]): Generator<SwitchStep, void> {
     const guest = this.#leave();
     yield* this.#hypervisor(this.policy.save, this.area, guest);
-    if (this.#keepsSegments) {
-      // What the other vCPU finds in its segment registers is not the question; what it leaves there is.
-      yield* this.#runNeighbour(neighbour);
-    } else {
+    if (this.#keepsExtended) {
       yield* this.#hypervisor(this.policy.restore, this.#other, guest);
       yield* this.#runNeighbour(neighbour);
       yield* this.#hypervisor(this.policy.save, this.#other, guest);
+    } else {
+      // What the other vCPU finds in its segment registers is not the question; what it leaves there is.
+      yield* this.#runNeighbour(neighbour);
     }
     yield* this.#hypervisor(this.policy.restore, this.area, guest);
     this.#enter(guest);
@@ -156,8 +156,9 @@ export class World {
     }
   }
 
-  get #keepsSegments(): boolean {
-    return (this.policy.covers ?? 'extended state') !== 'extended state';
+  /** The policy is one for extended state. */
+  get #keepsExtended(): boolean {
+    return (this.policy.covers ?? 'extended state') === 'extended state';
   }
 
   *#hypervisor(steps: Policy['save'], area: SaveArea, guest: State): Generator<SwitchStep, void> {
@@ -170,7 +171,7 @@ export class World {
     if (!machine.memory.page(neighbour.origin)) machine.memory.install(neighbour.origin, bytes);
     const host = this.#leave(), state = this.#neighbourState(neighbour);
     // Its segment registers are as it needs them; extended state is what the policy has just restored.
-    if (this.#keepsSegments) machine.state.restore(state.bytes);
+    if (!this.#keepsExtended) machine.state.restore(state.bytes);
     this.#enter(state);
     while (machine.state.rip !== end) {
       const rip = machine.state.rip;
