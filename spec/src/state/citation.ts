@@ -37,17 +37,17 @@ export const apm = (volume: string, section: string, edition = '2023 or before, 
 export const xenCommit = (commit: string, date: string, what: string): Citation =>
   ({ kind: 'commit', project: 'Xen', commit, date, what });
 
-/** A commit of the Linux kernel, in the same way. */
+/** A commit of Linux, in the same way. */
 export const linuxCommit = (commit: string, date: string, what: string): Citation =>
   ({ kind: 'commit', project: 'Linux', commit, date, what });
-
-/** Read in a release's source: the file and the function, where the commit that brought it was not looked up. */
-export const sourceOfRelease = (project: 'Xen' | 'Linux', release: string, where: string): Citation =>
-  ({ kind: 'source', project, release, where });
 
 /** Seen on a named processor by a program that can be run again. */
 export const measured = (processor: string, date: string, what: string): Citation =>
   ({ kind: 'measured', processor, date, what });
+
+/** Read in the source of a release, where the commit that brought it was not looked up: the file and the function. */
+export const sourceOfRelease = (project: 'Xen' | 'Linux', release: string, where: string): Citation =>
+  ({ kind: 'source', project, release, where });
 
 export const inferred = (from: string): Citation => ({ kind: 'inferred', from });
 
