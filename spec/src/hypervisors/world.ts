@@ -133,7 +133,7 @@ export class World {
    * they do not differ in that, and no step of it has looked at anything else.
    */
   treatsAlike(a: Uint8Array, b: Uint8Array): boolean {
-    if (this.#looked || this.#keepsSegments) return false;
+    if (this.#looked || !this.#keepsExtended) return false;
     for (const [start, end] of this.#covered) {
       for (let n = start; n < end; n++) if (a[n] !== b[n]) return false;
     }
