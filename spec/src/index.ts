@@ -27,6 +27,7 @@ export type { FpuContext, ParkedVcpu, VcpuPolicy } from './hypervisors/xen/vcpu-
 export { type LifeStep, Vcpu, type VcpuOptions, type VcpuSnapshot } from './hypervisors/xen/vcpu.ts';
 export { LEGACY_FIELDS, type LegacyField, legacyField, readLegacy } from './hypervisors/legacy-fields.ts';
 export * as pv from './hypervisors/xen/pv/index.ts';
+export * as kvm from './hypervisors/kvm/index.ts';
 export { explore } from './explore/explore.ts';
 export {
   type CompareOptions, type Comparison, type Parting, comparePolicies,
@@ -47,6 +48,10 @@ export {
   type Occurrence, type System, externalInterrupt, machineCheck, nonMaskableInterrupt,
 } from './explore/system.ts';
 export { type ReplayOptions, replay } from './explore/replay.ts';
+export {
+  type Happening, type HostExecutionOptions, type HostExecutions, hostExecutions,
+} from './explore/host-executions.ts';
+export { type HostColumn, tabulateHosts } from './explore/host-table.ts';
 export { shrink } from './explore/shrink.ts';
 export { printTable, printVerdict } from './explore/print.ts';
 export {
@@ -72,5 +77,5 @@ export {
 export { type LoadRequest, type Loaded, type Loader, compareLoads, loadArea } from './explore/loads.ts';
 export type {
   Counterexample, Difference, Ending, FieldValue, Outcome, PolicySummary, Timeline, TimelineStep, Verdict, VerdictTable,
-  VerdictWords,
+  VerdictWords, Window,
 } from './explore/verdict.ts';

@@ -1,4 +1,4 @@
-import type { Counterexample, Verdict, VerdictTable, VerdictWords } from 'hidden-state';
+import type { Counterexample, Verdict, VerdictTable, VerdictWords, Window } from 'hidden-state';
 import { type Html, html, slug } from './html.ts';
 import { hex, plural } from './values.ts';
 
@@ -38,6 +38,11 @@ function ofConsequence({ outcome, text }: NonNullable<Verdict['consequence']>): 
 export function outcome(verdict: Verdict, most = 3): Outcome {
   const fields = names(verdict.fields, most);
   if (verdict.consequence && !verdict.ended) return ofConsequence(verdict.consequence);
+  if (verdict.windows?.length) {
+    return verdict.windows.every(({ harmless }) => harmless)
+      ? { tone: 'part', glyph: '~', text: fields, spoken: 'open, with nothing lost:' }
+      : { tone: 'lost', glyph: '✗', text: fields, spoken: 'ends in' };
+  }
   if (verdict.transparent) {
     return verdict.ended
       ? { tone: 'ended', glyph: '–', text: verdict.ended, spoken: 'the guest ends here:' }
@@ -84,6 +89,17 @@ export function counterexample(
       example.smallest.join('\n')}</code></pre>`}`;
 }
 
+/** What happens at boundaries of the host ends in, how often, and where. */
+export function windows(all: readonly Window[], tried: number): Html {
+  return html`<p>It can happen at ${plural(tried, 'boundary', 'boundaries')}. Where it does not end well:</p>
+<div class="scroll" tabindex="0" role="group" aria-label="Where it does not end well">
+<table class="differences"><thead><tr><th scope="col">Ends in</th><th scope="col">Boundaries</th>
+<th scope="col">In</th></tr></thead><tbody>${all.map(({ outcome, harmless, boundaries, where }) =>
+    html`<tr><th scope="row">${outcome}</th><td class="${harmless ? 'part' : 'lost'}">${boundaries}</td><td>${
+      where.map(({ name, boundaries }, index) => html`${index > 0 && ', '}<code>${name}</code> ${boundaries}`)}</td></tr>`,
+  )}</tbody></table></div>`;
+}
+
 /** Policies by year × CPUs. A cell is a link to its counterexample below the table, so it works without JavaScript. */
 export function verdictTable(table: VerdictTable, options: VerdictTableOptions): Html {
   const cells = table.rows.flatMap(({ policy, cells }) =>
@@ -92,7 +108,7 @@ export function verdictTable(table: VerdictTable, options: VerdictTableOptions):
       return { policy, cpu, verdict, anchor: `${options.id}-${slug(policy.id)}-${slug(cpu.id)}`, ...outcome(verdict) };
     }),
   );
-  const broken = cells.filter(({ verdict }) => verdict.counterexample);
+  const broken = cells.filter(({ verdict }) => verdict.counterexample ?? verdict.windows?.length);
   const name = ({ policy, cpu }: (typeof cells)[number]): string => `${policy.id}/${cpu.id}`;
   const named = broken.find((each) => name(each) === options.open);
   if (options.strict && options.open !== undefined && !named) {
@@ -103,7 +119,7 @@ export function verdictTable(table: VerdictTable, options: VerdictTableOptions):
   const cell = ({ verdict, anchor, tone, glyph, text, spoken }: (typeof cells)[number]): Html => {
     const content = html`<b aria-hidden="true">${glyph}</b><span class="hush">${spoken} </span>${text}`;
     return html`<td class="${tone}" title="${plural(verdict.boundaries, ...(table.words ?? usual).tried)} tried">${
-      verdict.counterexample ? html`<a href="#${anchor}">${content}</a>` : content}</td>`;
+      verdict.counterexample ?? verdict.windows?.length ? html`<a href="#${anchor}">${content}</a>` : content}</td>`;
   };
   const width = table.cpus.length;
   return html`<verdict-table>${options.caption && html`<p class="caption">${options.caption}</p>`}
@@ -120,6 +136,7 @@ export function verdictTable(table: VerdictTable, options: VerdictTableOptions):
 <h3 id="${anchor}-title">${cpu.name}, ${policy.name} <small>${policy.year}${
       policy.commit && html` · <code>${policy.commit}</code>`}</small></h3>
 ${policy.summary && html`<p class="summary">${policy.summary}</p>`}
-${verdict.counterexample && counterexample(verdict.counterexample, verdict.consequence, table.words)}</section>`,
+${verdict.counterexample && counterexample(verdict.counterexample, verdict.consequence, table.words)}${
+      verdict.windows?.length && windows(verdict.windows, verdict.boundaries)}</section>`,
   )}</div></verdict-table>`;
 }

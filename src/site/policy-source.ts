@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import * as hiddenState from 'hidden-state';
-import type { Policy } from 'hidden-state';
+import type { Policy, kvm } from 'hidden-state';
 
 /** A policy of the engine with the source text of its steps, as `PolicyDiff` shows it. */
 export interface PolicySource {
@@ -17,6 +17,8 @@ const NAMESPACES: Readonly<Record<string, { place: string; steps: readonly strin
   xen: { place: 'xen/policies.ts', steps: STEPS },
   xenVcpu: { place: 'xen/vcpu-policies.ts', steps: ['allocate', 'getContext'] },
   segments: { place: 'segments', steps: STEPS },
+  // Kernels carry their functions as text.
+  kvm: { place: 'kvm', steps: [] },
 };
 
 /** Whether a name such as `xen.fipWidth4` is one of a policy of the engine. */
@@ -29,6 +31,8 @@ export function policySource(name: string, root = process.cwd()): PolicySource {
   const [namespace, id] = name.split('.') as [string, string];
   const { place, steps: names } = NAMESPACES[namespace]!;
   const policies = (hiddenState as Record<string, unknown>)[namespace] as Record<string, unknown>;
+  const kernel = policies[id] as kvm.Kernel | undefined;
+  if (kernel?.vcpuEnterGuest) return kernelSource(kernel);
   const policy = policies[id] as Policy & Record<string, unknown> | undefined;
   if (!policy?.[names[0]!]) throw new Error(`there is no policy \`${name}\`; there are ${Object.keys(policies).join(', ')}`);
   const text = sourceAt(`${root}/spec/src/hypervisors/${place}`);
@@ -39,6 +43,14 @@ export function policySource(name: string, root = process.cwd()): PolicySource {
     name: policy.name, steps: { ...(mode !== undefined && { mode }), ...steps }, year: policy.year,
     commit: policy.source.kind === 'commit' ? policy.source.commit : '',
   };
+}
+
+/** A kernel carries its functions as text. */
+function kernelSource({ name, year, source, ...members }: kvm.Kernel): PolicySource {
+  const steps = Object.fromEntries(Object.entries(members)
+    .filter(([, text]) => typeof text === 'string' && text.includes('\n'))
+    .map(([step, text]) => [step, `${step}: asm\`\n${String(text).replace(/^\n+|\s+$/g, '')}\n\``]));
+  return { name, steps, year, commit: source.kind === 'commit' ? source.commit : '' };
 }
 
 const sourceAt = (place: string): string => (place.endsWith('.ts') ? readFileSync(place, 'utf8')

@@ -73,8 +73,21 @@ export interface Verdict {
     /** In a few words. */
     text: string;
   };
+  /** Of something that happens at a boundary of the host, in place of a counterexample: what it ends in, and where. */
+  windows?: Window[];
   /** The run with the world switch at the counterexample's boundary (or at the middle boundary when transparent). */
   timeline: Timeline;
+}
+
+/** Boundaries at which something that happens ends in the same way, and not well. */
+export interface Window {
+  outcome: string;
+  /** Nobody has lost anything: the outcome is one that could have been worse. */
+  harmless: boolean;
+  /** How many boundaries of the trunk. */
+  boundaries: number;
+  /** Where they are: names of the functions, with the number of boundaries in each. */
+  where: { name: string; boundaries: number }[];
 }
 
 /** Guest and hypervisor, or several processors, as lanes, one step an instruction: what figures are drawn from. */
