@@ -47,7 +47,7 @@ describe('a host with a guest, and nothing that happens', () => {
 
   it('VMRESUME is its bytes, and swaps neither XCR0 nor a vector register', () => {
     const host = runTo(new kvm.Host({ kernel: kvm.linux311 }), ({ machine, program }) =>
-      machine.state.rip === program.symbols['vmresume'] && machine.state.xcr0 === 1n);
+      machine.state.rip === program.symbols['vm_entry'] && machine.state.xcr0 === 1n);
     const { state, memory } = host.machine;
     expect([...memory.readBytes(state.rip, 3)]).toEqual([0x0f, 0x01, 0xc3]);
     const xmm0 = state.xmm(0);

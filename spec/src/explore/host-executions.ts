@@ -4,6 +4,7 @@ import { symbol } from '../asm/assemble.ts';
 import { EXIT, VECTOR } from '../hypervisors/kvm/events.ts';
 import { Host, type HostOptions } from '../hypervisors/kvm/host.ts';
 import { printOutcome } from '../hypervisors/kvm/outcome.ts';
+import { IF } from '../isa/flags.ts';
 import { Machine } from '../machine/machine.ts';
 import { OFFSET, RSP } from '../state/fields.ts';
 import type { ExecutionOptions } from './executions.ts';
@@ -58,9 +59,11 @@ export function hostExecutions(options: HostExecutionOptions): HostExecutions {
   const occurrences = happenings.map((name) => occurrence(name, () => host));
   const start = (): System => {
     host = new Host(rest);
+    if (sender) host.connect();
     const { machine, stacks } = host;
     const one = (): void => { host.advance(); };
-    const several = (): void => { advanceClosed(host, occurrences); };
+    const maskable = happenings.every((name) => name === 'IPI' || name === 'timer');
+    const several = (): void => { advanceClosed(host, occurrences, maskable); };
     const first = step === 'instruction' ? one : several;
     const machines = sender ? [machine, senderOf(host)] : [machine];
     const advance = (each: Machine, processor: number): void => {
@@ -92,7 +95,7 @@ function occurrence(name: Happening, host: () => Host): Occurrence {
 }
 
 /** On to the next boundary at which something can happen; clears what the way there leaves below stack pointers. */
-function advanceClosed(host: Host, occurrences: readonly Occurrence[]): void {
+function advanceClosed(host: Host, occurrences: readonly Occurrence[], maskable: boolean): void {
   const { machine, stacks } = host;
   const { state } = machine;
   const lowest = stacks.map(() => 2n ** 64n);
@@ -109,6 +112,8 @@ function advanceClosed(host: Host, occurrences: readonly Occurrence[]): void {
     const stack = stackOf(pointer);
     if (stack >= 0 && !host.inGuest && pointer < lowest[stack]!) lowest[stack] = pointer;
     host.advance();
+    // Most instructions are executed with interrupts off, where maskable ones need not be asked for.
+    if (maskable && !(state.rflags & IF) && !host.inGuest && !state.halted) continue;
     if (host.ended || occurrences.some(({ possible }) => possible(machine))) break;
   }
   const pointer = state.gpr[RSP]!;

@@ -10,10 +10,12 @@ import type { CpuProfile } from '../../cpus/profile.ts';
 import type { Instruction } from '../../isa/instruction.ts';
 import type { RegisterOperand } from '../../isa/operand.ts';
 import { CR4 } from '../../isa/system/control-bits.ts';
+import { deliverFault } from '../../machine/events.ts';
 import { kernelState } from '../../machine/initial.ts';
 import { Machine } from '../../machine/machine.ts';
 import { OFFSET, RSP } from '../../state/fields.ts';
 import { Fault } from '../../state/outcomes.ts';
+import { SHUTDOWN } from '../../state/state.ts';
 import { EXIT, VECTOR } from './events.ts';
 import { layOutKernel, stacks } from './kernel-memory.ts';
 import type { Kernel } from './kernel.ts';
@@ -47,7 +49,6 @@ export class Host {
   readonly stacks = stacks;
   readonly #structure: ControlStructure;
   readonly #vmresume: bigint;
-  readonly #request: bigint;
 
   /** The task at its first instruction in user mode; the vCPU has run before, its guest is about to turn XSAVE on. */
   constructor(options: HostOptions) {
@@ -56,14 +57,12 @@ export class Host {
     this.program = hostProgram(kernel, cpu);
     this.machine = new Machine(this.program, { cpu, faults: 'deliver' });
     const at = (name: string): bigint => symbol(this.program, name);
-    this.#vmresume = at('vmresume');
-    this.#request = at('interrupt_request');
+    this.#vmresume = at('vm_entry');
     this.#structure = {
       guest: at('guest'), host: at('host'), reason: at('exit_reason'), vector: at('exit_vector'),
       qualification: at('exit_qualification'), length: at('exit_length'), hostRip: at('vm_exit'),
     };
     layOutKernel(this.machine, this.program);
-    this.#connect();
     this.#guest();
     this.#choose();
     this.#boot(kernel);
@@ -82,7 +81,18 @@ export class Host {
     const { machine } = this;
     if (this.inGuest) this.#advanceGuest();
     else if (machine.state.rip === this.#vmresume) vmEntry(machine, this.#structure);
-    else machine.run({ limit: 1 });
+    else this.#advanceHost();
+  }
+
+  #advanceHost(): void {
+    const { machine } = this;
+    try {
+      machine.step();
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      if (deliverFault(machine.execution, error)) machine.execution.finish();
+      else machine.state.activity = SHUTDOWN;
+    }
   }
 
   /** Ends the guest's run here, by an event of the host's. */
@@ -111,19 +121,20 @@ export class Host {
 
   /** What ends the guest's run before its next instruction, or at it. */
   #dueExit(): Exit | undefined {
-    const { state, memory } = this.machine;
-    const vector = Number(memory.read(this.#request, 4));
-    if (vector) {
-      memory.write(this.#request, 4, 0n);
-      return { reason: EXIT.externalInterrupt, vector };
+    const { state, interrupts } = this.machine;
+    if (interrupts.requested) {
+      return { reason: EXIT.externalInterrupt, vector: interrupts.controller!.acknowledge() };
     }
     return exitOf(this.machine.decodeAt(state.rip));
   }
 
-  /** The local APIC's request register is a cell of memory: another processor raises an interrupt by writing it. */
-  #connect(): void {
+  /**
+   * Lets another processor raise interrupts by writing their vector to `interrupt_request`: the local APIC's register as
+   * a cell of memory.
+   */
+  connect(): void {
     const { interrupts, memory } = this.machine;
-    const request = this.#request;
+    const request = symbol(this.program, 'interrupt_request');
     interrupts.controller = {
       pending: () => memory.read(request, 4) !== 0n,
       acknowledge() {

@@ -141,8 +141,7 @@ stress: call  irq_fpu_usable
         xor   ecx, ecx
         xgetbv
         mov   [handler_xcr0], al
-        inc   dword [preempt_count]       ; kernel_fpu_begin
-        call  __kernel_fpu_begin
+        call  __kernel_fpu_begin          ; kernel_fpu_begin: preemption is off in a handler
         cmp   byte [handler_uses], 1
         jb    handler_is_done
         ja    handler_uses_avx
@@ -151,8 +150,7 @@ stress: call  irq_fpu_usable
 handler_uses_avx:
         vmovups ymm0, [junk]
 handler_is_done:
-        call  __kernel_fpu_end            ; kernel_fpu_end
-        jmp   preempt_enable
+        jmp   __kernel_fpu_end            ; kernel_fpu_end
 fpu_refused:
         inc   byte [times_refused]
         ret
@@ -217,7 +215,6 @@ other_kept:
 
 export const KVM = asm`
 vm_entry:
-vmresume:
         db    0x0f, 0x01, 0xc3            ; VMRESUME
 vm_exit:
         ret
