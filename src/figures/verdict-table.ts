@@ -95,7 +95,7 @@ export function windows(all: readonly Window[], tried: number): Html {
 <div class="scroll" tabindex="0" role="group" aria-label="Where it does not end well">
 <table class="differences"><thead><tr><th scope="col">Ends in</th><th scope="col">Boundaries</th>
 <th scope="col">In</th></tr></thead><tbody>${all.map(({ outcome, harmless, boundaries, where }) =>
-    html`<tr><th scope="row">${outcome}</th><td class="${harmless ? 'part' : 'lost'}">${boundaries}</td><td>${
+    html`<tr><th scope="row">${outcome}</th><td class="${harmless ? 'part' : 'lost'}">${boundaries}</td><td class="where">${
       where.map(({ name, boundaries }, index) => html`${index > 0 && ', '}<code>${name}</code> ${boundaries}`)}</td></tr>`,
   )}</tbody></table></div>`;
 }

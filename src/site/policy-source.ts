@@ -49,9 +49,13 @@ export function policySource(name: string, root = process.cwd()): PolicySource {
 function kernelSource({ name, year, source, ...members }: kvm.Kernel): PolicySource {
   const steps = Object.fromEntries(Object.entries(members)
     .filter(([, text]) => typeof text === 'string' && text.includes('\n'))
-    .map(([step, text]) => [step, `${step}: asm\`\n${String(text).replace(/^\n+|\s+$/g, '')}\n\``]));
+    .map(([step, text]) => [step, `${step}: asm\`\n${narrow(String(text))}\n\``]));
   return { name, steps, year, commit: source.kind === 'commit' ? source.commit : '' };
 }
+
+/** Assembly as two columns beside each other have room for it. */
+const narrow = (text: string): string =>
+  text.replace(/^\n+|\s+$/g, '').replace(/^ {8}/gm, '    ').replace(/(?<=\S) {2,};/g, '  ;');
 
 const sourceAt = (place: string): string => (place.endsWith('.ts') ? readFileSync(place, 'utf8')
   : readdirSync(place).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(`${place}/${file}`, 'utf8')).join('\n'));

@@ -57,9 +57,12 @@ export function hostTimeline(options: HostTimelineOptions): Timeline {
     ...executions, schedule, fields, laneOf, lanes: LANES, symbols: host().program.symbols,
     steps: REPLAY_BUDGET, limit: REPLAY_BUDGET,
   });
-  const shown = around(timeline, before, after);
-  const entry = symbol(host().program, 'vm_entry');
-  return { ...shown, steps: shown.steps.map((step) => ({ ...step, ...saying(step, entry) })) };
+  const at = (name: string): bigint => symbol(host().program, name);
+  const steps = timeline.steps.map((step, n) => {
+    const faulted = timeline.steps[n + 1]?.rip === at('general_protection');
+    return { ...step, ...saying(step, at('vm_entry'), faulted) };
+  });
+  return around({ ...timeline, steps }, before, after);
 }
 
 /** Instructions up to a boundary that is so many open boundaries from the beginning, with nothing that happens. */
@@ -76,17 +79,18 @@ function instructionsBefore(
 }
 
 /** VMRESUME is no instruction of the engine's, so it has no text; some bytes need a word. */
-function saying({ text, rip, note }: TimelineStep, entry: bigint): Partial<TimelineStep> {
+function saying({ text, rip, note }: TimelineStep, entry: bigint, faulted: boolean): Partial<TimelineStep> {
   if (rip === entry) return { text: 'vmresume', note: 'VM entry' };
+  if (faulted) return { note: 'raises #GP(0), which has an entry in the exception table' };
   const said = note ?? NOTES.find(([pattern]) => pattern.test(text))?.[1];
   return said === undefined ? {} : { note: said };
 }
 
-/** The telling steps around what happened, and the lanes that they are in. */
+/** The telling steps around what happened, and the lanes that they are in. The first shows what all fields hold. */
 function around(timeline: Timeline, before: number, after: number): Timeline {
-  const steps = timeline.steps.filter(({ text, note }) =>
-    note !== undefined || TELLING.test(text) || text.includes('VMRESUME'));
-  const at = steps.findIndex(({ note }) => note !== undefined);
-  const shown: TimelineStep[] = steps.slice(Math.max(0, at - before), at + 1 + after);
+  const steps = timeline.steps.filter(({ text, note }) => note !== undefined || TELLING.test(text));
+  const at = steps.findIndex(({ note }) => note?.endsWith('arrives'));
+  const [first, ...rest] = steps.slice(Math.max(0, at - before), at + 1 + after);
+  const shown: TimelineStep[] = [{ ...first!, changed: timeline.fields.map(({ name }) => name) }, ...rest];
   return { ...timeline, steps: shown, lanes: LANES.filter(({ id }) => shown.some(({ lane }) => lane === id)) };
 }
