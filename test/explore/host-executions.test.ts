@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
-  type Executions, type Happening, type HostExecutionOptions, cpus, exploreExecutions, hostExecutions, kvm, replay,
-  tabulateHosts,
+  type Executions, type Happening, type HostExecutionOptions, cpus, exploreExecutions, hostExecutions, hostTimeline, kvm,
+  replay, tabulateHosts,
 } from 'hidden-state';
 
 const IF = 0x200;
@@ -188,6 +188,17 @@ describe('the forms that an exploration can have', () => {
     });
     expect(host().outcome().verdict).toBe('SIGSEGV');
     expect(timeline.steps.some(({ note }) => note === 'IPI arrives')).toBe(true);
+  });
+
+  it('a timeline shows what happened, and the fault that the handler runs into', () => {
+    const { steps, lanes } = hostTimeline({ kernel: kvm.linux311, outcome: 'SIGSEGV' });
+    expect(lanes.map(({ id }) => id)).toEqual(['kernel', 'handler']);
+    const at = steps.findIndex(({ note }) => note === 'IPI arrives');
+    expect(steps.slice(at - 1, at).map(({ text, values }) => [text, values['XCR0']])).toEqual([['xsetbv', 1n]]);
+    const said = steps.slice(at).flatMap(({ text, note }) => (note?.includes('#GP') ? [text] : []));
+    expect(said).toEqual(['xrstor64 [rdi]']);
+    expect(steps.some(({ note }) => note === 'force_sig(SIGSEGV)')).toBe(true);
+    expect(() => hostTimeline({ kernel: kvm.linux46, outcome: 'SIGSEGV' })).toThrow('nothing ends in "SIGSEGV"; there are fine');
   });
 
   it('a table has the same, cell by cell', () => {

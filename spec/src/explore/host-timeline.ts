@@ -35,7 +35,7 @@ const NOTES: readonly (readonly [RegExp, string])[] = [
 ];
 const REPLAY_BUDGET = 5000;
 
-/** Explores, finds the outcome and replays it. Throws a `RangeError` that lists the outcomes when it is none of them. */
+/** Explores, finds the outcome and replays it. Throws a `RangeError` that lists the outcomes where it is none. */
 export function hostTimeline(options: HostTimelineOptions): Timeline {
   const { outcome, fields = ['XCR0', 'XMM0'], before = 8, after = 16, ...rest } = options;
   const { host: _coarse, ...coarse } = hostExecutions(rest);
@@ -46,7 +46,8 @@ export function hostTimeline(options: HostTimelineOptions): Timeline {
     throw new RangeError(`nothing ends in ${JSON.stringify(outcome)}; there are ${all}`);
   }
   const { host, ...executions } = hostExecutions({ ...rest, step: 'instruction' });
-  const schedule = wanted.schedule.map((each) => ({ ...each, after: instructionsBefore(executions, host, each.after) }));
+  const schedule = wanted.schedule.map((each) =>
+    ({ ...each, after: instructionsBefore(executions, host, each.after) }));
   const laneOf = (machine: Machine): string => {
     const counts = ['hardirq_count', 'nmi_count'].map((name) => machine.memory.read(symbol(host().program, name), 1));
     if (host().inGuest) return 'guest';

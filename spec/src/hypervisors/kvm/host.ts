@@ -59,7 +59,7 @@ export class Host {
     const at = (name: string): bigint => symbol(this.program, name);
     this.#vmresume = at('vm_entry');
     this.#structure = {
-      guest: at('guest'), host: at('host'), reason: at('exit_reason'), vector: at('exit_vector'),
+      guest: at('guest'), host: at('host'), event: at('exit_event'),
       qualification: at('exit_qualification'), length: at('exit_length'), hostRip: at('vm_exit'),
     };
     layOutKernel(this.machine, this.program);
@@ -129,8 +129,8 @@ export class Host {
   }
 
   /**
-   * Lets another processor raise interrupts by writing their vector to `interrupt_request`: the local APIC's register as
-   * a cell of memory.
+   * Lets another processor raise interrupts by writing their vector to `interrupt_request`: the local APIC's register
+   * as a cell of memory.
    */
   connect(): void {
     const { interrupts, memory } = this.machine;

@@ -1,6 +1,6 @@
 /** The functions that all kernels share: entries, the stress module's handler, the scheduler, KVM's exits. */
 
-import { EXIT, VECTOR } from './events.ts';
+import { EXIT, VECTOR, eventOf } from './events.ts';
 import { asm } from './kernel.ts';
 
 export const ENTRIES = asm`
@@ -30,13 +30,10 @@ call_function_interrupt:
         push  rdx
         push  rcx
         push  rdi
-        push  rsi
-        lea   rbx, [rsp + 48]
+        lea   rbx, [rsp + 40]
         inc   byte [hardirq_count]
-        inc   dword [preempt_count]
         call  stress
 irq_exit:
-        dec   dword [preempt_count]
         dec   byte [hardirq_count]
         test  byte [rbx + FRAME_CS], 3
         jnz   irq_to_user
@@ -46,7 +43,6 @@ irq_exit:
         je    irq_return
         call  schedule                    ; kernel preemption
 irq_return:
-        pop   rsi
         pop   rdi
         pop   rcx
         pop   rdx
@@ -69,10 +65,8 @@ timer_interrupt:
         push  rdx
         push  rcx
         push  rdi
-        push  rsi
-        lea   rbx, [rsp + 48]
+        lea   rbx, [rsp + 40]
         inc   byte [hardirq_count]
-        inc   dword [preempt_count]
         mov   byte [need_resched], 1
         jmp   irq_exit
 
@@ -82,8 +76,7 @@ machine_check:
         push  rdx
         push  rcx
         push  rdi
-        push  rsi
-        lea   rbx, [rsp + 48]
+        lea   rbx, [rsp + 40]
         call  in_nmi_context
         call  machine_check_is_over
         test  byte [rbx + FRAME_CS], 3
@@ -95,15 +88,12 @@ nmi:    push  rbx
         push  rdx
         push  rcx
         push  rdi
-        push  rsi
-        lea   rbx, [rsp + 48]
+        lea   rbx, [rsp + 40]
         call  in_nmi_context
         jmp   irq_return
 in_nmi_context:
         inc   byte [nmi_count]
-        inc   dword [preempt_count]
         call  stress
-        dec   dword [preempt_count]
         dec   byte [nmi_count]
         ret
 machine_check_is_over:
@@ -137,7 +127,6 @@ export const STRESS = asm`
 stress: call  irq_fpu_usable
         test  al, al
         jz    fpu_refused
-        inc   byte [times_usable]
         xor   ecx, ecx
         xgetbv
         mov   [handler_xcr0], al
@@ -190,6 +179,7 @@ preempt_enable:
 still_off:
         ret
 schedule:
+        push  rsi
         mov   byte [need_resched], 0
         inc   dword [preempt_count]
         pushfq
@@ -210,6 +200,7 @@ other_kept:
         call  switch_fpu
         popfq
         dec   dword [preempt_count]
+        pop   rsi
         ret
 `;
 
@@ -219,24 +210,18 @@ vm_entry:
 vm_exit:
         ret
 handle_nmi_exit:
-        mov   eax, [exit_reason]
-        shl   eax, 8
-        or    eax, [exit_vector]
-        cmp   eax, ${VECTOR.nmi}
+        cmp   dword [exit_event], ${eventOf(EXIT.exceptionOrNmi, VECTOR.nmi)}
         jne   no_event
         int   ${VECTOR.nmi}
 no_event:
         ret
 handle_machine_check_exit:
-        mov   eax, [exit_reason]
-        shl   eax, 8
-        or    eax, [exit_vector]
-        cmp   eax, ${VECTOR.machineCheck}
+        cmp   dword [exit_event], ${eventOf(EXIT.exceptionOrNmi, VECTOR.machineCheck)}
         jne   no_event
         call  kvm_machine_check
         jmp   machine_check_is_over
 handle_external_intr:
-        cmp   dword [exit_reason], ${EXIT.externalInterrupt}
+        cmp   byte [exit_event + 1], ${EXIT.externalInterrupt}
         jne   irqs_on
         mov   rax, rsp                    ; the frame that the IDT's gate would push
         push  0x18
@@ -246,7 +231,7 @@ handle_external_intr:
         push  0x10
         lea   rax, [irqs_on]
         push  rax
-        cmp   dword [exit_vector], ${VECTOR.timer}
+        cmp   byte [exit_event], ${VECTOR.timer}
         je    timer_interrupt
         jmp   call_function_interrupt
 irqs_on:
@@ -258,14 +243,14 @@ cancel_entry:
         mov   al, 1
         ret
 handle_exit:
-        mov   eax, [exit_reason]
+        movzx eax, byte [exit_event + 1]
         cmp   eax, ${EXIT.xsetbv}
         je    handle_xsetbv
         cmp   eax, ${EXIT.controlRegister}
         je    handle_cr
         cmp   eax, ${EXIT.hlt}
         je    handle_halt
-        cmp   dword [exit_vector], ${VECTOR.deviceNotAvailable}
+        cmp   byte [exit_event], ${VECTOR.deviceNotAvailable}
         jne   enter_again
         mov   byte [fpu_active], 1        ; the guest's first use of its FPU
         and   qword [guest + GUEST_CR0], ~TS

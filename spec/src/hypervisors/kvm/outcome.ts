@@ -19,8 +19,7 @@ export interface Outcome {
   readonly verdict: HostVerdict;
   /** The kernel warned of bad FPU state. */
   readonly warned: boolean;
-  /** How often a handler was let at the FPU, and how often it was refused. */
-  readonly usable: number;
+  /** How often a handler was refused the FPU. */
   readonly refused: number;
   /** XCR0 when a handler was let at the FPU, 0 if none was. */
   readonly handlerXcr0: number;
@@ -46,7 +45,7 @@ export function readOutcome(memory: Memory, program: Program, guestXcr0: number)
   return {
     verdict: oops ?? cases.find(([happened]) => happened)?.[1] ?? 'fine',
     warned: byte('qemu', WARNED) !== 0 || byte('other', WARNED) !== 0,
-    usable: byte('times_usable'), refused: byte('times_refused'), handlerXcr0: byte('handler_xcr0'),
+    refused: byte('times_refused'), handlerXcr0: byte('handler_xcr0'),
   };
 }
 

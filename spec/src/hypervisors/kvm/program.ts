@@ -163,8 +163,7 @@ guest_wants_xcr0:   dd 7
 stale_components:   dd 7
 vcpu_xcr0:          dd 1
 preempt_count:      dd 0
-exit_reason:        dd 0
-exit_vector:        dd 0
+exit_event:         dd 0
 exit_qualification: dd 0
 exit_length:        dd 0
 in_kernel_fpu:      db 0
@@ -177,7 +176,6 @@ hardirq_count:      db 0
 softirq_count:      db 0
 nmi_count:          db 0
 oops:               db 0
-times_usable:       db 0
 times_refused:      db 0
 handler_xcr0:       db 0
 guest_saw_xcr0:     db 0

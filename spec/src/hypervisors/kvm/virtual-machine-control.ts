@@ -5,6 +5,7 @@
 
 import type { Machine } from '../../machine/machine.ts';
 import { EXTENDED_STATE, OFFSET, STATE_SIZE } from '../../state/fields.ts';
+import { eventOf } from './events.ts';
 
 /** An instruction's worth of a guest's exit. */
 export interface Exit {
@@ -19,8 +20,7 @@ export interface Exit {
 export interface ControlStructure {
   readonly guest: bigint;
   readonly host: bigint;
-  readonly reason: bigint;
-  readonly vector: bigint;
+  readonly event: bigint;
   readonly qualification: bigint;
   readonly length: bigint;
   /** RIP after an exit. */
@@ -73,7 +73,8 @@ export function vmExit(machine: Machine, structure: ControlStructure, exit: Exit
   state.setByte(OFFSET.guestMode, 0);
   state.rip = structure.hostRip;
   state.rflags = 2;
-  for (const field of ['reason', 'vector', 'qualification', 'length'] as const) {
+  memory.write(structure.event, 4, BigInt(eventOf(exit.reason, exit.vector)));
+  for (const field of ['qualification', 'length'] as const) {
     memory.write(structure[field], 4, BigInt(exit[field] ?? 0));
   }
 }
