@@ -29,8 +29,8 @@ const LANES: Timeline['lanes'] = [
 const TELLING = /^(?:xsetbv|xsave|xrstor|v?movup|call|iretq|cli|sti|sysret|hlt|mov byte|vmresume)/;
 /** What a byte of the task or of KVM says, where its place alone does not. Offsets as in hypervisors/kvm/program.ts. */
 const NOTES: readonly (readonly [RegExp, string])[] = [
-  [/\[rdi\+0x8\], 0x0$/, 'has_fpu = 0'], [/\[rdi\+0x8\], 0x1$/, 'has_fpu = 1'],
-  [/\[rdi\+0x9\], 0x1$/, 'TIF_NEED_FPU_LOAD'], [/\[rdi\+0x9\], 0x0$/, 'TIF_NEED_FPU_LOAD cleared'],
+  [/^mov.*\[rdi\+0x8\], 0x0$/, 'has_fpu = 0'], [/\[rdi\+0x8\], 0x1$/, 'has_fpu = 1'],
+  [/\[rdi\+0x9\], 0x1$/, 'TIF_NEED_FPU_LOAD'], [/^mov.*\[rdi\+0x9\], 0x0$/, 'TIF_NEED_FPU_LOAD cleared'],
   [/\[rdi\+0xa\], 0x1$/, 'force_sig(SIGSEGV)'], [/\[rdi\+0xb\], 0x1$/, 'the kernel warns'],
 ];
 const REPLAY_BUDGET = 5000;
