@@ -37,6 +37,7 @@ const quirks: Quirks = {
     sysenterBits: 64,
   },
   debugTraps: { stackLoads: 'the first shields', betweenIterations: 'RF = 1' },
+  faultingMmxStore: 'leaves TOP at 0',
   tscAuxHigh: 'reserved',
   approximations: 'interval middles',
   dotProduct: 'by lane',
@@ -77,6 +78,10 @@ const sources: QuirkSources = {
   fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
   stackLoads: sdm('3A', '6.8.3'),
   betweenIterations: sdm('3B', '17.3.1.1'),
+  faultingMmxStore: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'MOVQ, MOVD and MOVNTQ that raise #PF, #GP or #AC leave TOP = 0 and the '
+      + 'tags, MASKMOVQ leaves all registers valid, too; what reads memory leaves all',
+  ),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
   approximations: inferred('an Emerald Rapids, measured; that Intel has kept the values since SSE is from memory, as '
     + 'is that the table in Bochs, which is of another of its processors, begins with the same ones'),

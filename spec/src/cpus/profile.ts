@@ -102,6 +102,8 @@ export interface Quirks {
   readonly accesses: AccessOrder;
   readonly fastCalls: FastCalls;
   readonly debugTraps: DebugTraps;
+  /** What a fault of a store from an MMX register, or of MASKMOVQ, leaves of the x87 stack. */
+  readonly faultingMmxStore: 'leaves TOP at 0' | 'leaves all as it was';
   /** IA32_TSC_AUX[63:32]: reserved, so that writing them is #GP(0), or dropped. */
   readonly tscAuxHigh: 'reserved' | 'dropped';
   /**

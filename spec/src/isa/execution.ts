@@ -304,15 +304,21 @@ export class Execution {
    */
   linear(segment: number, offset: bigint, bytes: number, write: boolean, executeOnlyToo = false): bigint {
     const fault: FaultMnemonic = segment === SS ? '#SS' : '#GP';
+    const linear = this.linearUnchecked(segment, offset);
     if (this.mode === 64) {
-      const linear = segment >= FS ? u(64, offset + this.state.base(segment)) : offset;
       if (!isCanonicalRange(linear, bytes, this.canonicalWidth)) {
         this.fault(fault, `the linear address ${hex(linear)} is not canonical`, 0);
       }
       return linear;
     }
     this.checkSegment(segment, offset, bytes, write, executeOnlyToo, fault);
-    return u(32, this.state.base(segment) + offset);
+    return linear;
+  }
+
+  /** The same, with no checks. */
+  linearUnchecked(segment: number, offset: bigint): bigint {
+    if (this.mode !== 64) return u(32, this.state.base(segment) + offset);
+    return segment >= FS ? u(64, offset + this.state.base(segment)) : offset;
   }
 
   private checkSegment(

@@ -8,7 +8,7 @@ import { AC } from '../flags.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
-import { raisePending } from '../x87/unit.ts';
+import { FSW, raisePending } from '../x87/unit.ts';
 
 /**
  * 1: memory operands are aligned in any encoding. 2 and 4: of 128 bits they are without a VEX prefix, save those of `4,
@@ -32,12 +32,20 @@ export function requireVector(x: Execution, i: Instruction, exceptions: Exceptio
   if (i.form.vex) requireVex(x, i);
   else requireLegacy(x, exceptions);
   if (x.state.cr0 & CR0.TS) x.fault('#NM', 'CR0.TS is 1');
-  if (usesMmx(i)) raisePending(x);
+  if (usesMmx(i)) {
+    raisePending(x);
+    if (i.operands[0]!.kind === 'memory') beforeMmxStore(x);
+  }
   for (const operand of i.operands) {
     // Masked moves and gathers touch a part of their operand, and check that.
     const whole = operand.kind === 'memory' && exceptions !== '6, masked' && exceptions !== 12;
     if (whole) requireAligned(x, i, operand, exceptions);
   }
+}
+
+/** On some processors a fault of a store finds TOP at 0 already. */
+function beforeMmxStore(x: Execution): void {
+  if (x.cpu.faultingMmxStore === 'leaves TOP at 0') x.state.fsw &= ~FSW.TOP;
 }
 
 /** An MMX register takes part: the x87 state is at stake. */
@@ -59,11 +67,11 @@ function requireVex(x: Execution, i: Instruction): void {
 /**
  * #GP(0) for what has to be aligned; #AC, where that is switched on, for operands of up to 64 bits, and on AMD's
  * processors for those that MXCSR.MM spares the #GP. A Sapphire Rapids class Xeon raises none for 128 and 256 bits, by
- * any instruction. The address itself is checked first: a limit, or an address that is not canonical.
+ * any instruction. #GP comes before what the address itself raises (#SS where it is not canonical), #AC after it.
  */
 function requireAligned(x: Execution, i: Instruction, operand: MemoryOperand, exceptions: ExceptionClass): void {
   const bytes = operand.size / 8;
-  const linear = x.linear(operand.segment, x.offset(operand), bytes, false);
+  const linear = x.linearUnchecked(operand.segment, x.offset(operand));
   const misaligned = (linear & BigInt(bytes - 1)) !== 0n;
   // Of what has MMX registers only CVTPD2PI and CVTTPD2PI have 16 bytes of memory.
   const whole = exceptions === 2 || exceptions === 4 || exceptions === 'MMX and SSE';
@@ -72,6 +80,7 @@ function requireAligned(x: Execution, i: Instruction, operand: MemoryOperand, ex
   if (misaligned && (exceptions === 1 || (packed && !spared))) {
     x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
   }
+  x.linear(operand.segment, x.offset(operand), bytes, false);
   if (bytes <= 8 || (packed && spared)) checkAlignment(x, linear, bytes);
 }
 

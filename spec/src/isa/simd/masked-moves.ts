@@ -6,11 +6,11 @@ import { DS, RDI } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { type ExceptionClass, checkAlignment } from './exceptions.ts';
+import { type ExceptionClass, checkAlignment, usesMmx } from './exceptions.ts';
 import { widthOf } from './family.ts';
 import { join, split } from './lanes.ts';
 import { entry } from './rows.ts';
-import { vector } from './vector.ts';
+import { enterMmx, vector } from './vector.ts';
 
 /** An element in memory, and whether the sign of its lane of the mask selects it. */
 interface Element {
@@ -33,12 +33,15 @@ const loadElement = (x: Execution, segment: number, bits: number, { offset, sele
   (selected ? x.memory.read(x.linear(segment, offset, bits / 8, false), bits / 8) : 0n);
 
 /**
- * Stores the elements that are selected, each by itself; none faults that is not, and none is written before a fault.
+ * Stores the elements that are selected; none is written before a fault. It is one access from the first byte of them
+ * to the last, and those two are what a page fault reports: so does a Sapphire Rapids class Xeon.
  */
 function storeElements(x: Execution, segment: number, bits: number, elements: readonly Element[]): void {
   const selected = elements.filter((element) => element.selected).map(({ offset, value }) =>
     ({ linear: x.linear(segment, offset, bits / 8, true), value }));
-  for (const { linear } of selected) x.memory.requireWritable(linear, bits / 8);
+  const first = selected.at(0), last = selected.at(-1);
+  if (first) x.memory.requireWritable(first.linear, 1);
+  if (last) x.memory.requireWritable(u(64, last.linear + BigInt(bits / 8 - 1)), 1);
   for (const { linear, value } of selected) x.memory.write(linear, bits / 8, value);
 }
 
@@ -90,10 +93,13 @@ const bytesToPointer = (
       scale: 1, displacement: 0n, ripRelative: false, addressSize: i.addressSize, size: widthOf(i), direct: false,
     };
     const elements = elementsOf(x, i, memory, 8, x.read(i.operands[1]!), x.read(i.operands[0]!));
-    // Bytes that are not selected fault, too, and so does a mask of zeros: on a Sapphire Rapids class Xeon.
-    // There #AC comes where the address is not a multiple of 8.
+    // TOP = 0 and all registers valid is what a fault of MASKMOVQ leaves there.
+    if (usesMmx(i) && x.cpu.faultingMmxStore === 'leaves TOP at 0') enterMmx(x.state);
+    // #AC comes where the address is not a multiple of 8. Bytes that are not selected fault, too, and so does a mask of
+    // zeros; the upper half comes first: all this on a Sapphire Rapids class Xeon.
     checkAlignment(x, x.linear(memory.segment, x.offset(memory), memory.size / 8, true), 8);
-    x.requireStorable(memory, memory.size / 8);
+    if (memory.size === 128) x.requireStorable({ ...memory, displacement: 8n }, 8);
+    x.requireStorable(memory, 8);
     storeElements(x, memory.segment, 8, elements);
   },
   source: entry(mnemonic.replace(/^V/, '')),
