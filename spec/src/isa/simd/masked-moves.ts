@@ -94,7 +94,7 @@ const bytesToPointer = (
     };
     const elements = elementsOf(x, i, memory, 8, x.read(i.operands[1]!), x.read(i.operands[0]!));
     // TOP = 0 and all registers valid is what a fault of MASKMOVQ leaves there.
-    if (usesMmx(i) && x.cpu.faultingMmxStore === 'leaves TOP at 0') enterMmx(x.state);
+    if (usesMmx(i) && x.cpu.faultingMmxStore === 'leaves TOP at 0') enterMmx(x);
     // #AC comes where the address is not a multiple of 8. Bytes that are not selected fault, too, and so does a mask of
     // zeros; the upper half comes first: all this on a Sapphire Rapids class Xeon.
     checkAlignment(x, x.linear(memory.segment, x.offset(memory), memory.size / 8, true), 8);

@@ -2,7 +2,7 @@
  * The shape of an instruction on MMX, XMM or YMM registers: the checks of its class, the operation, what MMX leaves.
  */
 
-import type { State } from '../../state/state.ts';
+import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { FSW, touch } from '../x87/unit.ts';
 import { requireVector, usesMmx } from './exceptions.ts';
@@ -17,15 +17,13 @@ export const vector = ({ operation, ...rest }: VectorDefinition): InstructionDef
   operation(x, i) {
     requireVector(x, i, rest.exceptions);
     operation(x, i);
-    if (usesMmx(i)) {
-      enterMmx(x.state);
-      touch(x);
-    }
+    if (usesMmx(i)) enterMmx(x);
   },
 });
 
 /** Every MMX instruction but EMMS leaves TOP = 0 and all registers valid. SDM vol. 3A, 12.2. */
-export function enterMmx(state: State): void {
-  state.fsw &= ~FSW.TOP;
-  state.ftw = 0xff;
+export function enterMmx(x: Execution): void {
+  x.state.fsw &= ~FSW.TOP;
+  x.state.ftw = 0xff;
+  touch(x);
 }
