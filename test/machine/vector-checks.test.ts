@@ -35,33 +35,33 @@ function exceptions(
   return { checked, different };
 }
 
-function check(prepare: (machine: Machine, form: Form) => void, expected: (form: Form, where: 'register' | 'memory') => string | undefined, atLeast: number): void {
-  const { checked, different } = exceptions(prepare, expected);
-  expect(different).toEqual([]);
-  expect(checked).toBeGreaterThan(atLeast);
+/** A test that all forms, each with each kind of operand, end as `expected` says; there are more than `atLeast`. */
+function everyForm(
+  title: string, prepare: (machine: Machine, form: Form) => void, expected: (form: Form, where: 'register' | 'memory') => string | undefined, atLeast: number,
+): void {
+  test(title, () => {
+    const { checked, different } = exceptions(prepare, expected);
+    expect(different).toEqual([]);
+    expect(checked).toBeGreaterThan(atLeast);
+  });
 }
 
 describe('every form', () => {
-  test('raises nothing where all is enabled', () => check(() => {}, () => 'none', 1000));
-  test('is #NM with CR0.TS', () => check(({ state }) => void (state.cr0 |= CR0.TS), () => '#NM', 1000));
-  test('is #UD with CR0.EM without VEX, and does not look at it with', () =>
-    check(({ state }) => void (state.cr0 |= CR0.EM), ({ vex }) => (vex ? 'none' : '#UD'), 1000));
-  test('is #UD rather than #NM where both are due', () =>
-    check(({ state }) => void (state.cr0 |= CR0.EM | CR0.TS), ({ vex }) => (vex ? '#NM' : '#UD'), 1000));
-  test('is #UD without CR4.OSFXSR where it has XMM registers or MXCSR and no VEX', () =>
-    check(({ state }) => void (state.cr4 &= ~CR4.OSFXSR), ({ vex, definition }) => (vex || definition.exceptions === 'MMX' ? 'none' : '#UD'), 1000));
-  test('is #UD without CR4.OSXSAVE with VEX', () =>
-    check(({ state }) => void (state.cr4 &= ~CR4.OSXSAVE), ({ vex }) => (vex ? '#UD' : 'none'), 1000));
-  test.for([1n, 3n])('is #UD with VEX where XCR0 is %s', (xcr0) =>
-    check(({ state }) => void (state.xcr0 = xcr0), ({ vex }) => (vex ? '#UD' : 'none'), 1000));
-  test('is #MF with a pending x87 exception where it has an MMX register as an operand', () =>
-    check(({ state }) => void (state.fcw = 0x37e, state.fsw = 0x8081), (form, where) => {
+  everyForm('raises nothing where all is enabled', () => {}, () => 'none', 1000);
+  everyForm('is #NM with CR0.TS', ({ state }) => void (state.cr0 |= CR0.TS), () => '#NM', 1000);
+  everyForm('is #UD with CR0.EM without VEX, and does not look at it with', ({ state }) => void (state.cr0 |= CR0.EM), ({ vex }) => (vex ? 'none' : '#UD'), 1000);
+  everyForm('is #UD rather than #NM where both are due', ({ state }) => void (state.cr0 |= CR0.EM | CR0.TS), ({ vex }) => (vex ? '#NM' : '#UD'), 1000);
+  everyForm('is #UD without CR4.OSFXSR where it has XMM registers or MXCSR and no VEX', ({ state }) => void (state.cr4 &= ~CR4.OSFXSR), ({ vex, definition }) => (vex || definition.exceptions === 'MMX' ? 'none' : '#UD'), 1000);
+  everyForm('is #UD without CR4.OSXSAVE with VEX', ({ state }) => void (state.cr4 &= ~CR4.OSXSAVE), ({ vex }) => (vex ? '#UD' : 'none'), 1000);
+  for (const xcr0 of [1n, 3n]) {
+    everyForm(`is #UD with VEX where XCR0 is ${xcr0}`, ({ state }) => void (state.xcr0 = xcr0), ({ vex }) => (vex ? '#UD' : 'none'), 1000);
+  }
+  everyForm('is #MF with a pending x87 exception where it has an MMX register as an operand', ({ state }) => { state.fcw = 0x37e; state.fsw = 0x8081; }, (form, where) => {
       const rm = form.operands.find(({ place }) => place === 'rm');
       const others = form.operands.some((operand) => operand.file === 'mm' && operand !== rm);
       return others || (where === 'register' && isMmx(form)) ? '#MF' : 'none';
-    }, 1000));
-  test('is #NM before #MF', () =>
-    check(({ state }) => void (state.cr0 |= CR0.TS, state.fcw = 0x37e, state.fsw = 0x8081), () => '#NM', 1000));
+    }, 1000);
+  everyForm('is #NM before #MF', ({ state }) => { state.cr0 |= CR0.TS; state.fcw = 0x37e; state.fsw = 0x8081; }, () => '#NM', 1000);
 });
 
 describe('with VEX', () => {
@@ -127,15 +127,12 @@ describe('a memory operand that is not aligned', () => {
   }
   const shifted = ({ state }: Machine): void => void (state.gpr[3] = DATA + 1n);
 
-  test('is #GP where the class says so, and read and written elsewhere', () =>
-    check(shifted, (form, where) => (where === 'register' ? undefined : aligned(form) > 1 ? '#GP' : 'none'), 500));
+  everyForm('is #GP where the class says so, and read and written elsewhere', shifted, (form, where) => (where === 'register' ? undefined : aligned(form) > 1 ? '#GP' : 'none'), 500);
 
-  test('is taken with MXCSR.MM on AMD, except by what is aligned by name', () =>
-    check((machine) => (shifted(machine), machine.state.mxcsr |= MXCSR_MM), (form, where) =>
-      (where === 'register' ? undefined : aligned(form) > 1 && form.definition.exceptions === 1 ? '#GP' : 'none'), 500));
+  everyForm('is taken with MXCSR.MM on AMD, except by what is aligned by name', (machine) => { shifted(machine); machine.state.mxcsr |= MXCSR_MM; }, (form, where) =>
+      (where === 'register' ? undefined : aligned(form) > 1 && form.definition.exceptions === 1 ? '#GP' : 'none'), 500);
 
-  test('is #AC at level 3 where that is switched on, for operands of 16 to 64 bits', () =>
-    check((machine) => {
+  everyForm('is #AC at level 3 where that is switched on, for operands of 16 to 64 bits', (machine) => {
       shifted(machine);
       machine.state.gpr[7] = DATA + 1n;
       machine.state.cr0 |= CR0.AM;
@@ -146,7 +143,7 @@ describe('a memory operand that is not aligned', () => {
       if (where === 'register' || typeof operand?.size !== 'number') return undefined;
       if (aligned(form) > 1) return '#GP';
       return operand.size > 8 && operand.size <= 64 && form.definition.exceptions !== '6, masked' ? '#AC' : 'none';
-    }, 500));
+    }, 500);
 });
 
 test.for([['misaligned', 1, '#GP'], ['aligned', 0, '#SS']] as const)('a stack address that is not canonical, %s', ([, displacement, expected]) => {

@@ -15,7 +15,10 @@ function after(text: string, prepare: (machine: Machine) => void = () => {}, cpu
 }
 const full = 0x1111_2222_3333_4444_5555_6666_7777_8888n;
 const filled = (machine: Machine): void => {
-  for (let n = 0; n < 16; n++) machine.state.setXmm(n, full + BigInt(n)), machine.state.setYmmHigh(n, full - BigInt(n));
+  for (let n = 0; n < 16; n++) {
+    machine.state.setXmm(n, full + BigInt(n));
+    machine.state.setYmmHigh(n, full - BigInt(n));
+  }
 };
 
 describe('bits 255:128', () => {
@@ -64,7 +67,7 @@ describe('MMX registers', () => {
   });
   test.for(['paddb mm1, mm2', 'movd eax, mm1', 'movq [rbx], mm1', 'pmovmskb eax, mm1', 'movq2dq xmm1, mm2', 'movdq2q mm1, xmm2', 'pxor mm0, mm0'])(
     '%s leaves TOP = 0 and all registers valid', (text) => {
-      const { state } = after(text, (machine) => void (machine.state.fsw = 0x3800, machine.state.ftw = 0x05));
+      const { state } = after(text, (machine) => { machine.state.fsw = 0x3800; machine.state.ftw = 0x05; });
       expect([state.fsw, state.ftw]).toEqual([0, 0xff]);
     });
   test('a read leaves the exponent of what it reads alone', () => {
@@ -75,14 +78,14 @@ describe('MMX registers', () => {
     expect(after('paddb mm1, mm2\nemms').state.ftw).toBe(0);
   });
   test('x87 pointers stay', () => {
-    const { state } = after('paddb mm1, [rbx]', (machine) => void (machine.state.fip = 0x1234n, machine.state.fdp = 0x5678n));
+    const { state } = after('paddb mm1, [rbx]', (machine) => { machine.state.fip = 0x1234n; machine.state.fdp = 0x5678n; });
     expect([state.fip, state.fdp]).toEqual([0x1234n, 0x5678n]);
   });
 });
 
 /** Seen on a Sapphire Rapids class Xeon by `npm run conformance -- --only mmx`. */
 describe('a store from an MMX register that faults', () => {
-  const prepare = ({ state }: Machine): void => void (state.fsw = 0x1800, state.ftw = 0x07, state.gpr[3] = 0x7000_0000n, state.gpr[7] = 0x7000_0000n);
+  const prepare = ({ state }: Machine): void => { state.fsw = 0x1800; state.ftw = 0x07; state.gpr[3] = 0x7000_0000n; state.gpr[7] = 0x7000_0000n; };
   function left(text: string, cpu: CpuProfile): [string, number, number] {
     const machine = machineWith(assemble(text, { mode: 64 }).bytes, cpu);
     prepare(machine);
@@ -144,13 +147,13 @@ describe('a gather', () => {
 describe('masked moves', () => {
   const signs = (...lanes: number[]): bigint => lanes.reduce((mask, lane) => mask | (1n << BigInt(32 * lane + 31)), 0n);
   test('touch nothing that the mask does not select', () => {
-    const atEdge = (machine: Machine): void => void (machine.state.gpr[3] = ABSENT - 8n, machine.state.setXmm(2, signs(0, 1)), machine.memory.write(ABSENT - 8n, 8, 0x2222_2222_1111_1111n));
+    const atEdge = (machine: Machine): void => { machine.state.gpr[3] = ABSENT - 8n; machine.state.setXmm(2, signs(0, 1)); machine.memory.write(ABSENT - 8n, 8, 0x2222_2222_1111_1111n); };
     expect(after('vpmaskmovd xmm1, xmm2, [rbx]', atEdge).state.xmm(1)).toBe(0x2222_2222_1111_1111n);
-    const stored = after('vpmaskmovd [rbx], xmm2, xmm3', (machine) => (filled(machine), atEdge(machine)));
+    const stored = after('vpmaskmovd [rbx], xmm2, xmm3', (machine) => { filled(machine); atEdge(machine); });
     expect(stored.memory.read(ABSENT - 8n, 8)).toBe((full + 3n) & 0xffff_ffff_ffff_ffffn);
   });
   test('a mask of zeros makes any address good', () => {
-    expect(after('vpmaskmovd ymm1, ymm2, [rbx]', ({ state }) => void (state.gpr[3] = 0x7000_0000n, state.setXmm(2, 0n))).state.xmm(1)).toBe(0n);
+    expect(after('vpmaskmovd ymm1, ymm2, [rbx]', ({ state }) => { state.gpr[3] = 0x7000_0000n; state.setXmm(2, 0n); }).state.xmm(1)).toBe(0n);
   });
   test('a store that crosses into an absent page reports its last selected byte', () => {
     const machine = machineWith(assemble('vpmaskmovd [rbx], ymm2, ymm3', { mode: 64 }).bytes, cpus.sapphireRapids);
@@ -180,7 +183,7 @@ describe('masked moves', () => {
 /** By the APM's operation sections: no processor with SSE4A was at hand. */
 describe('SSE4A', () => {
   const run = (text: string, a: bigint, b: bigint): bigint =>
-    after(text, ({ state }) => (state.setXmm(1, a), state.setXmm(2, b)), cpus.zen4).state.xmm(1) & 0xffff_ffff_ffff_ffffn;
+    after(text, ({ state }) => { state.setXmm(1, a); state.setXmm(2, b); }, cpus.zen4).state.xmm(1) & 0xffff_ffff_ffff_ffffn;
   test('EXTRQ takes a field: length and position in bytes of the instruction, or of a register', () => {
     expect(run('extrq xmm1, 16, 8', 0x1122_3344_5566_7788n, 0n)).toBe(0x6677n);
     expect(run('extrq xmm1, xmm2', 0x1122_3344_5566_7788n, (8n << 8n) | 16n)).toBe(0x6677n);
