@@ -6,6 +6,7 @@
 import { type Machine, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import type { Form } from '../../spec/src/isa/form.ts';
+import { FORMS } from '../../spec/src/isa/table.ts';
 import { SS } from '../../spec/src/state/fields.ts';
 import { DATA, VECTOR_FORMS, instanceOf, machineWith, outcomeOf, profileOf } from './vector-forms.ts';
 
@@ -66,17 +67,22 @@ describe('every form', () => {
 
 describe('with VEX', () => {
   const withVex = VECTOR_FORMS.filter(({ vex }) => vex);
-  test('every form is #UD in real-address mode', () => {
+  test('every form is #UD in real-address and virtual-8086 mode, those on general-purpose registers included', () => {
     const different: string[] = [];
-    for (const form of withVex) {
+    const forms = FORMS.filter(({ vex }) => vex);
+    for (const form of forms) {
       const bytes = instanceOf(form, 'register', 32);
       if (!bytes) continue;
       const machine = machineWith(bytes, profileOf(form), 32);
       machine.state.cr0 &= ~1n;
-      const found = outcomeOf(machine);
-      if (found !== '#UD') different.push(`${name(form)}: ${found}`);
+      const real = outcomeOf(machine);
+      const again = machineWith(bytes, profileOf(form), 32);
+      again.state.rflags |= 0x2_0000;
+      const virtual = outcomeOf(again);
+      if (real !== '#UD' || virtual !== '#UD') different.push(`${name(form)}: ${real}, ${virtual}`);
     }
     expect(different).toEqual([]);
+    expect(forms.length).toBeGreaterThan(withVex.length);
   });
 
   test('every form is #UD behind LOCK, 66, F2, F3 or REX', () => {

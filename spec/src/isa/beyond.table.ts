@@ -2,8 +2,9 @@
  * Encodings that exist and that the table of instructions lacks. To decode one is `Unmodelled`, and says what it is;
  * what is neither there nor here is a hole of the opcode map: #UD.
  *
- * A line is `opcodes | prefixes | ModRM`, each of which may be left out: `0F 71-72 | NP 66 | r/2 r/4 r/6`. `m` and `r`
- * are ModRM bytes of memory and of registers, `/4` those with that digit, two hexadecimal digits are one whole byte.
+ * A line is `opcodes | prefixes | ModRM`, each of which may be left out: `0F 71-72 | NP 66 | r/2 r/4 r/6`, with `VEX`
+ * in front where there is such a prefix, whatever its W and L. `m` and `r` are ModRM bytes of memory and of registers,
+ * `/4` those with that digit, two hexadecimal digits are one whole byte.
  */
 
 import { type Citation, apm, laterSdm, measured, sdm } from '../state/citation.ts';
@@ -18,25 +19,25 @@ export interface Beyond {
 }
 
 export const BEYOND: readonly Beyond[] = [
+  { what: 'an instruction with an EVEX prefix, of AVX-512', encodings: ['62'], source: sdm('2A', '2.6') },
   {
-    what: 'an MMX, SSE or AVX instruction',
+    what: 'an instruction on opmask registers, of AVX-512',
     encodings: [
-      '0F 2A 2C-2D 51 58-5A 5C-5F 70 C2', '0F 2B | | m', '0F 10-11 E6 | 66 F3 F2', '0F 12 | NP F3 F2',
-      '0F 12 16 | 66 | m',
-      '0F 13 17 E7 | NP 66 | m', '0F 16 52-53 | NP F3', '0F 28-29 6C-6D D6 | 66', '0F 50 C5 D7 F7 | NP 66 | r',
-      '0F 14-15 2E-2F 54-57 60-6B 6E 74-76 C4 C6 D1-D5 D8-E5 E8-EE F1-F6 F8-FE | NP 66', '0F 5B 6F 7E-7F | NP 66 F3',
-      '0F 71-72 | NP 66 | r/2 r/4 r/6', '0F 73 | NP | r/2 r/6', '0F 73 | 66 | r/2 r/3 r/6 r/7', '0F 7C-7D D0 | 66 F2',
-      '0F D6 | F3 F2 | r', '0F EF | NP', '0F F0 | F2 | m',
-      '0F38 00-0B 1C-1E | NP 66', '0F38 10 14-15 17 20-25 28-29 2B 30-35 37-41 CF DB-DF | 66', '0F38 2A | 66 | m',
-      '0F38 C8-CD | NP',
-      '0F3A 0F | NP 66', '0F3A 08-0E 14-17 20-22 40-42 44 60-63 CE-CF DF | 66', '0F3A CC | NP',
-      '62',
+      'VEX 0F 41-42 44-47 4A 98-99 | NP 66 | r', 'VEX 0F 4B | NP 66 | r', 'VEX 0F 90 | NP 66', 'VEX 0F 91 | NP 66 | m',
+      'VEX 0F 92-93 | NP 66 F2 | r', 'VEX 0F3A 30-33 | 66 | r',
     ],
     source: sdm('2D', 'A.3, tables A-3 to A-5'),
   },
   {
-    what: 'an instruction of AMD SSE4A', encodings: ['0F 78 | 66 | r/0', '0F 78 | F2 | r', '0F 79 | 66 F2 | r'],
-    source: apm('3', 'A.1, table A-4'),
+    what: 'an instruction of AVX-VNNI', encodings: ['VEX 0F38 50-53 | 66'], source: laterSdm('2C', '5.3, VPDPBUSD'),
+  },
+  {
+    what: 'an instruction of AMX', only64: true,
+    encodings: [
+      'VEX 0F38 49 | NP | m/0 C0', 'VEX 0F38 49 | 66 | m/0', 'VEX 0F38 49 | F2 | r', 'VEX 0F38 4B | 66 F3 F2 | m',
+      'VEX 0F38 5C | F3 | r', 'VEX 0F38 5E | NP 66 F3 F2 | r',
+    ],
+    source: laterSdm('2A', '3.2, LDTILECFG; 2B, 4.3, TDPBF16PS'),
   },
   { what: 'a 3DNow! instruction', encodings: ['0F 0E-0F'], source: apm('3', 'A.1.2') },
   {
@@ -98,7 +99,7 @@ export const BEYOND: readonly Beyond[] = [
   },
 ];
 
-/** What is left of the maps, those of VEX and EVEX aside. */
+/** What is left of the maps, those of EVEX aside. */
 export const HOLES: readonly Citation[] = [
   sdm('2D', 'A.1'),
   measured(

@@ -17,7 +17,8 @@ for (const { what, only64 = false, encodings } of BEYOND) {
   for (const line of encodings) {
     const [opcodes = '', prefixes = '', modrm = ''] = line.split('|').map((part) => part.trim());
     const words = opcodes.split(' ');
-    const map = words[0]!.startsWith('0F') ? words.shift()! : 'primary';
+    const vex = words[0] === 'VEX' ? `${words.shift()} ` : '';
+    const map = vex + (words[0]!.startsWith('0F') ? words.shift()! : 'primary');
     for (const word of words) {
       const [first = 0, last = first] = word.split('-').map((byte) => Number.parseInt(byte, 16));
       for (let opcode = first; opcode <= last; opcode++) {
@@ -43,9 +44,9 @@ function isOf(pattern: string, modrm: number): boolean {
 
 /** Names the instruction that such an encoding is, or undefined for a hole. `modrm` is read only where it decides. */
 export function beyond(
-  map: OpcodeMap, opcode: number, prefix: MandatoryPrefix, mode: Mode, modrm: () => number,
+  map: OpcodeMap, opcode: number, prefix: MandatoryPrefix, mode: Mode, vex: boolean, modrm: () => number,
 ): string | undefined {
-  const found = entries.get(`${map} ${opcode}`)?.find((entry) => (!entry.only64 || mode === 64)
+  const found = entries.get(`${vex ? 'VEX ' : ''}${map} ${opcode}`)?.find((entry) => (!entry.only64 || mode === 64)
     && (entry.prefixes.length === 0 || entry.prefixes.includes(prefix))
     && (entry.modrm.length === 0 || entry.modrm.some((pattern) => isOf(pattern, modrm()))));
   return found?.what;

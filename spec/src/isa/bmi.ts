@@ -34,6 +34,7 @@ const flagging = (
   forms,
   cpuid,
   operation(x, i) {
+    x.requireProtected(i.definition.mnemonic);
     const n = i.size;
     const [first, second] = i.operands.slice(1);
     const { result, carry } = operate(n, x.read(first!), second ? x.read(second) : 0n);
@@ -55,6 +56,7 @@ const plain = (
   forms,
   cpuid: 'BMI2',
   operation(x, i) {
+    x.requireProtected(i.definition.mnemonic);
     x.write(i.operands[0]!, operate(i.size, x.read(i.operands[1]!), x.read(i.operands[2]!)));
   },
   source,
@@ -91,6 +93,7 @@ const MULX = instruction({
   forms: both('VEX.LZ.F2.0F38', 'F6 /r', RVM),
   cpuid: 'BMI2',
   operation(x, i) {
+    x.requireProtected(i.definition.mnemonic);
     const product = u(128, x.general(RDX, i.size) * x.read(i.operands[2]!));
     // In this order: where both are one register, the upper half stays.
     x.write(i.operands[1]!, u(i.size, product));

@@ -159,7 +159,8 @@ function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes):
   const map = first === 0xc5 ? '0F' : VEX_MAPS[second & 0x1f];
   // The two-byte form has the third byte's content, with R in place of W.
   const last = first === 0xc5 ? second & 0x7f : reader.next();
-  if (!map) throw new Unmodelled(`opcode map ${second & 0x1f} of VEX`);
+  // Later processors than those of the profiles have some in map 7.
+  if (!map) throw new Fault('#UD', `VEX has no opcode map ${second & 0x1f}`);
   const inverted = first === 0xc5 ? ~second & 0x80 : ~second & 0xe0;
   prefixes.rex = mode === 64 ? (inverted >> 5) | (last & 0x80 ? 8 : 0) : 0;
   prefixes.operandSize = (last & 3) === 1;
@@ -238,13 +239,12 @@ function unknown(
   let byte = modrm;
   const text = (): string =>
     `opcode ${vex ? 'VEX ' : ''}${escape}${byteText(opcode)}${byte < 0 ? '' : ` with ModRM ${byteText(byte)}`}`;
-  if (vex) return new Unmodelled(`${text()}${after}: an instruction of AVX or later`);
   if (map === 'primary' && mode === 64 && INVALID_IN_64BIT.has(opcode)) {
     return new Fault('#UD', `${text()} is invalid in 64-bit mode`);
   }
-  const needy = modrm >= 0xc0 ? formsOf(map, opcode).find((form) => needsMemory(form, modrm)) : undefined;
+  const needy = modrm >= 0xc0 ? formsOf(map, opcode, vex).find((form) => needsMemory(form, modrm)) : undefined;
   if (needy) return new Fault('#UD', `${needy.definition.mnemonic} needs a memory operand`);
-  const what = beyond(map, opcode, prefix, mode, () => (byte = byte < 0 ? reader.next() : byte));
+  const what = beyond(map, opcode, prefix, mode, vex, () => (byte = byte < 0 ? reader.next() : byte));
   if (what === undefined) return new Fault('#UD', `${text()}${after} is no instruction`);
   return new Unmodelled(`${text()}${after}: ${what}`);
 }
