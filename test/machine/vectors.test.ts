@@ -155,6 +155,24 @@ describe('masked moves', () => {
   test('a mask of zeros makes any address good', () => {
     expect(after('vpmaskmovd ymm1, ymm2, [rbx]', ({ state }) => { state.gpr[3] = 0x7000_0000n; state.setXmm(2, 0n); }).state.xmm(1)).toBe(0n);
   });
+  test('go on beyond the last address of 32 bits in 64-bit mode', () => {
+    const machine = machineWith(assemble('vpmaskmovd xmm1, xmm2, [ecx]', { mode: 64 }).bytes, cpus.sapphireRapids);
+    machine.state.gpr[1] = 0xffff_fffcn;
+    machine.state.setXmm(2, signs(1));
+    expect(outcomeOf(machine)).toBe('#PF');
+    expect(machine.state.get('CR2')).toBe(0x1_0000_0000n);
+  });
+  test('a load looks at all selected offsets before it reads', () => {
+    // In 32-bit code: element 0 is not there, element 3 is outside the segment.
+    const machine = machineWith(assemble('vpmaskmovd xmm1, xmm2, [ebx]', { mode: 32 }).bytes, cpus.sapphireRapids, 32);
+    const { state } = machine;
+    state.gpr[3] = ABSENT;
+    state.setSegment(3, { ...state.segment(3), limit: Number(ABSENT) + 11 });
+    state.setXmm(2, signs(0));
+    expect(outcomeOf(machine)).toBe('#PF');
+    state.setXmm(2, signs(0, 3));
+    expect(outcomeOf(machine)).toBe('#GP');
+  });
   test('a store that crosses into an absent page reports its last selected byte', () => {
     const machine = machineWith(assemble('vpmaskmovd [rbx], ymm2, ymm3', { mode: 64 }).bytes, cpus.sapphireRapids);
     machine.state.gpr[3] = ABSENT - 22n;

@@ -14,7 +14,7 @@ import { Tally, type Verdict, judge } from './tally.ts';
 import { type Header, recordOf } from './vectors.ts';
 
 const BATCH = 20_000;
-const EXAMPLES = 60;
+const EXAMPLES = 12;
 
 class Report {
   readonly tally = new Tally();

@@ -361,9 +361,6 @@ function memoryOperand(context: Context, size: number, vectorIndex: MemoryOperan
   const { reader, mode, modrm, addressSize } = context;
   const { rex, segment } = context.prefixes;
   const mod = modrm >> 6, rm = modrm & 7;
-  if (vectorIndex && (addressSize === 16 || rm !== 4)) {
-    throw new Fault('#UD', 'a vector of addresses needs a SIB byte, which addresses of 16 bits do not have');
-  }
   let base = -1, index = -1, scale: MemoryOperand['scale'] = 1, ripRelative = false;
   let displacementBytes = [0, 1, addressSize === 16 ? 2 : 4][mod]!;
   if (addressSize === 16) {
@@ -381,6 +378,9 @@ function memoryOperand(context: Context, size: number, vectorIndex: MemoryOperan
     ripRelative = mode === 64;
   } else base = rm | (rex & 1 ? 8 : 0);
   const displacement = u(addressSize, s(8 * displacementBytes, reader.littleEndian(displacementBytes)));
+  if (vectorIndex && (addressSize === 16 || rm !== 4)) {
+    throw new Fault('#UD', 'a vector of addresses needs a SIB byte, which addresses of 16 bits do not have');
+  }
   return {
     kind: 'memory',
     segment: segment >= 0 ? segment : base === 4 || base === 5 ? SS : DS, segmentOverridden: segment >= 0,

@@ -19,18 +19,27 @@ interface Element {
   readonly value: bigint;
 }
 
-/** The elements of a vector in memory, from the lanes of a mask and, for a store, of a source. */
+/**
+ * The elements of a vector in memory, from the lanes of a mask and, for a store, of a source. They follow one another
+ * from the effective address on and wrap at 32 bits, or at 64 in 64-bit mode, whatever the address size: so on a
+ * Sapphire Rapids class Xeon.
+ */
 function elementsOf(
   x: Execution, i: Instruction, operand: MemoryOperand, bits: number, mask: bigint, source: bigint,
 ): Element[] {
   const width = widthOf(i), start = x.offset(operand), values = split(width, bits, source);
+  const wrap = x.mode === 64 ? 64 : 32;
   return split(width, bits, mask).map((lane, n) => ({
-    offset: u(operand.addressSize, start + BigInt(n * (bits / 8))), selected: bit(lane, bits - 1), value: values[n]!,
+    offset: u(wrap, start + BigInt(n * (bits / 8))), selected: bit(lane, bits - 1), value: values[n]!,
   }));
 }
 
-const loadElement = (x: Execution, segment: number, bits: number, { offset, selected }: Element): bigint =>
-  (selected ? x.memory.read(x.linear(segment, offset, bits / 8, false), bits / 8) : 0n);
+/** Loads the elements that are selected, once all their offsets are within the segment; zeros for the others. */
+function loadElements(x: Execution, segment: number, bits: number, elements: readonly Element[]): bigint[] {
+  const places = elements.map(({ offset, selected }) =>
+    (selected ? x.linear(segment, offset, bits / 8, false) : undefined));
+  return places.map((linear) => (linear === undefined ? 0n : x.memory.read(linear, bits / 8)));
+}
 
 /**
  * Stores the elements that are selected; none is written before a fault. It is one access from the first byte of them
@@ -60,7 +69,7 @@ const masking = (
         const [destination, mask, memory] = i.operands;
         const elements = elementsOf(x, i, memory as MemoryOperand, bits, x.read(mask!), 0n);
         const { segment } = memory as MemoryOperand;
-        x.write(destination!, join(bits, elements.map((element) => loadElement(x, segment, bits, element))));
+        x.write(destination!, join(bits, loadElements(x, segment, bits, elements)));
       },
     }),
     vector({
@@ -92,12 +101,14 @@ const bytesToPointer = (
       kind: 'memory', segment: i.segment >= 0 ? i.segment : DS, segmentOverridden: false, base: RDI, index: -1,
       scale: 1, displacement: 0n, ripRelative: false, addressSize: i.addressSize, size: widthOf(i), direct: false,
     };
-    const elements = elementsOf(x, i, memory, 8, x.read(i.operands[1]!), x.read(i.operands[0]!));
+    const bytes = elementsOf(x, i, memory, 8, x.read(i.operands[1]!), x.read(i.operands[0]!));
+    const elements = bytes.map((byte) => ({ ...byte, offset: u(i.addressSize, byte.offset) }));
     // TOP = 0 and all registers valid is what a fault of MASKMOVQ leaves there.
     if (usesMmx(i) && x.cpu.faultingMmxStore === 'leaves TOP at 0') enterMmx(x);
     // #AC comes where the address is not a multiple of 8. Bytes that are not selected fault, too, and so does a mask of
     // zeros; the upper half comes first: all this on a Sapphire Rapids class Xeon.
-    checkAlignment(x, x.linear(memory.segment, x.offset(memory), memory.size / 8, true), 8);
+    if (memory.size === 128) x.linear(memory.segment, x.offset({ ...memory, displacement: 8n }), 8, true);
+    checkAlignment(x, x.linearUnchecked(memory.segment, x.offset(memory)), 8);
     if (memory.size === 128) x.requireStorable({ ...memory, displacement: 8n }, 8);
     x.requireStorable(memory, 8);
     storeElements(x, memory.segment, 8, elements);
