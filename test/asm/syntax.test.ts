@@ -15,6 +15,40 @@ function encodes(mode: Mode, cases: readonly (readonly [text: string, bytes: str
   });
 }
 
+describe('vector registers', () => {
+  encodes(64, [
+    ['paddb mm1, mm2', '0ffcca'],
+    ['paddb xmm9, [rax]', '66440ffc08'],
+    ['vpaddb xmm1, xmm2, [r9+8]', 'c4c169fc4908'],
+    ['vpaddb ymm10, ymm2, ymm13', 'c4416dfcd5'],
+    ['vpaddb ymm10, ymm2, ymm3', 'c56dfcd3'],
+    ['movd xmm1, ecx', '660f6ec9'],
+    ['movq xmm1, rcx', '66480f6ec9'],
+    ['movq xmm1, [rcx]', 'f30f7e09'],
+    ['movq mm1, [rcx]', '0f6f09'],
+    ['movss xmm1, [rcx]', 'f30f1009'],
+    ['movsd xmm1, xmm2', 'f20f10ca'],
+    ['vmovsd xmm1, xmm2, xmm3', 'c5eb10cb'],
+    ['pblendvb xmm1, xmm2, xmm0', '660f3810ca'],
+    ['vpblendvb ymm1, ymm2, [rax], ymm12', 'c4e36d4c08c0'],
+    ['vpgatherdd ymm1, [rax+ymm2*4+0x10], ymm3', 'c4e265904c9010'],
+    ['vgatherqpd xmm1, [xmm9*8+0x1000], xmm3', 'c4a2e1930ccd00100000'],
+    ['psrldq xmm3, 5', '660f73db05'],
+    ['vpsllw xmm9, xmm2, 3', 'c5b171f203'],
+    ['pextrb eax, xmm3, 2', '660f3a14d802'],
+    ['vextractf128 [rdi], ymm3, 1', 'c4e37d191f01'],
+    ['vzeroupper', 'c5f877'],
+    ['maskmovdqu xmm1, xmm2', '660ff7ca'],
+    ['sha256rnds2 xmm1, xmm2, xmm0', '0f38cbca'],
+    ['vmovdqu ymm8, [rsi]', 'c57e6f06'],
+    ['vmovdqu [rsi], ymm8', 'c57e7f06'],
+    ['movdq2q mm1, xmm2', 'f20fd6ca'],
+    ['pinsrw xmm1, [rax], 3', '660fc40803'],
+    ['extrq xmm1, 2, 3', '660f78c10203'],
+  ]);
+  encodes(32, [['vpaddb ymm1, ymm2, [eax]', 'c5edfc08'], ['vpgatherdd xmm1, [eax + xmm2], xmm3', 'c4e261900c10'], ['pextrb [eax], xmm1, 2', '660f3a140802']]);
+});
+
 describe('registers and immediates take the shortest encoding', () => {
   encodes(64, [
     ['mov eax, 1', 'b8 01000000'],

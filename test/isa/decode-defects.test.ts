@@ -76,6 +76,20 @@ test('bytes are fetched once each, in order, and none beyond the instruction', (
   expect(asked).toEqual([0, 1, 2, 3, 4]);
 });
 
+test.for([
+  ['VEX.vvvv of VPBROADCASTD names a register', 'c4e271588010000000', 9], ['VEX.L of VMOVD is 1', 'c4e17d6e8010000000', 9],
+  ['a gather without a SIB byte', 'c4e269908010000000', 9], ['a gather whose mask is its destination', 'c4e27990448010', 7],
+] as const)('%s: the whole instruction is fetched before #UD', ([, bytes, length]) => {
+  const all = Buffer.from(bytes, 'hex'), asked: number[] = [];
+  expect(() => decode((n) => (asked.push(n), all[n]!), 64)).toThrow(expect.objectContaining({ mnemonic: '#UD' }));
+  expect(asked).toHaveLength(length);
+});
+
+test('outside 64-bit mode VEX.W does not choose between a doubleword and a quadword', () => {
+  expect([text('c4e1f96ec1', 32), text('c4e1f96ec1')]).toEqual(['vmovd xmm0, ecx', 'vmovq xmm0, rcx']);
+  expect([text('c4e3f961c105', 32), text('c4e3f961c105')]).toEqual(['vpcmpestri xmm0, xmm1, 0x5', 'vpcmpestri64 xmm0, xmm1, 0x5']);
+});
+
 test('what is only relevant for text is shown, so that nothing gets lost', () => {
   expect(text('66c3', 32)).toBe('data16 ret');
   expect(text('666a05', 32)).toBe('data16 push 0x5');

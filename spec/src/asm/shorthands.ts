@@ -4,7 +4,11 @@ import type { Parsed } from './operands.ts';
 
 const TEN: Parsed = { operand: { kind: 'immediate', value: 10n, size: 0 }, address: undefined, column: 0 };
 
-/** The operands with what goes without saying. */
+/** XMM0, which the manual writes in angle brackets: it can be nothing else. */
+const isXmm0 = ({ operand }: Parsed): boolean =>
+  operand.kind === 'register' && operand.file === 'xmm' && operand.index === 0;
+
+/** The operands with what goes without saying, and without what may be said and is not encoded. */
 export function inFull(mnemonic: string, operands: readonly Parsed[]): readonly Parsed[] {
   switch (mnemonic.toLowerCase()) {
     // Decimal digits.
@@ -16,6 +20,8 @@ export function inFull(mnemonic: string, operands: readonly Parsed[]): readonly 
         && second!.operand.kind === 'immediate';
       return itself ? [first!, first!, second!] : operands;
     }
+    case 'pblendvb': case 'blendvps': case 'blendvpd': case 'sha256rnds2':
+      return operands.length === 3 && isXmm0(operands[2]!) ? operands.slice(0, 2) : operands;
     default: return operands;
   }
 }

@@ -98,6 +98,7 @@ const sources: QuirkSources = {
     'that interrupts do the same is inferred',
   ),
   faultingMmxStore: inferred('nothing: not measured'),
+  vectorFeatures: onZen4('CPUID has AES, PCLMULQDQ, F16C, FMA, AVX2, SHA, SSE4A, VAES, VPCLMULQDQ and GFNI'),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
   approximations: inferred('nothing: no such processor was at hand, and its values are not published'),
   dotProduct: inferred('SDM vol. 2A, DPPS, its operation section; not measured'),
@@ -134,6 +135,7 @@ export const amdK10: CpuProfile = cpuProfile({
     nearBranch66: asZen4,
     undefinedFlags: inferred('nothing: no measurement of this generation was at hand'),
     accesses: asZen4,
+    vectorFeatures: inferred('instruction sets by generation, from memory: SSE4A came with this one, SSSE3 later'),
   },
 });
 
@@ -158,6 +160,7 @@ export const zen3: CpuProfile = cpuProfile({
   sources: {
     ...sources,
     undefinedFlags: asZen4,
+    vectorFeatures: inferred('Zen 4, measured; that GFNI came with it is from memory'),
     generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory'),
   },
 });

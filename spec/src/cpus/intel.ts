@@ -87,6 +87,8 @@ const sources: QuirkSources = {
     + 'is that the table in Bochs, which is of another of its processors, begins with the same ones'),
   dotProduct: inferred('an Emerald Rapids, measured'),
   msrs: inferred('dumps of such processors, from memory'),
+  vectorFeatures: inferred('instruction sets by generation, from memory: AES, PCLMULQDQ and F16C by Ivy Bridge, AVX2 '
+    + 'and FMA with Haswell'),
 };
 
 const deprecation = inferred('Xen 10f9691500, which tests CPUID leaf 7 for it; that Ivy Bridge lacks the bit and '
@@ -147,6 +149,9 @@ export const sapphireRapids: CpuProfile = cpuProfile({
       emeraldRapids, '2026-11', 'RCPSS and RSQRTSS of all 2^32 operands are the rule, without an exception',
     ),
     dotProduct: measured(emeraldRapids, '2026-11', 'DPPS and DPPD of operands with several NaNs: 37,000 vectors'),
+    vectorFeatures: measured(
+      'a Sapphire Rapids class Xeon', '2026-11', 'CPUID has what Haswell has, and SHA, GFNI, VAES and VPCLMULQDQ',
+    ),
     FDP_EXCPTN_ONLY: measured('a Sapphire Rapids class Xeon', '2026-11', 'masked #Z by FDIV m64 leaves FDP = 0'),
     crystal: inferred('Linux 5.10, native_calibrate_tsc: 25 MHz for server parts, from memory'),
   },

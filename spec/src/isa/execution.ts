@@ -1,6 +1,7 @@
 /**
  * What an operation may touch: registers through `state`, memory through segments, flags, the next instruction pointer.
- * Every fault is raised before the first architectural write, so a faulting instruction leaves nothing behind.
+ * Every fault is raised before the first architectural write, so a faulting instruction leaves nothing behind; what a
+ * gather has loaded by then stays.
  */
 
 import { hex, isCanonical, isCanonicalRange, u } from '../numbers/bits.ts';
