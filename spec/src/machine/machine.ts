@@ -149,7 +149,7 @@ export class Machine {
         `a 16-bit program lies in the first 64 KiB, this one reaches ${hex(origin + BigInt(bytes.length))}`,
       );
     }
-    this.memory.map(0n, CONVENTIONAL_MEMORY);
+    this.memory.ram(0n, CONVENTIONAL_MEMORY);
     this.load(bytes, origin);
     this.state.gpr[RSP] = origin;
     this.state.rip = origin;
