@@ -28,7 +28,7 @@ const HYPERVISOR_BYTES = 0x100_0000n;
 export const AREAS = HYPERVISOR_BASE + 0x20_0000n;
 /**
  * The same of a 32-bit monitor, at the top of the linear address space as a 32-bit Xen, and of one in real-address
- * mode, in one segment of 64 KiB.
+ * mode, in one segment of 64 KiB below the BIOS, which no guest has either.
  */
 const HYPERVISOR_BASE_32 = 0xfc00_0000n, HYPERVISOR_BYTES_32 = 0x40_0000n;
 const HYPERVISOR_BASE_16 = BigInt(REAL_MODE_SEGMENT * 16), HYPERVISOR_BYTES_16 = 0x1_0000n;
