@@ -13,7 +13,7 @@ const quirks: Quirks = {
     saveWithoutException: 'store zero',
     restoreWithoutException: 'load',
     canonicalFdp: true,
-    smallAngles: 'rounded',
+    transcendentals: 'correctly rounded',
     c1OfFcomi: 'cleared',
   },
   xinuse: 'by value',
@@ -59,7 +59,7 @@ const sources: QuirkSources = {
     'FXRSTOR without REX.W loads both, FXRSTOR64 clears both',
   ),
   canonicalFdp: onZen4('6a3f5c4b13a533f6h is restored as 003f5c4b13a533f6h'),
-  smallAngles: inferred('nothing: no measurement of the transcendental functions of this vendor was at hand'),
+  transcendentals: inferred('nothing: no measurement of the transcendental functions of this vendor was at hand'),
   c1OfFcomi: inferred('AMD APM vol. 5, FCOMI, from memory; not measured'),
   xinuse: onZen4(
     'XGETBV with ECX = 1: bit 0 stays 0 after FNOP, is 0 after FLDZ, FNINIT, and 1 after FLDZ, FSTP ST(0) until FNCLEX',

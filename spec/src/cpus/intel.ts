@@ -10,7 +10,7 @@ const quirks: Quirks = {
     saveWithoutException: 'store',
     restoreWithoutException: 'load',
     canonicalFdp: false,
-    smallAngles: 'as they are',
+    transcendentals: 'through 67 bits',
     c1OfFcomi: 'kept',
   },
   xinuse: 'tracked',
@@ -52,8 +52,8 @@ const sources: QuirkSources = {
   canonicalFdp: measured(
     'a Sapphire Rapids class Xeon', '2026-11', 'FXRSTOR64 keeps all 64 bits of FDP and sign-extends FIP from bit 56',
   ),
-  smallAngles: measured(
-    'a Sapphire Rapids class Xeon', '2026-11', 'FSIN, FCOS and FPTAN of every exponent, in all rounding modes',
+  transcendentals: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'each function, in all rounding modes: test/x87/README.md',
   ),
   c1OfFcomi: measured('a Sapphire Rapids class Xeon', '2026-11', 'FCOMI, FCOMIP, FUCOMI and FUCOMIP leave C1 alone'),
   stackDetails: inferred('Zen 4, measured: FFREE clears C1, FLD of an empty register onto a full stack is an '

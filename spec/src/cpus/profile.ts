@@ -1,6 +1,6 @@
 /** A processor model as data: what CPUID says, and what it does where the manuals leave room or vendors differ. */
 
-import type { SmallAngles } from '../numbers/float80.ts';
+import type { Manner } from '../numbers/float80.ts';
 import type { DotProductOrder } from '../numbers/simd.ts';
 import type { Citation } from '../state/citation.ts';
 import { type Feature, FEATURES } from './features.table.ts';
@@ -15,8 +15,8 @@ export interface X87Behaviour {
   restoreWithoutException: 'load' | 'leave register';
   /** FDP is sign-extended from the top linear-address bit on a 64-bit restore, as FIP is; otherwise kept as loaded. */
   canonicalFdp: boolean;
-  /** FSIN and FCOS of an angle below 2^-68: rounded correctly, or the angle and 1 whatever the rounding control. */
-  smallAngles: SmallAngles;
+  /** How the last bit of the transcendental functions comes about. */
+  transcendentals: Manner;
   /** What FCOMI and its kin make of C1 where no register was empty. The manual has it cleared. */
   c1OfFcomi: 'kept' | 'cleared';
 }

@@ -22,4 +22,5 @@ export { type Constant, loadConstant } from './float80/constants.ts';
 export { exponentialMinusOne, exponentialOutOfRange } from './float80/exponential.ts';
 export { timesLogarithm, timesLogarithmOf1Plus } from './float80/logarithm.ts';
 export { arctangentOfQuotient } from './float80/arctangent.ts';
-export { type SmallAngles, type Trigonometric, cos, sin, tan } from './float80/trigonometric.ts';
+export type { Manner } from './float80/internal-format.ts';
+export { type Trigonometric, cos, sin, tan } from './float80/trigonometric.ts';

@@ -1,13 +1,13 @@
 /** What computes on the top of the stack alone: basic arithmetic, remainders, scaling, and transcendental functions. */
 
 import {
-  type Control, type Outcome, type Source, arctangentOfQuotient, classify, cos, exponentialMinusOne, extract,
-  loadInteger, remainder, remainderToNearest, roundToInteger, scale, sin, squareRoot, tan, timesLogarithm,
+  type Control, type Manner, type Outcome, type Source, arctangentOfQuotient, classify, cos, exponentialMinusOne,
+  extract, loadInteger, remainder, remainderToNearest, roundToInteger, scale, sin, squareRoot, tan, timesLogarithm,
   timesLogarithmOf1Plus,
 } from '../../numbers/float80.ts';
-import type { X87Behaviour } from '../../cpus/profile.ts';
 import { sdm } from '../../state/citation.ts';
 import type { State } from '../../state/state.ts';
+import type { Execution } from '../execution.ts';
 import type { InstructionDefinition } from '../instruction.ts';
 import { FSW, control, isEmpty, pop, push, setSt, signal, st, underflow, x87Instruction } from './unit.ts';
 
@@ -25,17 +25,19 @@ function report(state: State, { flags, c1, conditions = 0, defined = 0 }: Result
   state.fsw = (state.fsw & ~(cleared | defined)) | conditions;
 }
 
+const mannerOf = (x: Execution): Manner => x.cpu.x87.transcendentals;
+
 /** ST(0) := f(ST(0)). */
 const unary = (
   mnemonic: string, title: string, form: string,
-  compute: (x: Source, control: Control, cpu: X87Behaviour) => Result, cleared = 0,
+  compute: (x: Source, control: Control, manner: Manner) => Result, cleared = 0,
 ): InstructionDefinition => x87Instruction({
   mnemonic,
   title,
   forms: [form],
   kind: 'arithmetic',
   operation(x) {
-    const result = isEmpty(x.state, 0) ? underflow(x.state) : compute(st(x.state, 0), control(x.state), x.cpu.x87);
+    const result = isEmpty(x.state, 0) ? underflow(x.state) : compute(st(x.state, 0), control(x.state), mannerOf(x));
     report(x.state, result, cleared);
     if (result.written) setSt(x.state, 0, result.value);
   },
@@ -45,7 +47,7 @@ const unary = (
 /** ST(0) := f(ST(0), ST(1)), or ST(1) := the same, and a pop. */
 const binary = (
   mnemonic: string, title: string, form: string, pops: boolean,
-  compute: (x: Source, y: Source, control: Control) => Result, cleared = 0,
+  compute: (x: Source, y: Source, control: Control, manner: Manner) => Result, cleared = 0,
 ): InstructionDefinition => x87Instruction({
   mnemonic,
   title,
@@ -53,7 +55,8 @@ const binary = (
   kind: 'arithmetic',
   operation(x) {
     const missing = isEmpty(x.state, 0) || isEmpty(x.state, 1);
-    const result = missing ? underflow(x.state) : compute(st(x.state, 0), st(x.state, 1), control(x.state));
+    const result = missing ? underflow(x.state)
+      : compute(st(x.state, 0), st(x.state, 1), control(x.state), mannerOf(x));
     report(x.state, result, cleared);
     if (result.written) setSt(x.state, pops ? 1 : 0, result.value);
     if (result.written && pops) pop(x.state);
@@ -72,7 +75,7 @@ interface Pair {
  */
 const pushing = (
   mnemonic: string, title: string, form: string,
-  compute: (x: Source, control: Control, cpu: X87Behaviour) => Pair, cleared = 0,
+  compute: (x: Source, control: Control, manner: Manner) => Pair, cleared = 0,
 ): InstructionDefinition => x87Instruction({
   mnemonic,
   title,
@@ -83,7 +86,7 @@ const pushing = (
     const full = !isEmpty(x.state, 7), missing = isEmpty(x.state, 0);
     const { below, above } = missing ? { below: absent, above: absent.value }
       : full ? { below: { ...absent, c1: 1 }, above: absent.value }
-      : compute(st(x.state, 0), control(x.state), x.cpu.x87);
+      : compute(st(x.state, 0), control(x.state), mannerOf(x));
     report(x.state, below, cleared);
     if (below.written) setSt(x.state, 0, below.value), push(x.state, above);
   },
@@ -91,8 +94,8 @@ const pushing = (
 });
 
 /** C2 says that the argument was out of range. */
-const inRange = (compute: typeof sin) => (x: Source, control: Control, cpu: X87Behaviour): Result => {
-  const outcome = compute(x, control, cpu.smallAngles);
+const inRange = (compute: typeof sin) => (x: Source, control: Control, manner: Manner): Result => {
+  const outcome = compute(x, control, manner);
   return { ...outcome, conditions: outcome.outOfRange ? FSW.C2 : 0 };
 };
 
@@ -124,12 +127,12 @@ export const X87_FUNCTIONS: readonly InstructionDefinition[] = [
   binary('FPATAN', 'Partial arctangent', 'D9 F3', true, arctangentOfQuotient),
   unary('FSIN', 'Sine', 'D9 FE', inRange(sin), FSW.C2),
   unary('FCOS', 'Cosine', 'D9 FF', inRange(cos), FSW.C2),
-  pushing('FPTAN', 'Partial tangent', 'D9 F2', (x, controls, cpu) => {
-    const below = inRange(tan)(x, controls, cpu);
+  pushing('FPTAN', 'Partial tangent', 'D9 F2', (x, controls, manner) => {
+    const below = inRange(tan)(x, controls, manner);
     return { below, above: isNaN(below.value) ? below.value : ONE };
   }, FSW.C2),
-  pushing('FSINCOS', 'Sine and cosine', 'D9 FB', (x, controls, cpu) => {
-    const below = inRange(sin)(x, controls, cpu), above = cos(x, controls, cpu.smallAngles);
+  pushing('FSINCOS', 'Sine and cosine', 'D9 FB', (x, controls, manner) => {
+    const below = inRange(sin)(x, controls, manner), above = cos(x, controls, manner);
     return { below: { ...below, flags: below.flags | above.flags, c1: above.c1 }, above: above.value };
   }, FSW.C2),
 ];

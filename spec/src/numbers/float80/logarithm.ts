@@ -2,15 +2,14 @@
 
 import { int, u } from '../bits.ts';
 import { type X87Operation, infinityOf, perform, zeroOf } from './arithmetic.ts';
-import { type Control, type Outcome, PE, UE, exactly } from './control.ts';
-import { REGISTER } from './destinations.ts';
+import { type Control, type Outcome, PE, exactly } from './control.ts';
 import { LN_2 } from './constants.ts';
 import { BIAS } from './format.ts';
+import { type Exact, type Manner, cut, cutDecided, roundInexact } from './internal-format.ts';
 import {
-  type Interval, WIDE, bitLength, exactInterval, minus, over, plus, roundDecided, squared, times, trim, unrounded,
+  type Interval, WIDE, bitLength, exactInterval, minus, over, plus, roundDecided, squared, times, trim,
 } from './interval.ts';
 import { type Operand, type Source, toFloat80 } from './operand.ts';
-import { round } from './round.ts';
 import { GUARD_BITS, inverseTangent } from './series.ts';
 
 const ONE = 1n << 63n;
@@ -29,25 +28,26 @@ function scaled(significand: bigint, exponent: number): Scaled {
   return halved ? { scale: int(scale + 1), significand, point: u(WIDE, point << 1n) } : { scale, significand, point };
 }
 
-/** log2((1 + q) / (1 − q)), with q a quotient. */
-function logarithmByQuotient(numerator: Interval, denominator: Interval, bits: number): Interval {
+/** ln((1 + q) / (1 − q)), with q a quotient. */
+function naturalByQuotient(numerator: Interval, denominator: Interval, bits: number): Interval {
   const q = over(numerator, denominator, bits);
   const twice = { ...q, exponent: int(q.exponent + 1) };
-  const series = inverseTangent(squared(q.low, q.exponent, bits), bits);
-  return over(trim(times(twice, series), bits), LN_2(bits), bits);
+  return trim(times(twice, inverseTangent(squared(q.low, q.exponent, bits), bits)), bits);
 }
+
+const toBase2 = (natural: Interval, bits: number): Interval => over(natural, LN_2(bits), bits);
 
 interface Signed {
   readonly negative: boolean;
   readonly magnitude: Interval;
 }
 
-/** The logarithm of what is no power of two. */
+/** The logarithm of what is no power of two, to base 2. */
 function logarithm({ scale, significand, point }: Scaled, bits: number): Signed {
   const above = significand > point;
   const difference = u(WIDE, above ? significand - point : point - significand);
   const sum = u(WIDE, significand + point);
-  const fraction = logarithmByQuotient(exactInterval(difference, 0), exactInterval(sum, 0), bits);
+  const fraction = toBase2(naturalByQuotient(exactInterval(difference, 0), exactInterval(sum, 0), bits), bits);
   if (scale === 0) return { negative: !above, magnitude: fraction };
   const whole = exactInterval(BigInt(Math.abs(scale)), 0), negative = scale < 0;
   return { negative, magnitude: above === negative ? minus(whole, fraction) : plus(whole, fraction) };
@@ -56,17 +56,27 @@ function logarithm({ scale, significand, point }: Scaled, bits: number): Signed 
 const asInterval = ({ significand, exponent }: Operand): Interval =>
   exactInterval(significand, int(exponent - BIAS - 63));
 
-/** `y` times what `enclose` encloses. */
-const productOf = (
-  y: Operand, negative: boolean, enclose: (bits: number) => Interval, control: Control, flags: number,
-): Outcome => roundDecided(
-  y.sign ^ (negative ? 1 : 0), (bits) => times(asInterval(y), enclose(int(bits + GUARD_BITS))), control, flags,
-);
+/** `y` times a logarithm that is enclosed, or through 67 bits of it. */
+function productOf(
+  y: Operand, negative: boolean, enclose: (bits: number) => Interval, control: Control, flags: number, manner: Manner,
+): Outcome {
+  const inBits = (bits: number): Interval => enclose(int(bits + GUARD_BITS));
+  const sign = y.sign ^ (negative ? 1 : 0);
+  return manner === 'through 67 bits' ? productExact(sign, y, cutDecided(inBits), control, flags)
+    : roundDecided(sign, (bits) => times(asInterval(y), inBits(bits)), control, flags);
+}
+
+const productExact = (
+  sign: number, y: Operand, { significand, exponent }: Exact, control: Control, flags: number,
+): Outcome => {
+  const product = u(256, y.significand * significand);
+  return roundInexact(sign, { significand: product, exponent: int(y.exponent - BIAS - 63 + exponent) }, control, flags);
+};
 
 const below1 = (x: Operand): boolean => x.exponent < BIAS;
 const isOne = (x: Operand): boolean => x.kind === 'finite' && x.exponent === BIAS && x.significand === ONE;
 
-const logarithmOf: X87Operation = {
+const logarithmOf = (manner: Manner): X87Operation => ({
   invalid: (x, y) => (x.sign === 1 && x.kind !== 'zero')
     || (y.kind === 'zero' && (x.kind === 'zero' || x.kind === 'infinity')) || (y.kind === 'infinity' && isOne(x)),
   zeroDivide: (x, y) => (x.kind === 'zero' && y.kind === 'finite' ? infinityOf(1 - y.sign) : undefined),
@@ -76,25 +86,29 @@ const logarithmOf: X87Operation = {
     return y.kind === 'zero' || isOne(x) ? zeroOf(sign) : undefined;
   },
   compute: (x, y, control, flags) =>
-    timesLogarithmOf(scaled(x.significand, int(x.exponent - BIAS - 63)), y, control, flags),
-};
+    timesLogarithmOf(scaled(x.significand, int(x.exponent - BIAS - 63)), y, control, flags, manner),
+});
 
-/** Of a power of two it is exact, which processors do not say: every result that they compute is inexact. */
-function timesLogarithmOf(parts: Scaled, y: Operand, control: Control, flags: number): Outcome {
-  if (parts.significand === parts.point) {
-    const product = u(80, y.significand * BigInt(Math.abs(parts.scale)));
-    const exact = unrounded(y.sign ^ (parts.scale < 0 ? 1 : 0), product, int(y.exponent - BIAS - 63), 0n);
-    return round(exact, REGISTER[64], control, flags | PE | (exact.exponent < 1 ? UE : 0));
+/**
+ * Of a power of two it is exact, which processors do not say: every result that they compute is inexact. Through 67
+ * bits, that of one below 1 is a unit of the last of them less.
+ */
+function timesLogarithmOf(parts: Scaled, y: Operand, control: Control, flags: number, manner: Manner): Outcome {
+  if (parts.significand !== parts.point) {
+    const { negative } = logarithm(parts, 64);
+    return productOf(y, negative, (bits) => logarithm(parts, bits).magnitude, control, flags, manner);
   }
-  const { negative } = logarithm(parts, 64);
-  return productOf(y, negative, (bits) => logarithm(parts, bits).magnitude, control, flags);
+  const whole = cut({ significand: BigInt(Math.abs(parts.scale)), exponent: 0 }), negative = parts.scale < 0;
+  const less = negative && manner === 'through 67 bits' ? 1n : 0n;
+  const magnitude = { significand: u(67, whole.significand - less), exponent: whole.exponent };
+  return productExact(y.sign ^ (negative ? 1 : 0), y, magnitude, control, flags);
 }
 
-/** log2(1 + x): relative to x, however small that is. */
-function logarithmOf1Plus(x: Operand, bits: number): Interval {
+/** ln(1 + x): relative to x, however small that is. */
+function naturalOf1Plus(x: Operand, bits: number): Interval {
   const two = exactInterval(1n, 1);
   const sum = x.sign === 1 ? minus(two, asInterval(x)) : plus(two, asInterval(x));
-  return logarithmByQuotient(asInterval(x), trim(sum, bits), bits);
+  return naturalByQuotient(asInterval(x), trim(sum, bits), bits);
 }
 
 /** From here on 1 + x is as good as x and a little more. */
@@ -113,7 +127,22 @@ const isSmall = (x: Operand): boolean => x.exponent < BIAS - 1;
 /** 1 + x is not positive. */
 const isBelow = (x: Operand): boolean => x.sign === 1 && x.exponent >= BIAS;
 
-const logarithmOf1PlusOf: X87Operation = {
+/** log2 e in 67 bits, times 2^66. Below 2^-66 log2(1 + x) is x times this. */
+const SHORT_LOG2_E = 0x5c55_1d94_ae0b_f85d_en;
+const LINEAR = int(BIAS - 66);
+
+/**
+ * Through 67 bits: the natural logarithm of 1 + x, cut, times log2 e, cut, times y. That is exact where x is below
+ * 2^-66; elsewhere nine results of ten are the processor's.
+ */
+function throughInternal(x: Operand, y: Operand, control: Control, flags: number): Outcome {
+  const own = { significand: x.significand, exponent: int(x.exponent - BIAS - 63) };
+  const natural = x.exponent < LINEAR ? own : cutDecided((bits) => naturalOf1Plus(x, int(bits + GUARD_BITS)));
+  const product = { significand: u(160, natural.significand * SHORT_LOG2_E), exponent: int(natural.exponent - 66) };
+  return productExact(x.sign ^ y.sign, y, cut(product), control, flags);
+}
+
+const logarithmOf1PlusOf = (manner: Manner): X87Operation => ({
   invalid: (x, y) => (x.kind === 'infinity' && (x.sign === 1 || y.kind === 'zero'))
     || (y.kind === 'infinity' && x.kind === 'zero'),
   special(x, y) {
@@ -123,14 +152,19 @@ const logarithmOf1PlusOf: X87Operation = {
   },
   compute(x, y, control, flags) {
     if (isBelow(x)) return exactly(toFloat80(x), flags | PE);
-    if (!isSmall(x)) return timesLogarithmOf(onePlus(x), y, control, flags);
-    return productOf(y, x.sign === 1, (bits) => logarithmOf1Plus(x, bits), control, flags);
+    if (!isSmall(x)) return timesLogarithmOf(onePlus(x), y, control, flags, manner);
+    if (manner === 'through 67 bits') return throughInternal(x, y, control, flags);
+    const enclose = (bits: number): Interval => toBase2(naturalOf1Plus(x, bits), bits);
+    return productOf(y, x.sign === 1, enclose, control, flags, manner);
   },
-};
+});
 
 /** y · log2(x). */
-export const timesLogarithm = (x: Source, y: Source, control: Control): Outcome => perform(logarithmOf, x, y, control);
+export const timesLogarithm = (
+  x: Source, y: Source, control: Control, manner: Manner = 'correctly rounded',
+): Outcome => perform(logarithmOf(manner), x, y, control);
 
 /** y · log2(x + 1), for x from −(1 − √½) to √2 − 1. */
-export const timesLogarithmOf1Plus = (x: Source, y: Source, control: Control): Outcome =>
-  perform(logarithmOf1PlusOf, x, y, control);
+export const timesLogarithmOf1Plus = (
+  x: Source, y: Source, control: Control, manner: Manner = 'correctly rounded',
+): Outcome => perform(logarithmOf1PlusOf(manner), x, y, control);

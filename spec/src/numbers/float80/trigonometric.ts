@@ -2,12 +2,11 @@
 
 import { int, s, u } from '../bits.ts';
 import { type X87Operation, perform } from './arithmetic.ts';
-import { type Control, type Outcome, PE, UE, exactly, unwritten } from './control.ts';
-import { REGISTER } from './destinations.ts';
+import { type Control, type Outcome, PE, exactly, unwritten } from './control.ts';
 import { BIAS, type Float80, pack } from './format.ts';
+import { type Exact, type Manner, cutDecided, quotient, roundInexact } from './internal-format.ts';
 import { type Interval, exactInterval, over, roundDecided, squared, times } from './interval.ts';
 import { type Operand, type Source, operand, toFloat80 } from './operand.ts';
-import { round } from './round.ts';
 import { GUARD_BITS, cosine, sine, tangent } from './series.ts';
 
 /**
@@ -70,15 +69,12 @@ function trigonometric(
 }
 
 /**
- * Below this exponent some processors take the sine for its argument and the cosine for 1, inexact in both cases but
- * whatever the rounding control.
+ * Through 67 bits, angles below 2^-68 are their own sine and tangent, and have 1 for a cosine: inexact, but whatever
+ * the rounding control.
  */
-const AS_IS = int(BIAS - 68);
+const LINEAR = int(BIAS - 68);
 
-/** What a processor makes of angles below 2^-68: a correctly rounded result, or what AS_IS says. */
-export type SmallAngles = 'rounded' | 'as they are';
-
-const isAsIs = (x: Operand, small: SmallAngles): boolean => small === 'as they are' && x.exponent < AS_IS;
+const isLinear = (x: Operand, manner: Manner): boolean => manner === 'through 67 bits' && x.exponent < LINEAR;
 
 /** The sine of the reduced argument and `turns` quarters of a circle: an odd number of them makes a cosine of it. */
 function sineAfter(x: Operand, turns: number, control: Control, flags: number): Outcome {
@@ -89,30 +85,39 @@ function sineAfter(x: Operand, turns: number, control: Control, flags: number): 
   return roundDecided(turned === mirrored ? 0 : 1, (bits) => series(reduced, int(bits + GUARD_BITS)), control, flags);
 }
 
-export const sin = (x: Source, control: Control, small: SmallAngles = 'rounded'): Trigonometric =>
+export const sin = (x: Source, control: Control, manner: Manner = 'correctly rounded'): Trigonometric =>
   trigonometric(x, control, toFloat80, (number, _, __, flags) =>
-    isAsIs(number, small) ? asItIs(number, control, flags) : sineAfter(number, 0, control, flags));
+    isLinear(number, manner) ? asItIs(number, control, flags) : sineAfter(number, 0, control, flags));
 
-export const cos = (x: Source, control: Control, small: SmallAngles = 'rounded'): Trigonometric =>
+export const cos = (x: Source, control: Control, manner: Manner = 'correctly rounded'): Trigonometric =>
   trigonometric(x, control, () => ONE, (number, _, __, flags) =>
-    isAsIs(number, small) ? exactly(ONE, flags | PE) : sineAfter(number, 1, control, flags));
+    isLinear(number, manner) ? exactly(ONE, flags | PE) : sineAfter(number, 1, control, flags));
 
 /** A denormal underflows. */
 function asItIs({ sign, exponent, significand }: Operand, control: Control, flags: number): Outcome {
-  const value = { sign, exponent, significand: u(128, significand << 64n) };
-  return round(value, REGISTER[64], control, flags | PE | (exponent < 1 ? UE : 0));
+  return roundInexact(sign, { significand, exponent: int(exponent - BIAS - 63) }, control, flags);
+}
+
+/** Correctly rounded: as a series of its own, so that it is more than its argument however small that is. */
+function encloseTangent({ magnitude, exponent, quadrant }: Reduced, bits: number): Interval {
+  const acute = times(exactInterval(magnitude, exponent), tangent(squared(magnitude, exponent, bits), bits));
+  return (quadrant & 1) === 1 ? over(exactInterval(1n, 0), acute, bits) : acute;
+}
+
+/** Through 67 bits: the quotient of sine and cosine, both cut. That is exact where the angle is below 1/2. */
+function quotientOfSines(reduced: Reduced): Exact {
+  const [sine67, cosine67] = [sineOf, cosineOf].map((series) =>
+    cutDecided((bits) => series(reduced, int(bits + GUARD_BITS))));
+  return (reduced.quadrant & 1) === 1 ? quotient(cosine67!, sine67!, 120) : quotient(sine67!, cosine67!, 120);
 }
 
 /** FPTAN pushes 1 after it, which is not part of this. */
-export const tan = (x: Source, control: Control, small: SmallAngles = 'rounded'): Trigonometric =>
+export const tan = (x: Source, control: Control, manner: Manner = 'correctly rounded'): Trigonometric =>
   trigonometric(x, control, toFloat80, (number, _, __, flags) => {
-    if (isAsIs(number, small)) return asItIs(number, control, flags);
-    const reduced = reduce(number), turned = (reduced.quadrant & 1) === 1;
-    const enclose = (bits: number): Interval => {
-      const { magnitude, exponent } = reduced;
-      const tangentOf = times(exactInterval(magnitude, exponent), tangent(squared(magnitude, exponent, bits), bits));
-      return turned ? over(exactInterval(1n, 0), tangentOf, bits) : tangentOf;
-    };
-    const sign = reduced.negative !== turned ? 1 : 0;
-    return roundDecided(sign, (bits) => enclose(int(bits + GUARD_BITS)), control, flags);
+    if (isLinear(number, manner)) return asItIs(number, control, flags);
+    const reduced = reduce(number), sign = reduced.negative === ((reduced.quadrant & 1) === 1) ? 0 : 1;
+    if (manner === 'correctly rounded') {
+      return roundDecided(sign, (bits) => encloseTangent(reduced, int(bits + GUARD_BITS)), control, flags);
+    }
+    return roundInexact(sign, quotientOfSines(reduced), control, flags);
   });
