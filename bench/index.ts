@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 const sections: Record<string, () => Promise<Section>> = {
   mips: async () => (await import('./mips.ts')).guestMips(),
+  x87: async () => (await import('./x87.ts')).x87Operations(),
   peers: async () => (await import('./peers.ts')).besidePeers(),
   interpretation: async () => (await import('./interpretation.ts')).interpretation(),
   boundaries: async () => (await import('./boundaries.ts')).boundariesExplored(),
