@@ -6,6 +6,7 @@
 
 import { hex, isCanonical, isCanonicalRange, u } from '../numbers/bits.ts';
 import type { CpuProfile, SeenFlags } from '../cpus/profile.ts';
+import type { Citation } from '../state/citation.ts';
 import { type ExceptionKind, Fault, type FaultMnemonic, Undefined, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, FS, OFFSET, RCX, RSP, SEGMENT_NAMES, SS } from '../state/fields.ts';
 import { ATTRIBUTE, type State } from '../state/state.ts';
@@ -45,7 +46,7 @@ export class Execution {
   /** Absent in a machine without a board. */
   coprocessor: CoprocessorPins | undefined;
   readonly placement: Placement = { apicId: 0, processors: 1, frequency: 1_000_000_000 };
-  /** What to do when an instruction reads a flag whose value the architecture leaves undefined. */
+  /** What to do when an instruction reads a flag, or computes a result, that the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
   observer: Observer | undefined;
   /** The instruction being executed. */
@@ -443,6 +444,11 @@ export class Execution {
       this.next = count === 1n ? this.next : this.ip;
       this.state.setByte(OFFSET.repeating, count === 1n ? 0 : 1);
     }
+  }
+
+  /** The result that is about to be computed is one that the manual leaves open. */
+  leavesOpen(what: string, source: Citation): void {
+    if (this.onUndefined === 'stop') throw new Undefined(`${what}, at ${hex(this.ip)}`, [], source);
   }
 
   // ---- flags

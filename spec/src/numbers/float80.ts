@@ -20,7 +20,7 @@ export { type Remainder, remainder, remainderToNearest } from './float80/remaind
 export { type Extracted, extract, scale } from './float80/scale.ts';
 export { type Constant, loadConstant } from './float80/constants.ts';
 export { exponentialMinusOne, exponentialOutOfRange } from './float80/exponential.ts';
-export { timesLogarithm, timesLogarithmOf1Plus } from './float80/logarithm.ts';
+export { logarithmOf1PlusOutOfRange, timesLogarithm, timesLogarithmOf1Plus } from './float80/logarithm.ts';
 export { arctangentOfQuotient } from './float80/arctangent.ts';
 export type { Manner } from './float80/internal-format.ts';
 export { type Trigonometric, cos, sin, tan } from './float80/trigonometric.ts';

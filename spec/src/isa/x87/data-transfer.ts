@@ -1,8 +1,8 @@
 /** Loads, stores, constants and stack management. SDM vol. 1, 8.3.3 and 8.3.4. */
 
 import {
-  type Constant, type Outcome, loadConstant, loadDecimal, loadFloat32, loadFloat64, loadInteger, storeDecimal,
-  storeFloat32, storeFloat64, storeInteger, storeIntegerTruncated,
+  type Constant, type Outcome, isDecimal, loadConstant, loadDecimal, loadFloat32, loadFloat64, loadInteger,
+  storeDecimal, storeFloat32, storeFloat64, storeInteger, storeIntegerTruncated,
 } from '../../numbers/float80.ts';
 import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
@@ -58,7 +58,9 @@ const FBLD = x87Instruction({
   forms: ['DF /4 | m80bcd'],
   kind: 'arithmetic',
   operation(x, i) {
-    pushOutcome(x.state, exact(loadDecimal(x.load(memoryOf(i), 10))));
+    const digits = x.load(memoryOf(i), 10);
+    if (!isDecimal(digits)) x.leavesOpen('the value of decimal digits above 9', sdm('2A', '3.2, FBLD'));
+    pushOutcome(x.state, exact(loadDecimal(digits)));
   },
   source: sdm('2A', '3.2, FBLD'),
 });

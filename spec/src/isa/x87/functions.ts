@@ -2,8 +2,8 @@
 
 import {
   type Control, type Manner, type Outcome, type Source, arctangentOfQuotient, classify, cos, exponentialMinusOne,
-  extract, loadInteger, remainder, remainderToNearest, roundToInteger, scale, sin, squareRoot, tan, timesLogarithm,
-  timesLogarithmOf1Plus,
+  exponentialOutOfRange, extract, loadInteger, logarithmOf1PlusOutOfRange, remainder, remainderToNearest,
+  roundToInteger, scale, sin, squareRoot, tan, timesLogarithm, timesLogarithmOf1Plus,
 } from '../../numbers/float80.ts';
 import { sdm } from '../../state/citation.ts';
 import type { State } from '../../state/state.ts';
@@ -25,18 +25,28 @@ function report(state: State, { flags, c1, conditions = 0, defined = 0 }: Result
   state.fsw = (state.fsw & ~(cleared | defined)) | conditions;
 }
 
+/** Operands of which the manual does not say what comes of them. */
+type IsOpen = (x: Source) => boolean;
+const NEVER: IsOpen = () => false;
+
+function markOpen(x: Execution, mnemonic: string, isOpen: IsOpen): void {
+  if (isEmpty(x.state, 0) || !isOpen(st(x.state, 0))) return;
+  x.leavesOpen(`the result of ${mnemonic} with an operand out of its range`, sdm('2A', `3.2, ${mnemonic}`));
+}
+
 const mannerOf = (x: Execution): Manner => x.cpu.x87.transcendentals;
 
 /** ST(0) := f(ST(0)). */
 const unary = (
   mnemonic: string, title: string, form: string,
-  compute: (x: Source, control: Control, manner: Manner) => Result, cleared = 0,
+  compute: (x: Source, control: Control, manner: Manner) => Result, cleared = 0, isOpen: IsOpen = NEVER,
 ): InstructionDefinition => x87Instruction({
   mnemonic,
   title,
   forms: [form],
   kind: 'arithmetic',
   operation(x) {
+    markOpen(x, mnemonic, isOpen);
     const result = isEmpty(x.state, 0) ? underflow(x.state) : compute(st(x.state, 0), control(x.state), mannerOf(x));
     report(x.state, result, cleared);
     if (result.written) setSt(x.state, 0, result.value);
@@ -47,13 +57,14 @@ const unary = (
 /** ST(0) := f(ST(0), ST(1)), or ST(1) := the same, and a pop. */
 const binary = (
   mnemonic: string, title: string, form: string, pops: boolean,
-  compute: (x: Source, y: Source, control: Control, manner: Manner) => Result, cleared = 0,
+  compute: (x: Source, y: Source, control: Control, manner: Manner) => Result, cleared = 0, isOpen: IsOpen = NEVER,
 ): InstructionDefinition => x87Instruction({
   mnemonic,
   title,
   forms: [form],
   kind: 'arithmetic',
   operation(x) {
+    markOpen(x, mnemonic, isOpen);
     const missing = isEmpty(x.state, 0) || isEmpty(x.state, 1);
     const result = missing ? underflow(x.state)
       : compute(st(x.state, 0), st(x.state, 1), control(x.state), mannerOf(x));
@@ -121,9 +132,10 @@ export const X87_FUNCTIONS: readonly InstructionDefinition[] = [
     const { exponent, ...significand } = extract(x, controls);
     return { below: { ...significand, value: exponent }, above: significand.value };
   }),
-  unary('F2XM1', 'Compute 2^x − 1', 'D9 F0', exponentialMinusOne),
+  unary('F2XM1', 'Compute 2^x − 1', 'D9 F0', exponentialMinusOne, 0, exponentialOutOfRange),
   binary('FYL2X', 'Compute y · log2 x', 'D9 F1', true, timesLogarithm),
-  binary('FYL2XP1', 'Compute y · log2 (x + 1)', 'D9 F9', true, timesLogarithmOf1Plus),
+  binary('FYL2XP1', 'Compute y · log2 (x + 1)', 'D9 F9', true, timesLogarithmOf1Plus, 0,
+    logarithmOf1PlusOutOfRange),
   binary('FPATAN', 'Partial arctangent', 'D9 F3', true, arctangentOfQuotient),
   unary('FSIN', 'Sine', 'D9 FE', inRange(sin), FSW.C2),
   unary('FCOS', 'Cosine', 'D9 FF', inRange(cos), FSW.C2),

@@ -9,7 +9,7 @@ import { type Exact, type Manner, cut, cutDecided, roundInexact } from './intern
 import {
   type Interval, WIDE, bitLength, exactInterval, minus, over, plus, roundDecided, squared, times, trim,
 } from './interval.ts';
-import { type Operand, type Source, toFloat80 } from './operand.ts';
+import { type Operand, type Source, operand, toFloat80 } from './operand.ts';
 import { GUARD_BITS, inverseTangent } from './series.ts';
 
 const ONE = 1n << 63n;
@@ -158,6 +158,16 @@ const logarithmOf1PlusOf = (manner: Manner): X87Operation => ({
     return productOf(y, x.sign === 1, enclose, control, flags, manner);
   },
 });
+
+/** Significands of 1 − √½ and √2 − 1, with exponents of −2: the operand's range to either side. */
+const RANGE = [0xd413_cccf_e779_9211n, 0x95f6_1998_0c43_36f7n] as const;
+
+/** Outside −(1 − √½) to √2 − 1 the manual leaves the result of FYL2XP1 open. */
+export function logarithmOf1PlusOutOfRange(source: Source): boolean {
+  const x = operand(source), limit = int(BIAS - 2);
+  if (x.kind === 'infinity') return true;
+  return x.kind === 'finite' && (x.exponent > limit || (x.exponent === limit && x.significand > RANGE[x.sign]!));
+}
 
 /** y · log2(x). */
 export const timesLogarithm = (
