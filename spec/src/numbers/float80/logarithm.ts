@@ -37,20 +37,18 @@ function naturalByQuotient(numerator: Interval, denominator: Interval, bits: num
 
 const toBase2 = (natural: Interval, bits: number): Interval => over(natural, LN_2(bits), bits);
 
-interface Signed {
-  readonly negative: boolean;
-  readonly magnitude: Interval;
-}
+const isNegative = ({ scale, significand, point }: Scaled): boolean =>
+  scale < 0 || (scale === 0 && significand < point);
 
-/** The logarithm of what is no power of two, to base 2. */
-function logarithm({ scale, significand, point }: Scaled, bits: number): Signed {
-  const above = significand > point;
+/** The magnitude of the logarithm to base 2 of what is no power of two. */
+function logarithm(parts: Scaled, bits: number): Interval {
+  const { scale, significand, point } = parts, above = significand > point;
   const difference = u(WIDE, above ? significand - point : point - significand);
   const sum = u(WIDE, significand + point);
   const fraction = toBase2(naturalByQuotient(exactInterval(difference, 0), exactInterval(sum, 0), bits), bits);
-  if (scale === 0) return { negative: !above, magnitude: fraction };
-  const whole = exactInterval(BigInt(Math.abs(scale)), 0), negative = scale < 0;
-  return { negative, magnitude: above === negative ? minus(whole, fraction) : plus(whole, fraction) };
+  if (scale === 0) return fraction;
+  const whole = exactInterval(BigInt(Math.abs(scale)), 0);
+  return above === isNegative(parts) ? minus(whole, fraction) : plus(whole, fraction);
 }
 
 const asInterval = ({ significand, exponent }: Operand): Interval =>
@@ -95,8 +93,7 @@ const logarithmOf = (manner: Manner): X87Operation => ({
  */
 function timesLogarithmOf(parts: Scaled, y: Operand, control: Control, flags: number, manner: Manner): Outcome {
   if (parts.significand !== parts.point) {
-    const { negative } = logarithm(parts, 64);
-    return productOf(y, negative, (bits) => logarithm(parts, bits).magnitude, control, flags, manner);
+    return productOf(y, isNegative(parts), (bits) => logarithm(parts, bits), control, flags, manner);
   }
   const whole = cut({ significand: BigInt(Math.abs(parts.scale)), exponent: 0 }), negative = parts.scale < 0;
   const less = negative && manner === 'through 67 bits' ? 1n : 0n;
