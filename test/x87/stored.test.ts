@@ -59,7 +59,7 @@ describe(`captured on ${states.processor}`, () => {
 
 /** Of the stored records of each, those whose last bit is not the processor's; it is one unit off then, never more. */
 const LAST_BITS: Readonly<Record<string, number>> = {
-  D9F0: 0, D9F1: 0, D9F2: 8, D9F3: 6, D9F9: 6, D9FB: 8, D9FE: 2, D9FF: 1,
+  D9F0: 0, D9F1: 0, D9F2: 8, D9F3: 1, D9F9: 6, D9FB: 8, D9FE: 2, D9FF: 1,
 };
 
 describe(`transcendental functions, captured on ${functions.processor}`, () => {

@@ -60,21 +60,21 @@ function angle(x: Operand, y: Operand, bits: number): Interval {
 
 /** π as the instruction has it: 66 bits of it. */
 const SHORT_PI = exactInterval(0xc90f_daa2_2168_c234_cn, -66);
-/** A quotient below 2^-40 is its own arctangent. */
+/** A quotient below 2^-40, cut, is its own arctangent. */
 const LINEAR_QUOTIENT = -40;
 const ONE: Exact = { significand: u(67, 1n << 66n), exponent: -66 };
 
 /**
- * Through 67 bits: the arctangent of a quotient that is cut, from a π of 66 bits. That is exact where the quotient is
- * below 1/32, and off the axis of positive x nearly always.
+ * Through 67 bits: the arctangent of a quotient that is cut, from a π of 66 bits. That is what the processor does where
+ * the quotient is below 1/32.
  */
 function throughInternal(x: Operand, y: Operand, control: Control, flags: number): Outcome {
   const steep = isSteep(x, y), ratio = steep ? quotient(exact(x), exact(y), 130) : quotient(exact(y), exact(x), 130);
+  const short = cut(ratio);
   const isLinear = bitLength(ratio.significand) + ratio.exponent <= LINEAR_QUOTIENT;
   if (isLinear && !steep && x.sign === 0) {
-    return roundInexact(y.sign, ratio, control, flags);
+    return roundInexact(y.sign, short, control, flags);
   }
-  const short = cut(ratio);
   return roundDecided(y.sign, (bits) => {
     const precision = int(bits + GUARD_BITS);
     return inQuadrant(x, steep, ofRatio(short, ONE, precision), SHORT_PI);

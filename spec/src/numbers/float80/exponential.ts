@@ -26,7 +26,7 @@ const LINEAR = int(BIAS - 68);
 
 /**
  * Through 67 bits: x times 66 bits of ln 2, cut; and what that is the logarithm of, less 1, correctly rounded. That is
- * exact where the magnitude of x is below 1/16.
+ * what the processor does where the magnitude of x is below 2^-8.
  */
 function throughInternal({ sign, exponent, significand }: Operand, control: Control, flags: number): Outcome {
   const product = { significand: u(130, significand * SHORT_LN_2), exponent: int(exponent - BIAS - 63 - 66) };

@@ -129,8 +129,8 @@ const SHORT_LOG2_E = 0x5c55_1d94_ae0b_f85d_en;
 const LINEAR = int(BIAS - 66);
 
 /**
- * Through 67 bits: the natural logarithm of 1 + x, cut, times log2 e, cut, times y. That is exact where x is below
- * 2^-66; elsewhere nine results of ten are the processor's.
+ * Through 67 bits: the natural logarithm of 1 + x, cut, times log2 e, cut, times y. That is what the processor does
+ * where x is below 2^-66; elsewhere nine results of ten are the same.
  */
 function throughInternal(x: Operand, y: Operand, control: Control, flags: number): Outcome {
   const own = { significand: x.significand, exponent: int(x.exponent - BIAS - 63) };

@@ -104,7 +104,7 @@ function encloseTangent({ magnitude, exponent, quadrant }: Reduced, bits: number
   return (quadrant & 1) === 1 ? over(exactInterval(1n, 0), acute, bits) : acute;
 }
 
-/** Through 67 bits: the quotient of sine and cosine, both cut. That is exact where the angle is below 1/2. */
+/** Through 67 bits: the quotient of sine and cosine, both cut. That is what the processor does below 2^-8. */
 function quotientOfSines(reduced: Reduced): Exact {
   const [sine67, cosine67] = [sineOf, cosineOf].map((series) =>
     cutDecided((bits) => series(reduced, int(bits + GUARD_BITS))));
