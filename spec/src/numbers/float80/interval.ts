@@ -93,9 +93,9 @@ const shiftRight = (significand: bigint, count: number): bigint => {
 const same = (x: Outcome, y: Outcome): boolean => x.value === y.value && x.flags === y.flags && x.c1 === y.c1;
 
 /**
- * Rounds what `compute` encloses in some number of bits, in as many as it takes. It takes an end where the value is
- * none that the rounding has to tell from its neighbours exactly: no value of these functions is, but for those that
- * their own rules name. Precision control has no say. SDM vol. 1, 8.1.5.2.
+ * Rounds what `compute` encloses in some number of bits, in as many as it takes. That comes to an end because no value
+ * of these functions is halfway between two others, or one of them, but for a few that each function treats apart: an
+ * algebraic operand other than those has a transcendental result. Precision control has no say. SDM vol. 1, 8.1.5.2.
  */
 export function roundDecided(
   sign: number, compute: (bits: number) => Interval, control: Control, flags: number,
