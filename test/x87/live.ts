@@ -6,7 +6,9 @@ import { RECORD_BYTES, readHeader, recordAt } from './states.ts';
 import { Unit, judge } from './unit.ts';
 
 const shown = Number(process.argv[2] ?? 3);
-const unit = new Unit(cpus.sapphireRapids);
+/** The processor's own manner of computing transcendental functions, or correct rounding. */
+const transcendentals = process.argv[3] === 'rounded' ? 'correctly rounded' : 'through 67 bits';
+const unit = new Unit({ ...cpus.sapphireRapids, x87: { ...cpus.sapphireRapids.x87, transcendentals } });
 const counts = new Map<string, { records: number; wrong: number; lastBits: number; lines: string[]; missing?: string }>();
 let rest = new Uint8Array(0), instructions: readonly string[] | undefined;
 
