@@ -99,6 +99,7 @@ function advanceClosed(host: Host, occurrences: readonly Occurrence[], maskable:
   const { machine, stacks } = host;
   const { state } = machine;
   const lowest = stacks.map(() => 2n ** 64n);
+  let last = -1n;
   const stackOf = (pointer: bigint): number =>
     stacks.findIndex(({ address, bytes }) => pointer >= address && pointer <= address + BigInt(bytes));
   for (let executed = 0; ; executed++) {
@@ -109,8 +110,9 @@ function advanceClosed(host: Host, occurrences: readonly Occurrence[], maskable:
       );
     }
     const pointer = state.gpr[RSP]!;
-    const stack = stackOf(pointer);
+    const stack = pointer === last ? -1 : stackOf(pointer);
     if (stack >= 0 && !host.inGuest && pointer < lowest[stack]!) lowest[stack] = pointer;
+    last = pointer;
     host.advance();
     // Most instructions are executed with interrupts off, where maskable ones need not be asked for.
     if (maskable && !(state.rflags & IF) && !host.inGuest && !state.halted) continue;

@@ -18,7 +18,7 @@ export function tabulateHosts(
   { kernels, columns }: { kernels: readonly Kernel[]; columns: readonly HostColumn[] },
 ): VerdictTable {
   return {
-    cpus: columns.map(({ id, name }) => ({ id, name })),
+    cpus: columns.map(({ id, name }) => ({ id, name })), across: 'events and processors',
     rows: kernels.map((kernel) =>
       ({ policy: summarise(kernel), cells: columns.map((column) => cell(kernel, column)) })),
   };

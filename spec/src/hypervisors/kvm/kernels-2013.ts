@@ -5,7 +5,7 @@
  * report has it.
  */
 
-import { inferred } from '../../state/citation.ts';
+import { inferred, sourceOfRelease } from '../../state/citation.ts';
 import { type Kernel, asm, kernel } from './kernel.ts';
 
 /** The kernel of the report: the guest's XCR0 is loaded with interrupts on, and stays until somebody needs the FPU. */
@@ -238,7 +238,7 @@ export const linux41: Kernel = kernel({
   name: 'Linux 4.1',
   year: 2015,
   summary: 'Another rule for interrupts, the same window; a failed restore warns, and the task goes on.',
-  source: inferred('Linux 4.1.18: arch/x86/kernel/i387.c, arch/x86/kvm/x86.c'),
+  source: sourceOfRelease('Linux', '4.1.18', 'arch/x86/kernel/i387.c and arch/x86/kvm/x86.c'),
   xsaves: true,
   irqFpuUsable: asm`
 irq_fpu_usable:

@@ -2,7 +2,7 @@
  * Linux and KVM since 5.2, where a task's FPU state is restored on the way to user mode and not before.
  */
 
-import { inferred, linuxCommit } from '../../state/citation.ts';
+import { linuxCommit, sourceOfRelease } from '../../state/citation.ts';
 import { type Kernel, asm, kernel } from './kernel.ts';
 import { linux51 } from './kernels-2015.ts';
 
@@ -13,7 +13,7 @@ export const linux510: Kernel = kernel({
   name: 'Linux 5.10',
   year: 2020,
   summary: 'A task\'s FPU state is restored on its way back to user mode, or before the next VM entry.',
-  source: inferred('Linux 5.10.13: arch/x86/kernel/fpu/core.c, arch/x86/kvm/x86.c; in force since 5.2, from memory'),
+  source: sourceOfRelease('Linux', '5.10.13', 'arch/x86/kernel/fpu/core.c and arch/x86/kvm/x86.c'),
   kernelFpu: asm`
 __kernel_fpu_begin:
         mov   byte [in_kernel_fpu], 1
