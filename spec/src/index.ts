@@ -51,6 +51,7 @@ export { type ReplayOptions, replay } from './explore/replay.ts';
 export {
   type Happening, type HostExecutionOptions, type HostExecutions, hostExecutions,
 } from './explore/host-executions.ts';
+export { type FpuWindows, fpuWindows } from './explore/host-windows.ts';
 export { type HostTimelineOptions, hostTimeline } from './explore/host-timeline.ts';
 export { type HostColumn, tabulateHosts } from './explore/host-table.ts';
 export { shrink } from './explore/shrink.ts';

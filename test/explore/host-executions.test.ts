@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
-  type Executions, type Happening, type HostExecutionOptions, cpus, exploreExecutions, hostExecutions, hostTimeline, kvm,
+  type Executions, type Happening, type HostExecutionOptions, cpus, exploreExecutions, fpuWindows, hostExecutions, hostTimeline, kvm,
   replay, tabulateHosts,
 } from 'hidden-state';
 
@@ -71,9 +71,20 @@ describe('question 2: a boundary at which an event finds the guest\'s XCR0 and m
     ['linux415', false, true, true], ['linux51', false, true, true], ['linux510', false, true, true],
     ['linux518', false, false, false], ['linux619', false, false, false],
   ] as const)('%s: IPI %s, NMI %s, #MC %s', (id, ...expected) => {
-    const found = (['IPI', 'NMI', '#MC'] as const)
-      .map((happening) => usedUnderGuestXcr0(endings({ kernel: kvm[id], handler: 'SSE' }, happening)) > 0);
+    const { usable } = fpuWindows({ kernel: kvm[id] });
+    const found = (['IPI', 'NMI', '#MC'] as const).map((happening) => usable[happening] > 0);
     expect(found).toEqual(expected);
+  });
+});
+
+describe('the window, counted in two ways', () => {
+  it.each(['linux311', 'linux415', 'linux51'] as const)('%s: by the kernel\'s answer at each boundary, and by whole executions', (id) => {
+    const { usable, boundaries } = fpuWindows({ kernel: kvm[id] });
+    for (const happening of ['IPI', 'NMI', '#MC'] as const) {
+      expect(usable[happening], happening).toBe(usedUnderGuestXcr0(endings({ kernel: kvm[id], handler: 'SSE' }, happening)));
+      expect(usable[happening]).toBeLessThan(boundaries + 1);
+    }
+    expect(usable.timer).toBe(0);
   });
 });
 

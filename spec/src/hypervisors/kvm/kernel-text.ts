@@ -127,6 +127,7 @@ export const STRESS = asm`
 stress: call  irq_fpu_usable
         test  al, al
         jz    fpu_refused
+handler_may_use_fpu:
         xor   ecx, ecx
         xgetbv
         mov   [handler_xcr0], al
