@@ -10,6 +10,7 @@ const sections: Record<string, () => Promise<Section>> = {
   x87: async () => (await import('./x87.ts')).x87Operations(),
   peers: async () => (await import('./peers.ts')).besidePeers(),
   interpretation: async () => (await import('./interpretation.ts')).interpretation(),
+  'floating-point': async () => (await import('./floating-point.ts')).floatingPoint(),
   boundaries: async () => (await import('./boundaries.ts')).boundariesExplored(),
   doctests: async () => (await import('./doctests.ts')).doctests(root),
   'page-weight': async () => (await import('./page-weight.ts')).pageWeight(root),

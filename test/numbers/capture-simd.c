@@ -16,11 +16,15 @@
  *   55 result        16 bytes: XMM0 after, or RAX after, or CF, PF, AF, ZF, SF and OF after
  */
 #define _GNU_SOURCE
+#include <cpuid.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <xmmintrin.h>
-#include "capture.h"
+#include "operands.h"
 
 enum kind { f16, f32, f64, i32, i64 };
 enum result { xmm, rax, flags };
@@ -109,6 +113,10 @@ static void assemble(unsigned index) {
   memcpy(at, after, sizeof after);
 }
 
+static uint64_t random_pattern(int fraction_bits, int exponent_bits) {
+  return random_float(fraction_bits, exponent_bits).significand;
+}
+
 /* A second or third float that meets the first: equal, opposite, near in exponent, or with the result at a limit. */
 static uint64_t partner(uint64_t a, int fraction_bits, int exponent_bits) {
   uint64_t b = random_pattern(fraction_bits, exponent_bits), greatest = (1ull << exponent_bits) - 1;
@@ -158,7 +166,7 @@ static void random_lane(enum kind kind, uint64_t *a, uint64_t *b, uint64_t *c) {
   int exponent_bits = kind == f16 ? 5 : kind == f32 ? 8 : 11;
   if (kind == i32 || kind == i64) {
     *a = random64();
-    *b = random_integer_pattern(kind == i32 ? 32 : 64);
+    *b = random_integer(kind == i32 ? 32 : 64).significand;
     *c = random64();
     return;
   }
@@ -212,6 +220,20 @@ static void capture(unsigned index) {
   fwrite(record, sizeof record, 1, stdout);
 }
 
+static void header(uint64_t seed, long count) {
+  unsigned a, b, c, d, leaf1 = 0, vendor[4] = { 0 };
+  __get_cpuid(0, &a, &vendor[0], &vendor[2], &vendor[1]);
+  __get_cpuid(1, &leaf1, &b, &c, &d);
+  unsigned family = leaf1 >> 8 & 15, model = leaf1 >> 4 & 15;
+  if (family == 6 || family == 15) model |= (leaf1 >> 16 & 15) << 4;
+  if (family == 15) family += leaf1 >> 20 & 255;
+  printf("{\"cpu\":{\"vendor\":\"%.12s\",\"family\":%u,\"model\":%u,\"stepping\":%u,\"leaf1Eax\":%u},",
+         (char *)vendor, family, model, leaf1 & 15, leaf1);
+  printf("\"seed\":%llu,\"count\":%ld,\"operations\":[", (unsigned long long)seed, count);
+  for (unsigned i = 0; i < OPERATION_COUNT; i++) printf("%s\"%s\"", i ? "," : "", operations[i].name);
+  printf("]}\n");
+}
+
 int main(int argc, char **argv) {
   if (argc < 3) {
     fprintf(stderr, "usage: %s <seed> <count>\n", argv[0]);
@@ -227,10 +249,7 @@ int main(int argc, char **argv) {
   struct sigaction action = { .sa_sigaction = on_fpe, .sa_flags = SA_SIGINFO };
   sigaction(SIGFPE, &action, 0);
   for (unsigned i = 0; i < OPERATION_COUNT; i++) assemble(i);
-  print_processor();
-  printf("\"seed\":%llu,\"count\":%ld,\"operations\":[", (unsigned long long)seed, count);
-  for (unsigned i = 0; i < OPERATION_COUNT; i++) printf("%s\"%s\"", i ? "," : "", operations[i].name);
-  printf("]}\n");
+  header(seed, count);
   for (long i = 0; i < count; i++) capture(i % OPERATION_COUNT);
   return 0;
 }

@@ -11,6 +11,11 @@
  *   23 FSW after   2 bytes; before, it was 0600h (TOP 0, C2 and C1 set, so that an instruction's clearing them shows)
  *   25 result      10 bytes: ST0 after, or the memory destination, which held CCh in every byte
  */
+#include <cpuid.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include "operands.h"
 
 /* The 108 bytes of FNSAVE and FRSTOR in their 32-bit protected-mode form (SDM volume 1, figure 8-9). */
@@ -93,7 +98,14 @@ static tbyte random_operand(enum kind kind, tbyte a) {
 }
 
 static void header(uint64_t seed, long count) {
-  print_processor();
+  unsigned a, b, c, d, leaf1 = 0, vendor[4] = { 0 };
+  __get_cpuid(0, &a, &vendor[0], &vendor[2], &vendor[1]);
+  __get_cpuid(1, &leaf1, &b, &c, &d);
+  unsigned family = leaf1 >> 8 & 15, model = leaf1 >> 4 & 15;
+  if (family == 6 || family == 15) model |= (leaf1 >> 16 & 15) << 4;
+  if (family == 15) family += leaf1 >> 20 & 255;
+  printf("{\"cpu\":{\"vendor\":\"%.12s\",\"family\":%u,\"model\":%u,\"stepping\":%u,\"leaf1Eax\":%u},",
+         (char *)vendor, family, model, leaf1 & 15, leaf1);
   printf("\"seed\":%llu,\"count\":%ld,\"operations\":[", (unsigned long long)seed, count);
   for (unsigned i = 0; i < OPERATION_COUNT; i++) printf("%s\"%s\"", i ? "," : "", operations[i].name);
   printf("]}\n");

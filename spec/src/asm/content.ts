@@ -7,6 +7,7 @@ import { DATA_SIZES, RESERVE_SIZES, parseCount, parseData } from './data.ts';
 import type { Cursor, Lookup } from './expression.ts';
 import { type Parsed, parseOperand } from './operands.ts';
 import { takePrefixes } from './prefixes.ts';
+import { instructionNamed } from './pseudo-operations.ts';
 import { select } from './select.ts';
 import { inFull } from './shorthands.ts';
 import { TokenError } from './tokens.ts';
@@ -88,14 +89,16 @@ function instruction(cursor: Cursor, place: Place): Content {
   const { mode, lookup, atLeast } = place;
   const prefixes = takePrefixes(cursor, mode);
   const column = cursor.column;
-  const mnemonic = cursor.word();
-  if (mnemonic === undefined || formsNamed(mnemonic).length === 0) throw new TokenError(noInstruction(cursor), column);
+  const word = cursor.word();
+  const { mnemonic, implied } = instructionNamed(word ?? '');
+  if (formsNamed(mnemonic).length === 0) throw new TokenError(noInstruction(cursor), column);
   cursor.position++;
   const operands: Parsed[] = [];
   for (let more = cursor.token !== undefined; more; more = cursor.take(',')) {
     operands.push(parseOperand(cursor, mode, lookup, prefixes.addressSize));
   }
   cursor.expectEnd();
+  operands.push(...implied);
   const address = operands.some((operand) => operand.address !== undefined) ? place.address : 0n;
   return {
     kind: 'instruction',

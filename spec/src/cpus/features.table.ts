@@ -5,9 +5,8 @@
 
 /**
  * Advertised though modelled in part only, because a kernel does not start without them or a processor of that kind
- * cannot lack them: SSE to SSE4_2, AVX, FMA and F16C (floating-point arithmetic is missing), MTRR and
- * PAT (memory types have no effect), MCE and MCA (no banks), MONITOR and MONITORX (the wait ends at once), IBRS_IBPB,
- * STIBP and SSBD (nothing here is speculative).
+ * cannot lack them: MTRR and PAT (memory types have no effect), MCE and MCA (no banks), MONITOR and MONITORX (the wait
+ * ends at once), IBRS_IBPB, STIBP and SSBD (nothing here is speculative).
  */
 export const FEATURES = {
   FPU: [1, 0, 'edx', 0], VME: [1, 0, 'edx', 1], DE: [1, 0, 'edx', 2], PSE: [1, 0, 'edx', 3], TSC: [1, 0, 'edx', 4],

@@ -25,7 +25,10 @@ export type ExceptionKind = 'fault' | 'instruction breakpoint' | 'trap' | 'INT3'
 
 const KINDS: Readonly<Partial<Record<FaultMnemonic, ExceptionKind>>> = { '#BP': 'INT3', '#OF': 'INTO' };
 
-/** An architectural exception, raised by the instruction at `rip`. No architectural state was written by it. */
+/**
+ * An architectural exception, raised by the instruction at `rip`. No architectural state was written by it, but for
+ * exception flags in MXCSR, which the handler of #XM reads.
+ */
 export class Fault extends Error {
   override readonly name = 'Fault';
   readonly mnemonic: FaultMnemonic;

@@ -3,14 +3,11 @@ import { VECTOR_ARITHMETIC } from './arithmetic.ts';
 import { COMPARES } from './compares.ts';
 import { EXTENSIONS } from './extensions.ts';
 import { FIELDS } from './fields.ts';
+import { FLOAT } from './float/index.ts';
 import { GATHERS } from './gathers.ts';
 import { INSERTS } from './inserts.ts';
 import { VECTOR_LOGIC } from './logic.ts';
 import { MASKED_MOVES } from './masked-moves.ts';
-import { FLOAT_ARITHMETIC } from './float-arithmetic.ts';
-import { FLOAT_COMPARISON } from './float-comparison.ts';
-import { FLOAT_CONVERSION } from './float-conversion.ts';
-import { FUSED_MULTIPLY_ADD } from './fused-multiply-add.ts';
 import { MOVES } from './moves.ts';
 import { MXCSR } from './mxcsr.ts';
 import { PARTIAL_MOVES } from './partial-moves.ts';
@@ -24,6 +21,5 @@ import { ZEROING } from './zero.ts';
 export const SIMD = [
   ...MOVES, ...PARTIAL_MOVES, ...MASKED_MOVES, ...GATHERS, ...VECTOR_ARITHMETIC, ...COMPARES, ...STRING_COMPARES,
   ...VECTOR_LOGIC, ...VECTOR_SHIFTS, ...SHUFFLES, ...INSERTS, ...EXTENSIONS, ...AES_FAMILY, ...FIELDS, ...SHA_FAMILY,
-  ...SSE4A, ...MXCSR, ...ZEROING, ...FLOAT_ARITHMETIC, ...FLOAT_COMPARISON, ...FLOAT_CONVERSION,
-  ...FUSED_MULTIPLY_ADD,
+  ...SSE4A, ...MXCSR, ...ZEROING, ...FLOAT,
 ];

@@ -4,7 +4,8 @@ import { int, u } from '../bits.ts';
 import { type Operation, infinityOf, perform, zeroOf } from './arithmetic.ts';
 import type { Control, Outcome } from './control.ts';
 import { BIAS } from './format.ts';
-import type { Source } from './operand.ts';
+import type { Operand, Source } from './operand.ts';
+import type { Unrounded } from './round.ts';
 import { normalise } from './shift.ts';
 
 export const product: Operation = {
@@ -13,11 +14,13 @@ export const product: Operation = {
     if (x.kind === 'infinity' || y.kind === 'infinity') return infinityOf(x.sign ^ y.sign);
     return x.kind === 'zero' || y.kind === 'zero' ? zeroOf(x.sign ^ y.sign) : undefined;
   },
-  compute(x, y) {
-    // Both integer bits are set, so the product's top bit is bit 126 or 127, and it is exact in 128 bits.
-    const exponent = int(x.exponent + y.exponent - BIAS + 1);
-    return { sign: x.sign ^ y.sign, ...normalise(128, exponent, u(128, x.significand * y.significand)) };
-  },
+  compute: multiplied,
 };
+
+/** The product of two finite values: its top bit is bit 126 or 127, as both integer bits are set, so it is exact. */
+export function multiplied(x: Operand, y: Operand): Unrounded {
+  const exponent = int(x.exponent + y.exponent - BIAS + 1);
+  return { sign: x.sign ^ y.sign, ...normalise(128, exponent, u(128, x.significand * y.significand)) };
+}
 
 export const multiply = (x: Source, y: Source, control: Control): Outcome => perform(product, x, y, control);

@@ -46,14 +46,14 @@ export function fromFloat80(x: Float80): Operand {
 
 /** A format whose integer bit is implied: `fraction` and `exponent` are the widths of its fields. */
 function fromImplied(x: bigint, fractionBits: number, exponentBits: number): Operand {
-  const sign = Number(u(1, x >> BigInt(fractionBits + exponentBits)));
-  const exponent = Number(u(exponentBits, x >> BigInt(fractionBits)));
-  const fraction = u(63, u(fractionBits, x) << BigInt(63 - fractionBits));
-  const greatest = int((1 << exponentBits) - 1);
-  const rebias = int(BIAS - (greatest >> 1));
+  const greatest = int((1 << exponentBits) - 1), rebias = int(BIAS - (greatest >> 1));
+  const above = Number(x >> BigInt(fractionBits)), sign = above >> exponentBits, exponent = above & greatest;
+  const fraction = u(63, x << BigInt(63 - fractionBits));
   if (exponent === greatest) return fromFloat80(pack(sign, 0x7fff, INTEGER_BIT | fraction));
   if (exponent === 0) return fraction === 0n ? zero(sign) : finite(sign, int(rebias + 1), fraction, true);
-  return finite(sign, int(exponent + rebias), INTEGER_BIT | fraction, false);
+  return {
+    kind: 'finite', sign, exponent: int(exponent + rebias), significand: INTEGER_BIT | fraction, denormal: false,
+  };
 }
 
 export const fromFloat16 = (x: bigint): Operand => fromImplied(u(16, x), 10, 5);

@@ -7,18 +7,19 @@ export interface Normal {
   readonly significand: bigint;
 }
 
-const STEPS = [64, 32, 16, 8, 4, 2, 1] as const;
+/** Zeros above the highest 1 of `width` bits, found by pieces of 32. */
+function leadingZeros(width: number, significand: bigint): number {
+  let at = int(width - 32);
+  let piece = Number(significand >> BigInt(at));
+  for (; piece === 0 && at > 0; piece = Number(significand >> BigInt(at))) at -= 32;
+  return int(width - 32 - at + Math.clz32(piece));
+}
 
 /** The same value with the top bit of its `width` bits set. `significand` is not zero; `width` is 64 or 128. */
 export function normalise(width: number, exponent: number, significand: bigint): Normal {
-  let shifted = significand, scale = exponent;
-  for (const step of STEPS) {
-    if (step < width && shifted >> BigInt(width - step) === 0n) {
-      shifted = u(width, shifted << BigInt(step));
-      scale = int(scale - step);
-    }
-  }
-  return { exponent: scale, significand: shifted };
+  const count = leadingZeros(width, significand);
+  if (count === 0) return { exponent, significand };
+  return { exponent: int(exponent - count), significand: u(width, significand << BigInt(count)) };
 }
 
 /** Shifts a 128-bit significand right; bit 0 of the result is also 1 where any bit shifted out was 1. */

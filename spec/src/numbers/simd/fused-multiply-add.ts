@@ -2,7 +2,7 @@
 
 import { addUnrounded, cancels, negated, widened } from '../float80/add.ts';
 import { DE, IE, type Outcome, exactly, masked, response, unwritten } from '../float80/control.ts';
-import { product } from '../float80/multiply.ts';
+import { multiplied, product } from '../float80/multiply.ts';
 import type { Operand } from '../float80/operand.ts';
 import { type Unrounded, round } from '../float80/round.ts';
 import type { SimdControl } from './control.ts';
@@ -41,8 +41,7 @@ export function fusedMultiplyAdd(
     : round(total, format.destination, control, flags);
 }
 
-/** As `product` does, with a sign of its own. */
-const productOf = (x: Operand, y: Operand, sign: number): Unrounded => ({ ...product.compute(x, y), sign });
+const productOf = (x: Operand, y: Operand, sign: number): Unrounded => ({ ...multiplied(x, y), sign });
 
 /** The sign of a sum that cancels out: a number where the result is a zero. */
 const cancelled = (control: SimdControl): number => (control.mode === 'down' ? 1 : 0);

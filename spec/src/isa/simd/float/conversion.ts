@@ -1,18 +1,19 @@
 /** Conversions among floating-point formats and integers. SDM vol. 1, 5.5.1.6, 5.6.1.6, 5.6.3 and 14.4. */
 
-import type { Feature } from '../../cpus/features.table.ts';
+import type { Feature } from '../../../cpus/features.table.ts';
 import {
   DOUBLE, type Format, type Outcome, SINGLE, type SimdControl, convertLane, eachLane, fromHalf, fromIntegerLane, lane,
   toHalf, toIntegerLane,
-} from '../../numbers/simd.ts';
-import type { Execution } from '../execution.ts';
-import type { Instruction, InstructionDefinition } from '../instruction.ts';
-import type { RegisterOperand } from '../operand.ts';
-import type { ExceptionClass } from './exceptions.ts';
-import { family } from './family.ts';
-import { KINDS, above, controlOf, deliver, described } from './floating-point.ts';
-import { SCALAR_SSE2 } from './levels.ts';
-import { vector } from './vector.ts';
+} from '../../../numbers/simd.ts';
+import type { Execution } from '../../execution.ts';
+import type { Instruction, InstructionDefinition } from '../../instruction.ts';
+import type { RegisterOperand } from '../../operand.ts';
+import { type ExceptionClass, requireAligned, usesMmx } from '../exceptions.ts';
+import { family } from '../family.ts';
+import { KINDS, above, controlOf, deliver } from './rows.ts';
+import { SCALAR_SSE2 } from '../levels.ts';
+import { entry } from '../rows.ts';
+import { enterMmx, vector } from '../vector.ts';
 
 /** What a lane becomes. */
 type Conversion = (x: bigint, control: SimdControl, immediate: number) => Outcome;
@@ -34,13 +35,15 @@ interface Lanes {
 
 const converting = (lanes: Lanes, of: Conversion) => (x: Execution, i: Instruction): void => {
   const destination = i.operands[0]!, last = i.operands.at(-1)!;
-  // A store that faults leaves MXCSR alone.
-  if (destination.kind === 'memory') x.requireStorable(destination, destination.size / 8);
   const source = x.read(i.operands[1]!), control = controlOf(x);
   const immediate = last.kind === 'immediate' ? Number(last.value) : 0;
+  // What has an MMX register is on its way to MMX state when #XM is raised. Measured on an Emerald Rapids.
+  if (usesMmx(i)) enterMmx(x);
   const value = deliver(x, eachLane(lanes.count, lanes.to, control, (n) =>
     of(lane(source, lanes.from, n), control, immediate)));
   const bits = lanes.count * lanes.to;
+  // VCVTPS2PH converts first: #XM goes before the faults of its store, and these leave flags in MXCSR. Measured, too.
+  if (destination.kind === 'memory') requireAligned(x, i, destination, 11);
   x.write(destination, lanes.keeps ? above(bits, x.read(destination)) | value : value);
 };
 
@@ -84,7 +87,7 @@ const packed = ([mnemonic, title, encoding, from, to, exceptions, of]: Packed): 
     const { operands, lanes } = packedForm(width, from, to);
     return vector({
       mnemonic: name, title: `Convert ${title}`, forms: [`${text} | ${operands}`], cpuid, exceptions,
-      operation: converting(lanes, of), source: described(mnemonic),
+      operation: converting(lanes, of), source: entry(mnemonic),
     });
   });
 
@@ -121,7 +124,7 @@ const MMX: readonly Mmx[] = [
 
 const mmx = ([mnemonic, title, form, cpuid, lanes, of]: Mmx): InstructionDefinition => vector({
   mnemonic, title: `Convert ${title}, with an MMX register`, forms: [form], cpuid, exceptions: 'MMX and SSE',
-  operation: converting(lanes, of), source: described(mnemonic),
+  operation: converting(lanes, of), source: entry(mnemonic),
 });
 
 /** Between the lowest lanes of XMM registers. */
@@ -132,7 +135,7 @@ const scalar = (mnemonic: string, title: string, encoding: string, from: 32 | 64
     const to = 96 - from, control = controlOf(x);
     return above(to, a) | deliver(x, eachLane(1, to, control, () => of(lane(b, from, 0), control, 0)));
   },
-  source: described(mnemonic),
+  source: entry(mnemonic),
 });
 
 /** From and to general-purpose registers of 32 bits and, with REX.W or VEX.W, of 64 bits. */
@@ -142,7 +145,7 @@ const general = (suffix: 'SS' | 'SD'): readonly InstructionDefinition[] => {
     mnemonic: string, title: string, opcode: string, legacy: string, vex: (bits: number) => string,
     operation: InstructionDefinition['operation'],
   ): readonly InstructionDefinition[] => {
-    const common = { title: `Convert ${title}`, exceptions: 3, operation, source: described(mnemonic) } as const;
+    const common = { title: `Convert ${title}`, exceptions: 3, operation, source: entry(mnemonic) } as const;
     const withVex = [32, 64].map((bits) =>
       `VEX.LIG.${prefix}.0F.W${bits === 64 ? 1 : 0} ${opcode} /r | ${vex(bits)}${bits === 64 ? ' | o64' : ''}`);
     return [
@@ -175,7 +178,7 @@ const general = (suffix: 'SS' | 'SD'): readonly InstructionDefinition[] => {
 const half = (mnemonic: string, title: string, form: string, lanes: Lanes, of: Conversion): InstructionDefinition =>
   vector({
     mnemonic, title: `Convert ${title}`, forms: [form], cpuid: 'F16C', exceptions: 11,
-    operation: converting(lanes, of), source: described(mnemonic),
+    operation: converting(lanes, of), source: entry(mnemonic),
   });
 
 const widened: Conversion = (x, control) => fromHalf(SINGLE, x, control);

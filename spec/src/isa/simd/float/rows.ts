@@ -3,17 +3,17 @@
  * encodings in single and double precision. SDM vol. 1, chapter 11.
  */
 
-import { u } from '../../numbers/bits.ts';
+import { u } from '../../../numbers/bits.ts';
 import {
   DOUBLE, type Format, type Outcome, SINGLE, type SimdControl, type VectorOutcome, eachLane, lane, simdControlOf,
-} from '../../numbers/simd.ts';
-import { type Citation, sdm } from '../../state/citation.ts';
-import type { Execution } from '../execution.ts';
-import type { InstructionDefinition } from '../instruction.ts';
-import { CR4 } from '../system/control-bits.ts';
-import type { ExceptionClass } from './exceptions.ts';
-import { type Compute, type Levels, type Sources, family } from './family.ts';
-import { FLOAT_SSE, FLOAT_SSE2, SCALAR_SSE, SCALAR_SSE2 } from './levels.ts';
+} from '../../../numbers/simd.ts';
+import type { Execution } from '../../execution.ts';
+import type { InstructionDefinition } from '../../instruction.ts';
+import { CR4 } from '../../system/control-bits.ts';
+import type { ExceptionClass } from '../exceptions.ts';
+import { type Compute, type Levels, type Sources, family } from '../family.ts';
+import { FLOAT_SSE, FLOAT_SSE2, SCALAR_SSE, SCALAR_SSE2 } from '../levels.ts';
+import { entry } from '../rows.ts';
 
 /** The last two letters of a mnemonic. */
 export type Suffix = 'PS' | 'PD' | 'SS' | 'SD';
@@ -33,12 +33,6 @@ export const KINDS: Readonly<Record<Suffix, Kind>> = {
   SS: { words: 'scalar single-precision', format: SINGLE, scalar: true, prefix: 'F3', levels: SCALAR_SSE },
   SD: { words: 'scalar double-precision', format: DOUBLE, scalar: true, prefix: 'F2', levels: SCALAR_SSE2 },
 };
-
-/** Where the manual describes it: volume 2A has what begins with A to L, 2B the rest, and 2C what begins with V. */
-export function described(mnemonic: string): Citation {
-  if (mnemonic.startsWith('V')) return sdm('2C', `5.3, ${mnemonic}`);
-  return mnemonic < 'M' ? sdm('2A', `3.2, ${mnemonic}`) : sdm('2B', `4.3, ${mnemonic}`);
-}
 
 export const controlOf = (x: Execution): SimdControl => simdControlOf(x.state.mxcsr);
 
@@ -73,7 +67,7 @@ export const above = (bits: number, vector: bigint): bigint => vector & ~u(bits,
 export interface Row {
   /** Without the suffix. */
   readonly name: string;
-  /** Without the format: `Add` gives "Add packed single-precision". */
+  /** Without the format: `Add` gives "Add packed single-precision values". */
   readonly title: string;
   /** As `0F 58 /r`, with the prefixes that tell the four suffixes apart; or each encoding that there is. */
   readonly encoding: string | Readonly<Partial<Record<Suffix, string>>>;
@@ -97,13 +91,13 @@ export const rows = (row: Row): readonly InstructionDefinition[] => SUFFIXES.fla
   const unary = row.unary ?? false;
   return family({
     mnemonic: row.name + suffix,
-    title: `${row.title} ${kind.words}`,
+    title: `${row.title} ${kind.words} values`,
     encoding,
     operands: `${unary && !scalar ? `V, ${source}` : `V, H, ${source}`}${immediate}`,
     levels: row.levels?.[which] ?? kind.levels,
     exceptions: row.exceptions?.[which] ?? (scalar ? 3 : 2),
     ...(scalar ? { scalar } : {}),
     compute: lanewise(kind, unary, row.of),
-    source: described(row.name + suffix),
+    source: entry(row.name + suffix),
   });
 });

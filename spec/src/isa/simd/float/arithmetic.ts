@@ -1,15 +1,16 @@
 /** Floating-point arithmetic of vectors. SDM vol. 1, 5.5.1.2, 5.6.1.2, 5.7.2, 5.7.3, 5.10.4 and 5.10.6. */
 
-import { int } from '../../numbers/bits.ts';
+import { int } from '../../../numbers/bits.ts';
 import {
   DOUBLE, type Format, SINGLE, add, approximateReciprocal, approximateReciprocalSquareRoot, divide, dotProduct, exactly,
   lane, maximum, minimum, multiply, roundLane, squareRoot, subtract,
-} from '../../numbers/simd.ts';
-import type { Execution } from '../execution.ts';
-import type { InstructionDefinition } from '../instruction.ts';
-import { type Compute, family } from './family.ts';
-import { type LaneOperation, controlOf, deliver, described, rows } from './floating-point.ts';
-import { FLOAT_SSE3, FLOAT_SSE4_1, SCALAR_SSE4_1 } from './levels.ts';
+} from '../../../numbers/simd.ts';
+import type { Execution } from '../../execution.ts';
+import type { InstructionDefinition } from '../../instruction.ts';
+import { type Compute, family } from '../family.ts';
+import { entry } from '../rows.ts';
+import { type LaneOperation, controlOf, deliver, rows } from './rows.ts';
+import { FLOAT_SSE3, FLOAT_SSE4_1, SCALAR_SSE4_1 } from '../levels.ts';
 
 const root: LaneOperation = (format, _, x, control) => squareRoot(format, x, control);
 const rounded: LaneOperation = (format, _, x, control, { immediate }) => roundLane(format, x, immediate, control);
@@ -76,11 +77,11 @@ export const FLOAT_ARITHMETIC: readonly InstructionDefinition[] = [
     exceptions: [4, 5], unary: true, of: approximated('RSQRTPS', approximateReciprocalSquareRoot),
   }),
   ...family({
-    mnemonic: 'DPPS', title: 'Dot product of packed single-precision', encoding: '66 0F 3A 40 /r ib',
-    operands: 'V, H, W, imm8', levels: FLOAT_SSE4_1, exceptions: 2, compute: dot(SINGLE), source: described('DPPS'),
+    mnemonic: 'DPPS', title: 'Dot product of packed single-precision values', encoding: '66 0F 3A 40 /r ib',
+    operands: 'V, H, W, imm8', levels: FLOAT_SSE4_1, exceptions: 2, compute: dot(SINGLE), source: entry('DPPS'),
   }),
   ...family({
-    mnemonic: 'DPPD', title: 'Dot product of packed double-precision', encoding: '66 0F 3A 41 /r ib',
-    operands: 'V, H, W, imm8', levels: SCALAR_SSE4_1, exceptions: 2, compute: dot(DOUBLE), source: described('DPPD'),
+    mnemonic: 'DPPD', title: 'Dot product of packed double-precision values', encoding: '66 0F 3A 41 /r ib',
+    operands: 'V, H, W, imm8', levels: SCALAR_SSE4_1, exceptions: 2, compute: dot(DOUBLE), source: entry('DPPD'),
   }),
 ];

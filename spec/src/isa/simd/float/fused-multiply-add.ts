@@ -1,9 +1,10 @@
 /** FMA3: three orders of the operands, ten operations. SDM vol. 1, 14.5, and vol. 2C, VFMADD132PD. */
 
-import { type Signs, fusedMultiplyAdd, lane } from '../../numbers/simd.ts';
-import type { InstructionDefinition } from '../instruction.ts';
-import { type Compute, family } from './family.ts';
-import { KINDS, type LaneOperation, type Suffix, described, lanewise } from './floating-point.ts';
+import { type Signs, fusedMultiplyAdd, lane } from '../../../numbers/simd.ts';
+import type { InstructionDefinition } from '../../instruction.ts';
+import { type Compute, family } from '../family.ts';
+import { entry } from '../rows.ts';
+import { KINDS, type LaneOperation, type Suffix, lanewise } from './rows.ts';
 
 /** Which of the three operands are multiplicand, multiplier and addend. */
 type Order = readonly [number, number, number];
@@ -46,7 +47,7 @@ const definition = (
   const mnemonic = name + order + suffix;
   return family({
     mnemonic,
-    title: `${title} ${words}`,
+    title: `${title} ${words} values`,
     encoding: `66 0F 38 ${HIGH_DIGITS[order]}${low} /r`,
     operands: `V, H, W${scalar ? format.width : ''}`,
     levels: scalar ? SCALAR : PACKED,
@@ -54,7 +55,7 @@ const definition = (
     w: format.width === 64 ? 'W1' : 'W0',
     ...(scalar ? { scalar } : {}),
     compute: withDestination(lanewise(kind, false, fused(ORDERS[order]!, signs))),
-    source: described(`V${mnemonic}`),
+    source: entry(`V${mnemonic}`),
   });
 };
 

@@ -1,11 +1,12 @@
 /** Comparisons of floating-point vectors and scalars. SDM vol. 1, 5.5.1.3 and 5.6.1.4. */
 
-import { type Relation, compareLanes, compareTo, eachLane, exactly } from '../../numbers/simd.ts';
-import type { Execution } from '../execution.ts';
-import { AF, CF, OF, PF, SF, ZF } from '../flags.ts';
-import type { Instruction, InstructionDefinition } from '../instruction.ts';
-import { KINDS, type Suffix, controlOf, deliver, described, rows } from './floating-point.ts';
-import { vector } from './vector.ts';
+import { type Relation, compareLanes, compareTo, eachLane, exactly } from '../../../numbers/simd.ts';
+import type { Execution } from '../../execution.ts';
+import { AF, CF, OF, PF, SF, ZF } from '../../flags.ts';
+import type { Instruction, InstructionDefinition } from '../../instruction.ts';
+import { KINDS, type Suffix, controlOf, deliver, rows } from './rows.ts';
+import { entry } from '../rows.ts';
+import { vector } from '../vector.ts';
 
 /** ZF, PF and CF; OF, SF and AF are cleared. SDM vol. 2A, COMISS. */
 const RELATION_FLAGS: Readonly<Record<Relation, number>> =
@@ -28,8 +29,9 @@ const comparison = (
   const { format, words, levels } = KINDS[suffix], single = suffix === 'SS';
   const vex = `VEX.LIG.${single ? '' : '66.'}0F.WIG`;
   const common = {
-    title: `${title} ${words}`, exceptions: 3, operation: comparing(quietIsInvalid, suffix),
-    source: described(name + suffix),
+    title: `Compare ${words} values, ${title}, into EFLAGS`, exceptions: 3,
+    operation: comparing(quietIsInvalid, suffix),
+    source: entry(name + suffix),
   } as const;
   const operands = `xmm, xmm/m${format.width}`;
   return [
@@ -50,6 +52,6 @@ export const FLOAT_COMPARISON: readonly InstructionDefinition[] = [
     of: (format, first, second, control, { immediate, i }) =>
       compareTo(format, first, second, immediate & (i.form.vex ? 31 : 7), control),
   }),
-  ...comparison('COMI', 'Compare ordered, into EFLAGS,', '2F', true),
-  ...comparison('UCOMI', 'Compare unordered, into EFLAGS,', '2E', false),
+  ...comparison('COMI', 'ordered', '2F', true),
+  ...comparison('UCOMI', 'unordered', '2E', false),
 ];
