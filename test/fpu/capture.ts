@@ -1,20 +1,27 @@
-/** Captures the experiments anew: `node --conditions=source test/fpu/capture.ts`, then look at what `git diff` says. */
+/**
+ * Captures the experiments anew: `node --conditions=source test/fpu/capture.ts`, then look at what `git diff` says. The
+ * files are those of the profile that is nearest to the processor.
+ */
 
 import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { randomFrom } from '../integer/random.ts';
+import { profileFor } from '../silicon/profile.ts';
 import { openRunner } from '../silicon/runner.ts';
 import { printCapture } from './captured.ts';
 import { EXPERIMENTS } from './experiments.table.ts';
 import { IMAGE } from './experiments.ts';
 import { STORED, randomSequences } from './sequences.ts';
 import { capture } from './vote.ts';
+import { WIDE_EXPERIMENTS } from './wide.table.ts';
 
+const AVX_512 = 0xe0;
 const runner = openRunner({ data: IMAGE });
-const named = capture(runner, EXPERIMENTS);
-writeFileSync(new URL('silicon-zen4.json', import.meta.url), printCapture(named));
+const { id } = profileFor(runner.cpuid).cpu;
+const named = capture(runner, [...EXPERIMENTS, ...(runner.fences.xcr0! & AVX_512 ? WIDE_EXPERIMENTS : [])]);
+writeFileSync(new URL(`silicon-${id.toLowerCase()}.json`, import.meta.url), printCapture(named));
 const random = capture(runner, randomSequences(randomFrom(STORED.seed), STORED.count, STORED.length));
 const file = gzipSync(printCapture(random), { level: 9 });
-writeFileSync(new URL('sequences-zen4.json.gz', import.meta.url), file);
+writeFileSync(new URL(`sequences-${id.toLowerCase()}.json.gz`, import.meta.url), file);
 console.log(`${named.experiments.length} experiments and ${random.experiments.length} sequences (${file.length} bytes) captured on ${named.processor}`);
 runner.close();

@@ -31,6 +31,8 @@ export interface Capture {
   date: string;
   repeats: number;
   cpuid: Record<string, string>;
+  /** XCR0 as programs have it, in hexadecimal; what older captures do not say. */
+  xcr0?: string;
   experiments: CapturedExperiment[];
 }
 

@@ -15,11 +15,11 @@ export interface Experiment {
   readonly memory?: Readonly<Partial<Record<Symbol, Uint8Array>>>;
 }
 
-export const DATA_BYTES = 0x2000;
+export const DATA_BYTES = 0x3000;
 /** What memory holds where nothing else is said: easy to tell from anything stored. */
 export const FILL = 0xa5;
 
-/** Offsets in the data region. Areas are aligned on 64 bytes and reach to the next. */
+/** Offsets in the data region. Areas are aligned on 64 bytes and reach to the next; wide ones have room for AVX-512 state. */
 export const SYMBOLS = {
   areaA: 0x000, areaB: 0x400, areaC: 0x800, env: 0xc00, env2: 0xc80, out: 0xd00, fx: 0xe00,
   one: 0x1000, zero: 0x1008, third: 0x1010, minusTwo: 0x1018, huge: 0x1020, int16: 0x1028, int32: 0x1030, int64: 0x1038,
@@ -28,6 +28,7 @@ export const SYMBOLS = {
   cw0: 0x1100, cwFFFF: 0x1102, cw37F: 0x1104, cw37B: 0x1106, cw37E: 0x1108, cw27F: 0x110a, cw340: 0x110c,
   mx1F80: 0x1110, mx1FBF: 0x1114, mx0: 0x1118, mxReserved: 0x111c,
   mxMisaligned: 0x1140, xmmOnes: 0x1120, stack: 0x1800,
+  wideA: 0x1a00, wideB: 0x2500,
 } as const;
 export type Symbol = keyof typeof SYMBOLS;
 

@@ -76,10 +76,14 @@ describe('what XSAVE and XSAVEOPT store', () => {
   test.each([[1, false], [2, true], [4, true], [6, true], [0, false]])('mask %d: MXCSR and its mask stored: %s', (mask, stored) => {
     expect(run(ivyBridge, `${MASK(mask)}; xsave64 [a]`).value('a', 24, 4)).toBe(stored ? 0x1f80n : 0xa5a5_a5a5n);
   });
-  test.each([['Sapphire Rapids', sapphireRapids], ['Zen 4', zen4]] as const)('MXCSR alone: XGETBV counts SSE state as in use, XSTATE_BV does not, on %s', (_, cpu) => {
-    const { machine, value } = run(cpu, `${MASK(7)}; xrstor64 [b]; ldmxcsr [mxFBF]; ${MASK(7)}; xsave64 [a]; mov ecx, 1; xgetbv`, both(at('a', new Uint8Array(1024)), at('b', saveImage())));
+  test.each([['Sapphire Rapids', sapphireRapids], ['Zen 4', zen4]] as const)('MXCSR alone, as XRSTOR loads it: XGETBV counts SSE state as in use, XSTATE_BV does not, on %s', (_, cpu) => {
+    const { machine, value } = run(cpu, `${MASK(7)}; xrstor64 [b]; xsave64 [a]; mov ecx, 1; xgetbv`, both(at('a', new Uint8Array(1024)), at('b', saveImage({ mxcsr: 0x1fbf }))));
     expect(machine.state.gpr[0]! & 7n).toBe(2n);
     expect(value('a', 512, 8)).toBe(0n);
+  });
+  test('LDMXCSR brings SSE state into use on Sapphire Rapids, whatever it loads, and not on Zen 4', () => {
+    const xstateBv = (cpu: CpuProfile): bigint => run(cpu, `${MASK(7)}; xrstor64 [b]; ldmxcsr [mxFBF]; xsave64 [a]`, both(at('a', new Uint8Array(1024)), at('b', saveImage()))).value('a', 512, 8);
+    expect([sapphireRapids, zen4].map(xstateBv)).toEqual([2n, 0n]);
   });
 });
 

@@ -1,4 +1,4 @@
-/** The model of Zen 4 against a Zen 4: the very same machine code, every register and every byte of memory compared. */
+/** The models of a Zen 4 and of a Sapphire Rapids against such processors: the very same machine code, every register and byte compared. */
 
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -12,46 +12,57 @@ import { IMAGE, recordOf } from './experiments.ts';
 import { EXPERIMENTS } from './experiments.table.ts';
 import { toHex } from './hex.ts';
 import { STORED, randomSequences } from './sequences.ts';
+import { WIDE_EXPERIMENTS } from './wide.table.ts';
 
-const capture = JSON.parse(readFileSync(new URL('silicon-zen4.json', import.meta.url), 'utf8')) as Capture;
-const RECORDS = EXPERIMENTS.map(recordOf);
-const stored = new Map(capture.experiments.map((experiment) => [experiment.name, experiment]));
+const MACHINES = [
+  { file: 'zen4', cpu: cpus.zen4, experiments: EXPERIMENTS },
+  { file: 'sapphirerapids', cpu: cpus.sapphireRapids, experiments: [...EXPERIMENTS, ...WIDE_EXPERIMENTS] },
+];
+const bytesOf = (name: string): Buffer => readFileSync(new URL(name, import.meta.url));
+const modelOf = (cpu: (typeof cpus)['zen4'], { xcr0 = '7' }: Capture): Model =>
+  new Model(cpu, { data: IMAGE }, { rdtscOff: true, fsgsbase: true, xcr0: Number.parseInt(xcr0, 16) });
 
-describe(`captured on ${capture.processor}`, () => {
-  test('each experiment has a name of its own', () => {
-    expect(new Set(EXPERIMENTS.map(({ name }) => name)).size).toBe(EXPERIMENTS.length);
-  });
+describe.each(MACHINES)('$cpu.name', ({ file, cpu, experiments }) => {
+  const capture = JSON.parse(bytesOf(`silicon-${file}.json`).toString()) as Capture;
+  const records = experiments.map(recordOf);
+  const stored = new Map(capture.experiments.map((experiment) => [experiment.name, experiment]));
 
-  test('the capture has the experiments of the table, with the bytes that they assemble to now; else capture again', () => {
-    const now = EXPERIMENTS.map(({ name }, n) => `${name}: ${toHex(RECORDS[n]!.code)}`);
-    expect(capture.experiments.map(({ name, code }) => `${name}: ${code}`)).toEqual(now);
-  });
-
-  test('most runs of each agreed', () => {
-    expect(capture.experiments.filter(({ votes }) => votes * 3 < capture.repeats * 2)).toEqual([]);
-  });
-
-  const model = new Model(cpus.zen4, { data: IMAGE });
-  test.each(EXPERIMENTS.map((experiment, n) => [experiment.name, n] as const))('%s', (name, n) => {
-    expect(disagreements(fromCaptured(stored.get(name)!), model.run(RECORDS[n]!))).toEqual([]);
-  });
-});
-
-describe('random sequences, captured on the same processor', () => {
-  const sequences = randomSequences(randomFrom(STORED.seed), STORED.count, STORED.length);
-  const records = sequences.map(recordOf);
-  const { experiments } = JSON.parse(gunzipSync(readFileSync(new URL('sequences-zen4.json.gz', import.meta.url))).toString()) as Capture;
-
-  test('the capture has the bytes that they assemble to now; else capture again', () => {
-    expect(experiments.map(({ name, code }) => `${name}: ${code}`)).toEqual(sequences.map(({ name }, n) => `${name}: ${toHex(records[n]!.code)}`));
-  });
-
-  test(`${STORED.count} sequences leave the same`, () => {
-    const model = new Model(cpus.zen4, { data: IMAGE });
-    const wrong = experiments.flatMap((experiment, n) => {
-      const found = disagreements(fromCaptured(experiment), model.run(records[n]!));
-      return found.length ? [{ name: experiment.name, found }] : [];
+  describe(`captured on ${capture.processor}`, () => {
+    test('each experiment has a name of its own', () => {
+      expect(new Set(experiments.map(({ name }) => name)).size).toBe(experiments.length);
     });
-    expect(wrong).toEqual([]);
+
+    test('the capture has the experiments of the table, with the bytes that they assemble to now; else capture again', () => {
+      const now = experiments.map(({ name }, n) => `${name}: ${toHex(records[n]!.code)}`);
+      expect(capture.experiments.map(({ name, code }) => `${name}: ${code}`)).toEqual(now);
+    });
+
+    test('most runs of each agreed', () => {
+      expect(capture.experiments.filter(({ votes }) => votes * 3 < capture.repeats * 2)).toEqual([]);
+    });
+
+    const model = modelOf(cpu, capture);
+    test.each(experiments.map((experiment, n) => [experiment.name, n] as const))('%s', (name, n) => {
+      expect(disagreements(fromCaptured(stored.get(name)!), model.run(records[n]!))).toEqual([]);
+    });
+  });
+
+  describe('random sequences, captured on the same processor', () => {
+    const sequences = randomSequences(randomFrom(STORED.seed), STORED.count, STORED.length);
+    const random = sequences.map(recordOf);
+    const captured = JSON.parse(gunzipSync(bytesOf(`sequences-${file}.json.gz`)).toString()) as Capture;
+
+    test('the capture has the bytes that they assemble to now; else capture again', () => {
+      expect(captured.experiments.map(({ name, code }) => `${name}: ${code}`)).toEqual(sequences.map(({ name }, n) => `${name}: ${toHex(random[n]!.code)}`));
+    });
+
+    test(`${STORED.count} sequences leave the same`, () => {
+      const model = modelOf(cpu, captured);
+      const wrong = captured.experiments.flatMap((experiment, n) => {
+        const found = disagreements(fromCaptured(experiment), model.run(random[n]!));
+        return found.length ? [{ name: experiment.name, found }] : [];
+      });
+      expect(wrong).toEqual([]);
+    });
   });
 });

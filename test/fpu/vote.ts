@@ -33,6 +33,7 @@ export function capture(runner: Runner, experiments: readonly Experiment[]): Cap
   if (unsure.length) throw new Error(`these did not give one result ${ENOUGH} times out of ${REPEATS}, run again: ${unsure.join('; ')}`);
   return {
     processor: processorName(cpuid), date: new Date().toISOString().slice(0, 10), repeats: REPEATS, cpuid: cpuidText(cpuid),
+    xcr0: runner.fences.xcr0!.toString(16),
     experiments: experiments.map(({ name }, n) => toCaptured(name, records[n]!, results[n]!)),
   };
 }

@@ -26,7 +26,8 @@ const BUDGET = 10_000;
 /** Control registers of 64-bit Linux, as far as user code sees them: AM, WP; TSD as the runner asked for, FSGSBASE. */
 const CR0 = 0x8005_0033n;
 const CR4 = { base: 0x6f8n, tsd: 4n, umip: 0x800n, fsgsbase: 0x1_0000n, osxsave: 0x4_0000n, smep: 0x10_0000n, smap: 0x20_0000n };
-const ALL_FENCES = { rdtscOff: true, fsgsbase: true };
+type ModelFences = Pick<Fences, 'rdtscOff' | 'fsgsbase' | 'xcr0'>;
+const ALL_FENCES: ModelFences = { rdtscOff: true, fsgsbase: true };
 /** SCE, LME, LMA, NXE. */
 const EFER = 0xd01n;
 
@@ -38,7 +39,7 @@ const gate = (vector: number): Uint8Array => {
 };
 
 /** A machine that has Linux's tables and control registers around its user code. */
-function linuxMachine(cpu: CpuProfile, fences: Pick<Fences, 'rdtscOff' | 'fsgsbase'>): { machine: Machine; tables: PageTables } {
+function linuxMachine(cpu: CpuProfile, fences: ModelFences): { machine: Machine; tables: PageTables } {
   const machine = new Machine({ mode: 64, origin: 0n, bytes: new Uint8Array(0) }, { cpu, faults: 'deliver' });
   const { state } = machine;
   const tables = new PageTables(machine, '4-level', PHYSICAL.tables);
@@ -49,6 +50,7 @@ function linuxMachine(cpu: CpuProfile, fences: Pick<Fences, 'rdtscOff' | 'fsgsba
   const has = (feature: Parameters<typeof cpu.features.has>[0], bit: bigint): bigint => (cpu.features.has(feature) ? bit : 0n);
   state.cr4 = CR4.base | (fences.rdtscOff ? CR4.tsd : 0n) | has('XSAVE', CR4.osxsave) | (fences.fsgsbase ? has('FSGSBASE', CR4.fsgsbase) : 0n) | has('SMEP', CR4.smep) | has('SMAP', CR4.smap);
   state.efer = EFER;
+  if (fences.xcr0) state.xcr0 = BigInt(fences.xcr0) & cpu.xcr0;
   useTables(machine, tables, '4-level');
   const memory = machine.paging.tables;
   GDT.forEach((descriptor, n) => memory.write(TABLES.gdt + BigInt(8 * n), 8, descriptor));
@@ -80,7 +82,7 @@ export class Model {
   readonly #start: Uint8Array;
   undefinedFlags = 0;
 
-  constructor(cpu: CpuProfile, image: Image, fences: Pick<Fences, 'rdtscOff' | 'fsgsbase'> = ALL_FENCES) {
+  constructor(cpu: CpuProfile, image: Image, fences: ModelFences = ALL_FENCES) {
     this.image = image;
     const { machine, tables } = linuxMachine(cpu, fences);
     this.machine = machine;

@@ -108,6 +108,12 @@ leaf:   mov     eax, [r14]
         jnz     leaf
         mov     eax, [leaves + 24 + 16]
         mov     [features], eax
+        test    eax, 0x8000000
+        jz      no_xcr0
+        xor     ecx, ecx
+        db      0x0f, 0x01, 0xd0
+        mov     [xcr0], eax
+no_xcr0:
 
         lea     r14, [calls]
 ask:    mov     rax, [r14]
@@ -341,6 +347,7 @@ initial_fpu:
         resb    36 + 512 + 256
 leaves: ${LEAVES.map(([leaf, subleaf]) => `dd ${leaf}, ${subleaf}, 0, 0, 0, 0`).join('\n        ')}
 hwcap2: dq      0
+xcr0:   dq      0
 calls:  ${calls.map(({ text }) => text).join('\n        ')}
 said:   dq      -1
 action: dq      handler, 0x4c000004, restorer, 0

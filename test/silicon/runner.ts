@@ -15,7 +15,14 @@ export interface Image {
 }
 
 /** What the kernel gave: fences by name, and whether FS and GS base can be written by instructions. */
-export interface Fences { readonly rdtscOff: boolean; readonly cpuidOff: boolean; readonly systemCallsOff: boolean; readonly fsgsbase: boolean }
+export interface Fences {
+  readonly rdtscOff: boolean;
+  readonly cpuidOff: boolean;
+  readonly systemCallsOff: boolean;
+  readonly fsgsbase: boolean;
+  /** XCR0 as programs have it, which older sets do not say. */
+  readonly xcr0?: number;
+}
 
 export interface Runner {
   readonly cpuid: readonly CpuidLeaf[];
@@ -81,20 +88,20 @@ export function openRunner(image: Image): Runner {
 
 function readSetup(bytes: Buffer, calls: ReturnType<typeof systemCalls>): Setup {
   const rows = 24 * LEAF_COUNT;
-  const results = rows + 8 + 64 * calls.length;
+  const results = rows + 16 + 64 * calls.length;
   if (bytes.length < results) throw new Error(`the runner wrote ${bytes.length} bytes and ended: it does not run on this system`);
   const cpuid = Array.from({ length: LEAF_COUNT }, (_, n): CpuidLeaf => {
     const [leaf, subleaf, eax, ebx, ecx, edx] = Array.from({ length: 6 }, (_, field) => bytes.readUInt32LE(24 * n + 4 * field)) as [number, number, number, number, number, number];
     return { leaf, subleaf, eax, ebx, ecx, edx };
   });
-  const answers = new Map(calls.map(({ name }, n) => [name, bytes.readBigInt64LE(rows + 8 + 64 * n + 56)]));
+  const answers = new Map(calls.map(({ name }, n) => [name, bytes.readBigInt64LE(rows + 16 + 64 * n + 56)]));
   // System calls answer -1 to -4095 for an error; modify_ldt answers in 32 bits.
   const refused = (value: bigint): boolean => BigInt.asIntN(32, value) < 0n && BigInt.asIntN(32, value) >= -4095n;
   const problem = [...answers].find(([name, value]) => refused(value) && !OPTIONAL.test(name));
   if (problem) throw new Error(`the kernel refused the runner's call ${JSON.stringify(problem[0])} (error ${-BigInt.asIntN(32, problem[1])})`);
   const off = (name: string): boolean => !refused(answers.get(name)!);
   const fsgsbase = (bytes.readUInt32LE(rows) & 2) !== 0;
-  return { cpuid, fences: { rdtscOff: off('RDTSC off'), cpuidOff: off('CPUID off'), systemCallsOff: off('system calls off'), fsgsbase }, results };
+  return { cpuid, fences: { rdtscOff: off('RDTSC off'), cpuidOff: off('CPUID off'), systemCallsOff: off('system calls off'), fsgsbase, xcr0: bytes.readUInt32LE(rows + 8) }, results };
 }
 
 const died = (record: RunRecord): RunResult => ({

@@ -60,7 +60,9 @@ const sources: QuirkSources = {
     + 'underflow, '
     + 'FWAIT marks x87 state modified, FXSAVE does not, LDMXCSR does not mark SSE state'),
   xinuse: measured(
-    'a Sapphire Rapids class Xeon', '2026-11', 'FNOP and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it',
+    'a Sapphire Rapids class Xeon', '2026-11',
+    'FNOP, FWAIT and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it, FNSTCW and FNSTSW leave it; '
+      + 'LDMXCSR sets XINUSE[1]; XRSTOR in 32-bit code clears XINUSE[1] only where XMM8 to XMM15 are 0',
   ),
   nullSelector: inferred(
     'common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open',

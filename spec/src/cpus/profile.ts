@@ -75,9 +75,10 @@ export type SeenFlags = Readonly<Record<FlagFamily, number>>;
 export interface Quirks {
   readonly x87: X87Behaviour;
   /**
-   * XINUSE: `tracked` sets a component's bit when an instruction writes it and clears it only on a restore to the
-   * initial configuration; `by value` has it set while the component differs from that configuration, and also from
-   * the write of a register until a zeroing idiom (XMM) or until FNCLEX, FNINIT or a load of the environment (x87).
+   * XINUSE and XMODIFIED: `tracked` sets a component's bit when an instruction writes it and clears it only on a
+   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not. `by value` has it
+   * set while the component differs from that configuration, and also from the write of a register until a zeroing
+   * idiom (XMM) or until FNCLEX, FNINIT or a load of the environment (x87).
    */
   readonly xinuse: 'tracked' | 'by value';
   /** What a null selector does to the hidden base and limit of DS, ES, FS or GS. */

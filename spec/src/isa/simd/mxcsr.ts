@@ -2,6 +2,7 @@
 
 import { sdm } from '../../state/citation.ts';
 import type { InstructionDefinition } from '../instruction.ts';
+import { writeMxcsr } from '../xsave/tracking.ts';
 import { vector } from './vector.ts';
 
 const loading = (mnemonic: string, form: string, cpuid: 'SSE' | 'AVX'): InstructionDefinition => vector({
@@ -13,7 +14,7 @@ const loading = (mnemonic: string, form: string, cpuid: 'SSE' | 'AVX'): Instruct
   operation(x, i) {
     const value = Number(x.read(i.operands[0]!));
     if (value & ~x.cpu.mxcsrMask) x.fault('#GP', 'a reserved bit of MXCSR', 0);
-    x.state.mxcsr = value;
+    writeMxcsr(x, value);
   },
   source: sdm('2A', '3.2, LDMXCSR'),
 });

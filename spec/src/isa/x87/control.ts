@@ -4,6 +4,7 @@ import { sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { CR0 } from '../system/control-bits.ts';
+import { markStoredWord, markWait } from '../xsave/tracking.ts';
 import {
   environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack,
 } from './environment.ts';
@@ -60,6 +61,7 @@ const FNSTCW = x87Instruction({
   title: 'Store control word, without wait',
   forms: ['D9 /7 | m2byte'],
   kind: 'no-wait control',
+  mark: markStoredWord,
   operation(x, i) {
     x.write(i.operands[0]!, BigInt(x.state.fcw));
   },
@@ -71,6 +73,7 @@ const FNSTSW = x87Instruction({
   title: 'Store status word, without wait',
   forms: ['DD /7 | m2byte', 'DF E0 | AX'],
   kind: 'no-wait control',
+  mark: markStoredWord,
   operation(x, i) {
     x.write(i.operands[0]!, BigInt(x.state.fsw));
   },
@@ -154,8 +157,7 @@ const FWAIT = instruction({
   operation(x) {
     if ((x.state.cr0 & (CR0.MP | CR0.TS)) === (CR0.MP | CR0.TS)) x.fault('#NM', 'CR0.MP and CR0.TS are 1');
     raisePending(x);
-    // Not in use for that, yet modified: XSAVEOPT stores x87 state after it.
-    x.state.xmodified |= 1n;
+    markWait(x);
   },
   source: sdm('2C', '5.3, WAIT/FWAIT'),
 });

@@ -97,10 +97,16 @@ export type Kind =
   /** Neither (FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE). */
   | 'no-wait control';
 
-type X87Definition = InstructionDefinition & { kind: Kind };
+type X87Definition = InstructionDefinition & {
+  kind: Kind;
+  /** What it notes for the XSAVE family; `touch` where nothing is said. */
+  mark?: (x: Execution) => void;
+};
 
 /** Declares an x87 instruction: the checks in the manual's order, the operation, then the pointers. */
-export const x87Instruction = ({ kind, operation, ...rest }: X87Definition): InstructionDefinition => instruction({
+export const x87Instruction = (
+  { kind, operation, mark = touch, ...rest }: X87Definition,
+): InstructionDefinition => instruction({
   cpuid: 'FPU',
   ...rest,
   operation(x, i) {
@@ -108,7 +114,7 @@ export const x87Instruction = ({ kind, operation, ...rest }: X87Definition): Ins
     if (kind !== 'no-wait control') raisePending(x);
     const address = kind === 'arithmetic' ? operandAddress(x, i) : undefined;
     operation(x, i);
-    touch(x);
+    mark(x);
     if (kind === 'arithmetic') recordPointers(x, i, address);
   },
 });

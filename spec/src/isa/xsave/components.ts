@@ -148,11 +148,39 @@ export const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr ==
 const BY_VALUE = { tracked: [PKRU], 'by value': COMPONENTS } as const;
 const TRACKED = { tracked: MODELLED_COMPONENTS & ~PKRU.bit, 'by value': 0n } as const;
 
+/** Components that exist in this mode: outside of 64-bit mode Hi16_ZMM state is always initial. SDM vol. 1, 13.6. */
+export const existing = (x: Execution): bigint =>
+  (x.mode === 64 ? MODELLED_COMPONENTS : MODELLED_COMPONENTS & ~HI16_ZMM);
+const HI16_ZMM = bitOf(7);
+
+/** By bit, where vector register `n` has its part of a component, as offset in its 64 bytes and length. */
+const VECTOR_PARTS = [[2n, 0, 16], [4n, 16, 16], [0x40n, 32, 32]] as const;
+
+function anySet(state: State, offset: number, bytes: number): boolean {
+  for (let at = offset; at < offset + bytes; at += 4) if (state.doubleword(at) !== 0) return true;
+  return false;
+}
+
+/**
+ * Components of `unused` of which registers 8 to 15 hold something. Other code than 64-bit code cannot see them; an
+ * XRSTOR there that makes a component initial leaves them, and XINUSE has it in use again in 64-bit code.
+ */
+function usedAbove({ state }: Execution, unused: bigint): bigint {
+  let found = 0n;
+  for (const [bit, offset, bytes] of VECTOR_PARTS) {
+    if (!(unused & bit)) continue;
+    for (let n = 8; n < 16; n++) if (anySet(state, state.vectorOffset(n) + offset, bytes)) found |= bit;
+  }
+  return found;
+}
+
 /** XINUSE as this processor reports it. */
 export function xinuse(x: Execution): bigint {
   const { state, cpu } = x;
-  return BY_VALUE[cpu.xinuse].reduce((mask: bigint, { bit, differs }: Component) =>
-    (differs(state) ? mask | bit : mask), state.xinuse & TRACKED[cpu.xinuse]);
+  const noted = state.xinuse & TRACKED[cpu.xinuse];
+  const above = cpu.xinuse === 'tracked' && x.mode === 64 ? usedAbove(x, state.xcr0 & ~noted) : 0n;
+  return existing(x) & BY_VALUE[cpu.xinuse].reduce((mask: bigint, { bit, differs }: Component) =>
+    (differs(state) ? mask | bit : mask), noted | above);
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   HEADER_END, type Header, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
-import { COMPONENTS, SSE, disabled } from './components.ts';
+import { COMPONENTS, SSE, disabled, existing } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
 import { checkedMxcsr, wideForm } from './legacy-region.ts';
 
@@ -71,7 +71,8 @@ function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: bool
     if (rfbm & xstateBv & bit) load(x, image.subarray(layout.start(number)), wide);
     if (rfbm & ~xstateBv & bit) initialise(x);
   }
-  x.state.xinuse = (x.state.xinuse & ~rfbm) | (xstateBv & rfbm);
+  const tracked = rfbm & existing(x);
+  x.state.xinuse = (x.state.xinuse & ~tracked) | (xstateBv & tracked);
   remember(x, linear, rfbm, xcompBv);
 }
 
