@@ -2,6 +2,7 @@
 
 import { type CpuProfile, assemble, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
+import { toBytes } from '../../spec/src/numbers/bits.ts';
 import { PLACES, local } from './environment.ts';
 import { Model } from './model.ts';
 import type { RunRecord, RunResult } from './records.ts';
@@ -137,5 +138,72 @@ describe('segments and prefixes', () => {
     const shlx = 'db 0xf0, 0xc4, 0xe2, 0x69, 0xf7';
     expect(run(`${shlx}, 0xc0`).vector).toBe(6);
     expect(run(`${shlx}, 0x9a, 0x63, 0x10, 0x8e, 0x00`, { segments: short })).toMatchObject({ vector: 13, errorCode: 0 });
+  });
+});
+
+/** On the Sapphire Rapids class Xeon that was asked after the Zen 4. */
+describe('Sapphire Rapids, and Zen 4 beside it', () => {
+  const { sapphireRapids, zen4 } = cpus;
+  const both = (text: string, given: Case = {}): [RunResult, RunResult] => [run(text, { ...given, cpu: sapphireRapids }), run(text, { ...given, cpu: zen4 })];
+
+  test('CMPS reads the destination first, REPE CMPSB too', () => {
+    const registers = { 1: 2n, 6: absent, 7: absent + 0x20n };
+    expect(run('cmpsd', { registers, cpu: sapphireRapids }).cr2).toBe(absent + 0x20n);
+    expect(both('repe cmpsb', { registers }).map(({ cr2 }) => cr2)).toEqual([absent + 0x20n, absent]);
+  });
+
+  test('IRET reads RFLAGS first, RETF and POP of a segment register read two bytes of a selector', () => {
+    expect(run('iretd', { registers: { 4: data + 0x1000n }, cpu: sapphireRapids }).cr2).toBe(data + 0x1008n);
+    // The last two bytes of the page.
+    const pop = both('pop gs', { registers: { 4: data + 0xffen }, pieces: [{ offset: 0xffe, bytes: toBytes(0x2bn, 2) }] });
+    expect(pop.map(({ vector, rip }) => [vector, rip])).toEqual([[13, code + 2n], [14, code]]);
+  });
+
+  test('a far CALL to 64-bit code pushes on the stack of that', () => {
+    const result = run(`call 0x33:${code + 0x100n}`, { segments: [0x2b, 0x23, local(14), 0x2b, 0, 0], registers: { 4: data + 0x20n }, cpu: sapphireRapids });
+    expect(result).toMatchObject({ vector: 13, rip: code + 0x100n });
+  });
+
+  test('a CALL beyond the limit with a bad stack is #SS', () => {
+    const wrong: Case = { mode: 16, segments: [DATA_16, CODE_16, DATA_16, DATA_16, 0, 0], registers: { 4: 0x1001n }, cpu: sapphireRapids };
+    expect(run('db 0x66, 0xe8, 0, 0, 1, 0', wrong).vector).toBe(12);
+  });
+
+  test('BOUND compares with the lower bound before it reads the upper one', () => {
+    const given: Case = { registers: { 0: data + 0xffcn, 1: 0x8000_0000n } };
+    expect(both('bound ecx, [eax]', { ...given, pieces: [{ offset: 0xffc, bytes: toBytes(0n, 4) }] }).map(({ vector }) => vector)).toEqual([5, 14]);
+  });
+
+  test('a fault in a later iteration of REPNE SCASB gives back the flags from before the instruction; Zen 4 keeps the last comparison', () => {
+    const [intel, amd] = both('repne scasb', { registers: { 0: 0n, 1: 9n, 7: data + 0xffcn }, rflags: 0xad7 & ~0x400 });
+    expect([intel.vector, intel.gpr[1], intel.rflags & 0x8d5]).toEqual([14, 5n, 0xad7 & 0x8d5]);
+    expect([amd.vector, amd.gpr[1], amd.rflags & 0x40]).toEqual([14, 5n, 0]);
+    expect(amd.rflags & 0x8d5).not.toBe(intel.rflags & 0x8d5);
+  });
+
+  test('REP with 32-bit addresses cuts RCX, RSI and RDI in 64-bit code although ECX is 0', () => {
+    const high = 0xabcd_0000_0000n;
+    const given: Case = { mode: 64, registers: { 1: high, 6: high | 7n, 7: high | 9n } };
+    expect(both('rep a32 movsb', given).map(({ gpr }) => [gpr[1], gpr[6], gpr[7]])).toEqual([[0n, 7n, 9n], [high, high | 7n, high | 9n]]);
+    expect(run('rep a32 lodsb', { ...given, cpu: sapphireRapids }).gpr.slice(6, 8)).toEqual([high | 7n, high | 9n]);
+    expect(run('rep a32 stosb', { ...given, cpu: sapphireRapids }).gpr.slice(6, 8)).toEqual([high | 7n, 9n]);
+  });
+
+  test('an access around the end of a flat segment faults in paging, not at the limit', () => {
+    expect(both('mov eax, [ebx]', { registers: { 3: 0xffff_fffdn } }).map(({ vector }) => vector)).toEqual([14, 13]);
+    // With a base it is beyond the limit.
+    expect(run('mov eax, [es:ebx]', { segments: [local(10), 0x23, 0x2b, 0x2b, 0, 0], registers: { 3: 0xffff_fffdn }, cpu: sapphireRapids }).vector).toBe(13);
+  });
+
+  test('FXSAVE asks for its last byte first, an x87 environment for its first word and then its last byte', () => {
+    expect(both('fxsave [eax]', { registers: { 0: absent } }).map(({ cr2 }) => cr2)).toEqual([absent + 511n, absent]);
+    expect(both('fnstenv [eax]', { registers: { 0: data + 0xff0n } }).map(({ cr2 }) => cr2)).toEqual([data + 0x100bn, data + 0x1000n]);
+    expect(run('fnstenv [eax]', { registers: { 0: absent }, cpu: sapphireRapids }).cr2).toBe(absent);
+  });
+
+  test('FXSAVE looks at four bytes, at their alignment, and then at the rest', () => {
+    const at = (offset: bigint): number => run('fxsave [bp]', { mode: 16, segments: IN_16, registers: { 4: 0x800n, 5: offset }, cpu: sapphireRapids }).vector;
+    // Beyond the limit within four bytes: #SS. Beyond it later, and not aligned: #GP.
+    expect([at(0xfffdn), at(0xfffbn)]).toEqual([12, 13]);
   });
 });

@@ -42,8 +42,29 @@ export interface AccessOrder {
    * on earlier processors.
    */
   readonly selectorPush: 'two bytes' | 'zero-extended';
-  /** The operand that CMPS reads first; REPE CMPSB reads the source first in any case. */
-  readonly compares: 'source first' | 'destination first';
+  /** How wide a read of a selector in a stack slot is: POP of a segment register, CS for a far RET. */
+  readonly selectorPop: 'two bytes' | 'whole slot';
+  /** The operand that CMPS reads first; a Zen 4 has a path of its own for REPE CMPSB. */
+  readonly compares: 'source first' | 'destination first' | 'destination first but for REPE CMPSB';
+  /**
+   * Status flags when a later iteration of a repeated CMPS or SCAS faults: as before the instruction (SDM vol. 2B,
+   * REP), or as the iterations before left them.
+   */
+  readonly faultInRepetition: 'restores flags' | 'keeps flags';
+  /**
+   * What a repeated string instruction with 32-bit addresses in 64-bit code does to bits 63:32 of RCX, also with
+   * ECX = 0, and of the index registers of MOVS and STOS: cuts them off at once, or leaves them until it counts.
+   */
+  readonly narrowRepetition: 'cuts registers' | 'keeps registers';
+  /** An access that wraps around 4 GiB in a flat segment (base 0, limit FFFFFFFFh): SDM vol. 3A, 5.3 leaves it open. */
+  readonly wrapping: 'faults' | 'wraps';
+  /** Which bound BOUND compares before it reads the other: the lower one, or none. */
+  readonly bounds: 'lower one first' | 'both read first';
+  /**
+   * What of a save area is asked first: whether the segment has all of it and then its bytes in their order; or the
+   * last byte of an FXSAVE area, and of an x87 environment the first word and then the last byte.
+   */
+  readonly stateArea: 'in order' | 'ends first';
   /** Whether a near CALL checks its target or the stack that it pushes on first. */
   readonly call: 'target first' | 'stack first';
   /** The word that IRET in protected mode reads first: in the order of the pops, or RFLAGS. */
@@ -76,8 +97,8 @@ export interface Quirks {
   readonly x87: X87Behaviour;
   /**
    * XINUSE and XMODIFIED: `tracked` sets a component's bit when an instruction writes it and clears it only on a
-   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not. `by value` has it
-   * set while the component differs from that configuration, and also from the write of a register until a zeroing
+   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not. `by value` has
+   * it set while the component differs from that configuration, and also from the write of a register until a zeroing
    * idiom (XMM) or until FNCLEX, FNINIT or a load of the environment (x87).
    */
   readonly xinuse: 'tracked' | 'by value';

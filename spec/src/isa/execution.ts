@@ -61,6 +61,8 @@ export class Execution {
   singleStep = false;
   /** The instruction waits, and is begun again: it has done nothing. */
   stalled = false;
+  /** What begins is the next iteration of a string instruction, whose shadow was lifted. */
+  nextIteration = false;
   /** A task switch is past its commit point: a fault is one of the new task, whose RIP and RFLAGS are in place. */
   inNewTask = false;
   /** Time: instructions that the machine has executed, those that faulted included. */
@@ -293,6 +295,12 @@ export class Execution {
     this.memory.write(this.linear(operand.segment, this.offset(operand), bytes, true), bytes, value);
   }
 
+  /** Faults where an access would. */
+  touch(linear: bigint, bytes: number, write: boolean): void {
+    if (write) this.memory.requireWritable(linear, bytes);
+    else this.memory.read(linear, bytes);
+  }
+
   /** Faults exactly where `store` would, and writes nothing: for instructions that write after other work. */
   requireStorable(operand: MemoryOperand, bytes: number): bigint {
     const linear = this.linear(operand.segment, this.offset(operand), bytes, true);
@@ -339,9 +347,23 @@ export class Execution {
     const unreadable = code && !(attributes & ATTRIBUTE.writableOrReadable) && !executeOnlyToo;
     if (typed && !write && unreadable) this.fault(fault, `${name} is execute-only`, 0);
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
-    if (outsideLimit(attributes, limit, first, last)) {
+    if (this.wraps(attributes, this.state.base(segment), limit, last)) {
+      this.requireWrapped(offset, write);
+    } else if (outsideLimit(attributes, limit, first, last)) {
       this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
     }
+  }
+
+  /** Only flat segments: with a base, the limit check is that of any other segment. */
+  private wraps(attributes: number, base: bigint, limit: number, last: number): boolean {
+    return last > 0xffff_ffff && limit === 0xffff_ffff && base === 0n && this.cpu.accesses.wrapping === 'wraps'
+      && !outsideLimit(attributes, limit, 0xffff_ffff, 0xffff_ffff);
+  }
+
+  /** The first byte faults as any other; what lies behind the end of the address space is not modelled. */
+  private requireWrapped(offset: bigint, write: boolean): void {
+    this.touch(offset, 1, write);
+    this.unmodelled('an access that wraps around 4 GiB');
   }
 
   // ---- stack
@@ -367,6 +389,11 @@ export class Execution {
   peek(size: number, depth = 0): bigint {
     const width = this.stackAddressSize;
     return this.memory.read(this.linear(SS, u(width, this.state.gpr[RSP]! + BigInt(depth)), size / 8, false), size / 8);
+  }
+
+  /** The selector in such a slot, of which the profile says how much is read. */
+  peekSelector(size: number, depth = 0): number {
+    return Number(u(16, this.peek(this.cpu.accesses.selectorPop === 'two bytes' ? 16 : size, depth)));
   }
 
   /**
@@ -438,6 +465,7 @@ export class Execution {
   repeat(i: Instruction, body: () => void): void {
     const counted = i.repeat !== 0;
     const count = this.general(RCX, i.addressSize);
+    if (this.cutsRepetition(i)) this.setGeneral(RCX, 32, count);
     if (!counted || count !== 0n) body();
     if (counted && count !== 0n) {
       this.setGeneral(RCX, i.addressSize, u(i.addressSize, count - 1n));
@@ -449,6 +477,22 @@ export class Execution {
   /** The result that is about to be computed is one that the manual leaves open. */
   leavesOpen(what: string, source: Citation): void {
     if (this.onUndefined === 'stop') throw new Undefined(`${what}, at ${hex(this.ip)}`, [], source);
+  }
+
+  /** An iteration of this instruction went before. */
+  get continues(): boolean {
+    return this.nextIteration || this.state.byte(OFFSET.repeating) !== 0;
+  }
+
+  /** The instruction is CMPS or SCAS. */
+  get repeatsComparison(): boolean {
+    return this.#current?.form.definition.repeat === 'REPE';
+  }
+
+  /** A repetition with 32-bit addresses in 64-bit code, on a processor that begins by cutting its registers to them. */
+  cutsRepetition(i: Instruction): boolean {
+    return i.repeat !== 0 && i.addressSize === 32 && this.mode === 64
+      && this.cpu.accesses.narrowRepetition === 'cuts registers';
   }
 
   // ---- flags

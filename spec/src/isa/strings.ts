@@ -17,6 +17,12 @@ export function advance(x: Execution, index: number, addressSize: number, bytes:
   x.setGeneral(index, addressSize, u(addressSize, x.general(index, addressSize) + by));
 }
 
+/** Cuts index registers that a repetition with 32-bit addresses uses, where the processor does that at once. */
+function cutIndexes(x: Execution, i: Instruction, indexes: readonly number[]): void {
+  const cut = x.cutsRepetition(i) ? indexes : [];
+  cut.forEach((index) => x.setGeneral(index, 32, x.general(index, 32)));
+}
+
 /** The forms of an instruction whose byte form has opcode `byte` and whose other forms have `other`. */
 const SIZES = [
   ['B', 8, (byte: string) => `${byte} | | asz`],
@@ -31,6 +37,7 @@ const MOVS = SIZES.map(([suffix, size, form]) => instruction({
   forms: [form('A4', 'A5')],
   repeat: 'REP',
   operation(x, i) {
+    cutIndexes(x, i, [RSI, RDI]);
     x.repeat(i, () => {
       const from = x.linear(x.sourceSegment(i), x.general(RSI, i.addressSize), size / 8, false);
       const value = x.memory.read(from, size / 8);
@@ -48,6 +55,7 @@ const STOS = SIZES.map(([suffix, size, form]) => instruction({
   forms: [form('AA', 'AB')],
   repeat: 'REP',
   operation(x, i) {
+    cutIndexes(x, i, [RDI]);
     x.repeat(i, () => {
       const to = x.linear(ES, x.general(RDI, i.addressSize), size / 8, true);
       x.memory.write(to, size / 8, x.general(RAX, size));
@@ -75,6 +83,7 @@ const LODS = SIZES.map(([suffix, size, form]) => instruction({
 /** Repeats a comparison: F3 goes on while ZF is 1, F2 while it is 0. */
 function compareRepeatedly(x: Execution, i: Instruction, compare: () => void): void {
   const behind = x.next;
+  x.state.setDoubleword(OFFSET.repeatedFlags, x.continues ? x.state.doubleword(OFFSET.repeatedFlags) : x.flags);
   x.repeat(i, compare);
   const goesOn = (x.flags & ZF ? 0xf3 : 0xf2) === i.repeat;
   x.next = goesOn ? x.next : behind;
@@ -106,10 +115,10 @@ const CMPS = SIZES.map(([suffix, size, form]) => instruction({
     compareRepeatedly(x, i, () => {
       const read = (segment: number, index: number): bigint =>
         x.memory.read(x.linear(segment, x.general(index, i.addressSize), size / 8, false), size / 8);
-      // Zen 4 has a path of its own for REPE CMPSB.
-      const early = x.cpu.accesses.compares === 'destination first' && !(i.repeat === 0xf3 && size === 8)
-        ? read(ES, RDI)
-        : undefined;
+      const { compares } = x.cpu.accesses;
+      const sourceFirst = compares === 'source first'
+        || (compares === 'destination first but for REPE CMPSB' && i.repeat === 0xf3 && size === 8);
+      const early = sourceFirst ? undefined : read(ES, RDI);
       const a = read(x.sourceSegment(i), RSI);
       const b = early ?? read(ES, RDI);
       x.setFlags(STATUS, subtractionFlags(size, a, b, u(size, a - b)));

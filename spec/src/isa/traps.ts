@@ -17,10 +17,11 @@ const BOUND = instruction({
     // Two accesses: the upper bound may be on another page, at address 0, or beyond the limit when the lower one is
     // not.
     const upperBound = { ...bounds, displacement: u(bounds.addressSize, bounds.displacement + BigInt(bytes)) };
-    const [index, lower, upper] = [
-      x.read(i.operands[0]!), x.load(bounds, bytes), x.load(upperBound, bytes),
-    ].map((value) => s(i.size, value));
-    if (index! < lower! || index! > upper!) x.fault('#BR', `the index ${index} is outside ${lower} to ${upper}`);
+    const index = s(i.size, x.read(i.operands[0]!)), lower = s(i.size, x.load(bounds, bytes));
+    const early = index < lower && x.cpu.accesses.bounds === 'lower one first';
+    if (early) x.fault('#BR', `the index ${index} is below ${lower}`);
+    const upper = s(i.size, x.load(upperBound, bytes));
+    if (index < lower || index > upper) x.fault('#BR', `the index ${index} is outside ${lower} to ${upper}`);
   },
   source: sdm('2A', '3.2, BOUND'),
 });

@@ -10,7 +10,7 @@ import { metByInstruction } from '../isa/debug/breakpoints.ts';
 import { ARMED, DR6, armed, raiseDebug } from '../isa/debug/status.ts';
 import type { Execution } from '../isa/execution.ts';
 import { requireNoVirtualInterrupt } from '../isa/events/virtual-8086.ts';
-import { AC, IF, RF, TF, VIP } from '../isa/flags.ts';
+import { AC, IF, RF, STATUS, TF, VIP } from '../isa/flags.ts';
 import { DEBUGCTL } from '../isa/system/control-bits.ts';
 import { CS, OFFSET } from '../state/fields.ts';
 import { HLT, SHUTDOWN, type State, WAIT_FOR_SIPI } from '../state/state.ts';
@@ -146,4 +146,11 @@ function reportTraps(x: Execution): void {
     x, pending, 'trap',
     pending & DR6.BS ? 'a single-step trap' : pending & DR6.BT ? 'a task-switch trap' : 'a data or I/O breakpoint',
   );
+}
+
+/** RFLAGS that a faulting instruction leaves: a repeated comparison may give back what it began with. */
+export function flagsOfFault(x: Execution, rflags: number): number {
+  const { state, cpu } = x;
+  const restores = x.continues && x.repeatsComparison && cpu.accesses.faultInRepetition === 'restores flags';
+  return restores ? (rflags & ~STATUS) | (state.doubleword(OFFSET.repeatedFlags) & STATUS) : rflags;
 }

@@ -11,7 +11,9 @@ import { print } from '../isa/print.ts';
 import { OFFSET, RSP } from '../state/fields.ts';
 import { Fault } from '../state/outcomes.ts';
 import { HLT, SHUTDOWN, WAIT_FOR_SIPI, type FieldDifference, type State, differences } from '../state/state.ts';
-import { afterInstruction, attention, beforeInstruction, castAgain, lifted, takeInit, wakes } from './boundary.ts';
+import {
+  afterInstruction, attention, beforeInstruction, castAgain, flagsOfFault, lifted, takeInit, wakes,
+} from './boundary.ts';
 import { deliverFault } from './events.ts';
 import { InstructionFetch } from './fetch.ts';
 import { kernelState } from './initial.ts';
@@ -223,6 +225,7 @@ export class Machine {
       i.operation(execution, i);
     } catch (error) {
       if (error === STALL && i) return this.#stalled(i);
+      if (error instanceof Fault && i) this.state.rflags = flagsOfFault(execution, this.state.rflags);
       throw error instanceof Fault ? this.#located(error, i ?? 'instruction fetch') : error;
     }
     execution.finish();
@@ -261,17 +264,20 @@ export class Machine {
     const shadow = lifted(state);
     execution.singleStep = (rflags & TF) !== 0;
     execution.inNewTask = false;
+    execution.nextIteration = shadow.repeating !== 0;
     state.rflags = rflags & ~RF;
     let i: Instruction;
     try {
       i = this.#execute();
     } catch (error) {
       if (!execution.inNewTask) {
-        state.rflags = rflags;
+        state.rflags = error instanceof Fault ? flagsOfFault(execution, rflags) : rflags;
         castAgain(state, shadow);
         state.setQuad(OFFSET.pendingDebug, pending);
       }
       throw error;
+    } finally {
+      execution.nextIteration = false;
     }
     if (execution.stalled) state.rflags = rflags;
     try {

@@ -161,7 +161,10 @@ export const RESET_TABLE: readonly ResetRow[] = [
     source: sdm('3A', '8.4'),
   },
   {
-    fields: ['undefined RFLAGS bits', 'PDPTE0', 'PDPTE1', 'PDPTE2', 'PDPTE3', 'VMX non-root', 'flat mapping'],
+    fields: [
+      'undefined RFLAGS bits', 'RFLAGS before the repetition', 'PDPTE0', 'PDPTE1', 'PDPTE2', 'PDPTE3', 'VMX non-root',
+      'flat mapping',
+    ],
     reset: 0n, initKeeps: 'none', source: inferred('there is nothing left that they could tell of'),
   },
   {

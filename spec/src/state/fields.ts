@@ -136,6 +136,8 @@ export const OFFSET = {
    * SDM vol. 3B, 17.3.1.1.
    */
   repeating: place('between iterations', 8, 'hidden'),
+  /** RFLAGS before the first iteration of a repeated comparison. */
+  repeatedFlags: place('RFLAGS before the repetition', 32, 'tracking'),
   /** 0 active, 1 HLT, 2 shutdown, 3 wait for SIPI. SDM vol. 3C, 24.4.2. */
   halted: place('activity state', 8),
   fcw: place('FCW', 16), fsw: place('FSW', 16),

@@ -1,6 +1,5 @@
 /** Far RET. SDM vol. 2B, RET; vol. 3A, 5.8.6. */
 
-import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import { CS } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
@@ -16,7 +15,7 @@ const RETF = instruction({
   operation(x, i) {
     const parameters = i.operands.length > 0 ? Number(x.read(i.operands[0]!)) : 0;
     // The selector's slot first: that both are there is checked from the top.
-    const selector = Number(u(16, x.peek(i.size, i.size / 8)));
+    const selector = x.peekSelector(i.size, i.size / 8);
     const ip = x.peek(i.size);
     const below = i.size / 4 + parameters;
     const image = { size: i.size, ip, selector, below, always: false };

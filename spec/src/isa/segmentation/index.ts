@@ -45,7 +45,7 @@ const POP_SEGMENT = instruction({
   forms: ['07 | ES | i64', '17 | SS | i64', '1F | DS | i64', '0F A1 | FS | d64', '0F A9 | GS | d64'],
   operation(x, i) {
     const segment = segmentOf(i.operands[0]);
-    const selector = Number(u(16, x.peek(i.size)));
+    const selector = x.peekSelector(i.size);
     // The width of the stack pointer is that of the SS before the load.
     const width = x.stackAddressSize;
     loadSegment(x, segment, selector);

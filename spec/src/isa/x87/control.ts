@@ -1,14 +1,20 @@
 /** Control instructions: none of them updates the pointers that they store and load. SDM vol. 1, 8.3.12. */
 
 import { sdm } from '../../state/citation.ts';
+import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
+import { x87Area } from '../save-area.ts';
 import { CR0 } from '../system/control-bits.ts';
 import { markStoredWord, markWait } from '../xsave/tracking.ts';
 import {
   environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack,
 } from './environment.ts';
 import { FSW, controlWord, raisePending, touch, withSummary, x87Instruction } from './unit.ts';
+
+/** The bytes of an area to load. */
+const image = (x: Execution, memory: MemoryOperand, bytes: number, word: number): Uint8Array =>
+  x.memory.readBytes(x87Area(x, memory, bytes, word, false), bytes);
 
 const FNINIT = x87Instruction({
   mnemonic: 'FNINIT',
@@ -89,7 +95,7 @@ const FNSTENV = x87Instruction({
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
-    const linear = x.requireStorable(memory, environmentBytes(size));
+    const linear = x87Area(x, memory, environmentBytes(size), size / 8, true);
     x.memory.writeBytes(linear, storeEnvironment(x, size));
     x.state.fcw |= 0x3f;
     x.state.fsw = withSummary(x.state.fcw, x.state.fsw);
@@ -106,7 +112,7 @@ const FLDENV = x87Instruction({
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
     const bytes = environmentBytes(size);
-    loadEnvironment(x, size, x.memory.readBytes(x.linear(memory.segment, x.offset(memory), bytes, false), bytes));
+    loadEnvironment(x, size, image(x, memory, bytes, size / 8));
   },
   source: sdm('2A', '3.2, FLDENV'),
 });
@@ -121,11 +127,11 @@ const FNSAVE = x87Instruction({
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
     const bytes = environmentBytes(size);
-    const linear = x.requireStorable(memory, bytes + 80);
-    const image = new Uint8Array(bytes + 80);
-    image.set(storeEnvironment(x, size));
-    image.set(storeStack(x.state), bytes);
-    x.memory.writeBytes(linear, image);
+    const linear = x87Area(x, memory, bytes + 80, size / 8, true);
+    const stored = new Uint8Array(bytes + 80);
+    stored.set(storeEnvironment(x, size));
+    stored.set(storeStack(x.state), bytes);
+    x.memory.writeBytes(linear, stored);
     initialise(x.state);
   },
   source: sdm('2A', '3.2, FSAVE/FNSAVE'),
@@ -140,9 +146,9 @@ const FRSTOR = x87Instruction({
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
     const bytes = environmentBytes(size);
-    const image = x.memory.readBytes(x.linear(memory.segment, x.offset(memory), bytes + 80, false), bytes + 80);
-    loadEnvironment(x, size, image);
-    loadStack(x.state, image.subarray(bytes));
+    const loaded = image(x, memory, bytes + 80, size / 8);
+    loadEnvironment(x, size, loaded);
+    loadStack(x.state, loaded.subarray(bytes));
   },
   source: sdm('2A', '3.2, FRSTOR'),
 });

@@ -9,6 +9,7 @@ import type { Execution } from '../execution.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { readPair } from '../register-pair.ts';
+import { alignedArea } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
 
 export const HEADER_OFFSET = 512;
@@ -29,10 +30,7 @@ export const requestedFeatures = (x: Execution, enabled: bigint): bigint => enab
 
 /** Linear address of the area; not aligned on 64 bytes is #GP(0). */
 export function areaAddress(x: Execution, i: Instruction, bytes: number, write: boolean): bigint {
-  const memory = i.operands[0] as MemoryOperand;
-  const linear = x.linear(memory.segment, x.offset(memory), bytes, write);
-  if (linear & 63n) x.fault('#GP', 'the XSAVE area is not aligned on 64 bytes', 0);
-  return linear;
+  return alignedArea(x, i.operands[0] as MemoryOperand, bytes, 64, write);
 }
 
 export interface Header {

@@ -1,0 +1,50 @@
+/** Areas of x87 and SSE state in memory, which several rules may find wrong: the profile says which is asked first. */
+
+import { u } from '../numbers/bits.ts';
+import { FS } from '../state/fields.ts';
+import type { Execution } from './execution.ts';
+import type { MemoryOperand } from './operand.ts';
+import { outsideLimit } from './segmentation/limit.ts';
+
+/** What is looked at of an area before its alignment is, if 4 GiB do not end in it. */
+const FIRST_ACCESS = 4;
+
+/** The linear address of an FXSAVE or XSAVE area; #GP(0) where it is not aligned on `alignment` bytes. */
+export function alignedArea(
+  x: Execution, { segment, ...operand }: MemoryOperand, bytes: number, alignment: number, write: boolean,
+): bigint {
+  const offset = x.offset({ ...operand, segment });
+  const based = x.mode !== 64 || segment >= FS;
+  const address = u(64, offset + (based ? x.state.base(segment) : 0n));
+  const first = Math.min(FIRST_ACCESS, 0x1_0000_0000 - Number(u(32, offset)));
+  const checked = x.cpu.accesses.stateArea === 'ends first' ? first : bytes;
+  x.linear(segment, offset, checked, write);
+  if (address & BigInt(alignment - 1)) x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
+  if (isCut(x, segment, offset, bytes)) x.touch(x.linear(segment, offset, checked, write), checked, write);
+  return x.linear(segment, offset, bytes, write);
+}
+
+/** The area begins inside of its segment and ends outside. */
+function isCut(x: Execution, segment: number, offset: bigint, bytes: number): boolean {
+  const first = Number(offset), last = first + bytes - 1;
+  return x.mode !== 64 && x.cpu.accesses.stateArea === 'ends first'
+    && outsideLimit(x.state.attributes(segment), x.state.limit(segment), first, last);
+}
+
+/** An FXSAVE area: the last byte of it may be the first that is accessed. */
+export function fxsaveArea(x: Execution, operand: MemoryOperand, bytes: number, write: boolean): bigint {
+  const linear = alignedArea(x, operand, bytes, 16, write);
+  if (x.cpu.accesses.stateArea === 'ends first') x.touch(u(64, linear + BigInt(bytes - 1)), 1, write);
+  return linear;
+}
+
+/** An x87 environment or state: its first word, of `word` bytes, and its last byte may be those. */
+export function x87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number, write: boolean): bigint {
+  const { segment } = operand, offset = x.offset(operand);
+  const endsFirst = x.cpu.accesses.stateArea === 'ends first';
+  if (endsFirst) x.touch(x.linear(segment, offset, word, write), word, write);
+  const linear = x.linear(segment, offset, bytes, write);
+  if (endsFirst) x.touch(u(64, linear + BigInt(bytes - 1)), 1, write);
+  if (write) x.memory.requireWritable(linear, bytes);
+  return linear;
+}
