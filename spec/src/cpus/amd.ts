@@ -32,6 +32,7 @@ const quirks: Quirks = {
     narrowRepetition: 'keeps registers',
     wrapping: 'faults',
     bounds: 'both read first',
+    vectorAlignment: 'after the segment',
     stateArea: 'in order',
     call: 'stack first',
     return: 'flags first',

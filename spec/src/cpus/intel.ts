@@ -29,6 +29,7 @@ const quirks: Quirks = {
     narrowRepetition: 'keeps registers',
     wrapping: 'faults',
     bounds: 'both read first',
+    vectorAlignment: 'after the segment',
     stateArea: 'in order',
     call: 'target first',
     return: 'in order',
@@ -151,7 +152,7 @@ export const sapphireRapids: CpuProfile = cpuProfile({
     ...quirks.accesses,
     selectorPop: 'two bytes', compares: 'destination first', narrowRepetition: 'cuts registers', wrapping: 'wraps',
     bounds: 'lower one first', call: 'stack first', return: 'flags first', farCall: 'stack of the target',
-    stateArea: 'ends first',
+    vectorAlignment: 'before the segment', stateArea: 'ends first',
   },
   // PT, PASID, CET_U, CET_S, HDC, UINTR, LBR, HWP.
   xss: 0x1_fd00n,

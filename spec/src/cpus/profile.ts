@@ -60,6 +60,8 @@ export interface AccessOrder {
   readonly wrapping: 'faults' | 'wraps';
   /** Which bound BOUND compares before it reads the other: the lower one, or none. */
   readonly bounds: 'lower one first' | 'both read first';
+  /** Whether the alignment of a vector in memory is checked before what the segment says of it, or after. */
+  readonly vectorAlignment: 'before the segment' | 'after the segment';
   /**
    * What of a save area is asked first: whether the segment has all of it and then its bytes in their order; or the
    * last byte of an FXSAVE area, and of an x87 environment the first word and then the last byte.

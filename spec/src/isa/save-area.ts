@@ -9,17 +9,29 @@ import { outsideLimit } from './segmentation/limit.ts';
 /** What is looked at of an area before its alignment is, if 4 GiB do not end in it. */
 const FIRST_ACCESS = 4;
 
+/** The address that alignment is about: without a look at the segment. */
+function addressOf(x: Execution, operand: MemoryOperand): bigint {
+  const based = x.mode !== 64 || operand.segment >= FS;
+  return u(64, x.offset(operand) + (based ? x.state.base(operand.segment) : 0n));
+}
+
+/** #GP(0) where a vector of `bytes` bytes is not aligned on them, before or after what the segment says of it. */
+export function requireAlignedVector(x: Execution, operand: MemoryOperand, bytes: number): void {
+  const misaligned = (addressOf(x, operand) & BigInt(bytes - 1)) !== 0n;
+  const late = x.cpu.accesses.vectorAlignment === 'after the segment';
+  if (misaligned && late) x.linear(operand.segment, x.offset(operand), bytes, false);
+  if (misaligned) x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
+}
+
 /** The linear address of an FXSAVE or XSAVE area; #GP(0) where it is not aligned on `alignment` bytes. */
 export function alignedArea(
-  x: Execution, { segment, ...operand }: MemoryOperand, bytes: number, alignment: number, write: boolean,
+  x: Execution, operand: MemoryOperand, bytes: number, alignment: number, write: boolean,
 ): bigint {
-  const offset = x.offset({ ...operand, segment });
-  const based = x.mode !== 64 || segment >= FS;
-  const address = u(64, offset + (based ? x.state.base(segment) : 0n));
+  const { segment } = operand, offset = x.offset(operand);
   const first = Math.min(FIRST_ACCESS, 0x1_0000_0000 - Number(u(32, offset)));
   const checked = x.cpu.accesses.stateArea === 'ends first' ? first : bytes;
   x.linear(segment, offset, checked, write);
-  if (address & BigInt(alignment - 1)) x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
+  if (addressOf(x, operand) & BigInt(alignment - 1)) x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
   if (isCut(x, segment, offset, bytes)) x.touch(x.linear(segment, offset, checked, write), checked, write);
   return x.linear(segment, offset, bytes, write);
 }

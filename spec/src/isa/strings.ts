@@ -83,8 +83,9 @@ const LODS = SIZES.map(([suffix, size, form]) => instruction({
 /** Repeats a comparison: F3 goes on while ZF is 1, F2 while it is 0. */
 function compareRepeatedly(x: Execution, i: Instruction, compare: () => void): void {
   const behind = x.next;
-  x.state.setDoubleword(OFFSET.repeatedFlags, x.continues ? x.state.doubleword(OFFSET.repeatedFlags) : x.flags);
+  const before = x.continues ? x.state.doubleword(OFFSET.repeatedFlags) : x.flags;
   x.repeat(i, compare);
+  x.state.setDoubleword(OFFSET.repeatedFlags, before);
   const goesOn = (x.flags & ZF ? 0xf3 : 0xf2) === i.repeat;
   x.next = goesOn ? x.next : behind;
   x.state.setByte(OFFSET.repeating, goesOn ? x.state.byte(OFFSET.repeating) : 0);
