@@ -48,6 +48,13 @@ describe('bits 255:128', () => {
   });
 });
 
+test.for([['vpaddb xmm1, xmm2, xmm3', 16], ['vpaddb ymm1, ymm2, ymm3', 32], ['vzeroupper', 16]] as const)('%s clears what lies above byte %i, up to bit 511', ([text, from]) => {
+  const { state } = after(text, (machine) => machine.state.bytes.fill(0xff, machine.state.vectorOffset(1), machine.state.vectorOffset(2)));
+  const at = state.vectorOffset(1);
+  expect(state.bytes.slice(at + from, at + 64).every((byte) => byte === 0)).toBe(true);
+  expect(after('paddb xmm1, xmm2', (machine) => machine.state.bytes.fill(0xff, at, at + 64)).state.bytes[at + 63]).toBe(0xff);
+});
+
 /** As XGETBV with ECX = 1 told on a Sapphire Rapids class Xeon, from VZEROALL on. */
 describe('XINUSE', () => {
   test.for([

@@ -23,6 +23,9 @@ import { CR4, EFER } from './system/control-bits.ts';
 /** A number: the mode is asked for before every instruction. */
 const LMA = Number(EFER.LMA);
 
+/** State components with bits 255:128 and 511:256 of vector registers 0 to 15. */
+const AVX_AND_ZMM = 0x44n;
+
 /** CR4.LA57, as it stands in the low doubleword. */
 const LA57 = Number(CR4.LA57);
 
@@ -246,10 +249,10 @@ export class Execution {
     this.state.xmmWritten |= 1 << index;
     this.state.xinuse |= 2n;
     this.state.xmodified |= 2n;
-    if (this.#current?.form.vex) this.clearYmmHigh(index);
+    if (this.#current?.form.vex) this.clearAbove(index, 16);
   }
 
-  /** Writes a YMM register. */
+  /** Writes a YMM register; bits above 255 become 0. */
   writeYmm(index: number, value: bigint): void {
     this.writeXmm(index, u(128, value));
     this.state.setYmmHigh(index, value >> 128n);
@@ -258,12 +261,13 @@ export class Execution {
   }
 
   /**
-   * Clears bits 255:128 of a YMM register. It does not bring AVX state into use: a Sapphire Rapids class Xeon, asked by
-   * XGETBV with ECX = 1, has XINUSE[2] = 0 after VZEROALL and VPCMPEQB of XMM registers.
+   * Clears a vector register from byte `from` on. That brings no state into use, and takes none out of it: a Sapphire
+   * Rapids class Xeon, asked by XGETBV with ECX = 1, has XINUSE[2] = 0 after VZEROALL and VPCMPEQB of XMM registers,
+   * and 1 after VPXOR of XMM registers whose upper halves were in use.
    */
-  private clearYmmHigh(index: number): void {
-    this.state.setYmmHigh(index, 0n);
-    this.state.xmodified |= this.state.xinuse & 4n;
+  private clearAbove(index: number, from: number): void {
+    this.state.clearVector(index, from);
+    this.state.xmodified |= this.state.xinuse & AVX_AND_ZMM;
   }
 
   /**

@@ -125,6 +125,11 @@ export class State {
   /** Bits 255:128 of YMM register `index`. */
   ymmHigh(index: number): bigint { return this.read128(this.vectorOffset(index) + 16); }
   setYmmHigh(index: number, value: bigint): void { this.write128(this.vectorOffset(index) + 16, value); }
+  /** Clears vector register `index` from byte `from` on, a multiple of 8. */
+  clearVector(index: number, from: number): void {
+    const at = this.vectorOffset(index);
+    for (let offset = from; offset < VECTOR_STRIDE; offset += 8) this.setQuad(at + offset, 0n);
+  }
 
   /** Selector, hidden base, limit and attributes of segment register `index`. */
   selector(index: number): number { return this.word(OFFSET.segments + SEGMENT_STRIDE * index); }

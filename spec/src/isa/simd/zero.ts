@@ -9,9 +9,12 @@ import { vector } from './vector.ts';
 const REGISTERS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] as const;
 const reached = (x: Execution, index: number): boolean => index < 8 || x.mode === 64;
 
+/** State components: AVX and the upper halves of ZMM registers, and with SSE. */
+const UPPER = 0x44n, ALL = 0x46n;
+
 /**
  * State that is all zero is in its initial configuration, and the processor knows it: a Sapphire Rapids class Xeon,
- * asked by XGETBV with ECX = 1, has XINUSE[2] = 0 after VZEROUPPER, and XINUSE[2:1] = 0 after VZEROALL.
+ * asked by XGETBV with ECX = 1, has XINUSE[2] and XINUSE[6] = 0 after VZEROUPPER, and XINUSE[1], too, after VZEROALL.
  */
 const notInUse = (x: Execution, components: bigint): bigint =>
   (x.mode === 64 ? x.state.xinuse & ~components : x.state.xinuse);
@@ -24,9 +27,9 @@ export const ZEROING: readonly InstructionDefinition[] = [
     cpuid: 'AVX',
     exceptions: 8,
     operation(x) {
-      for (const index of REGISTERS) if (reached(x, index)) x.state.setYmmHigh(index, 0n);
-      x.state.xinuse = notInUse(x, 4n);
-      x.state.xmodified |= 4n;
+      for (const index of REGISTERS) if (reached(x, index)) x.state.clearVector(index, 16);
+      x.state.xmodified |= x.state.xinuse & UPPER;
+      x.state.xinuse = notInUse(x, UPPER);
     },
     source: sdm('2C', '5.3, VZEROUPPER'),
   }),
@@ -39,13 +42,12 @@ export const ZEROING: readonly InstructionDefinition[] = [
     operation(x) {
       for (const index of REGISTERS) {
         if (reached(x, index)) {
-          x.state.setXmm(index, 0n);
-          x.state.setYmmHigh(index, 0n);
+          x.state.clearVector(index, 0);
           x.state.xmmWritten &= ~(1 << index);
         }
       }
-      x.state.xinuse = notInUse(x, 6n);
-      x.state.xmodified |= 6n;
+      x.state.xmodified |= x.state.xinuse & ALL;
+      x.state.xinuse = notInUse(x, ALL);
     },
     source: sdm('2C', '5.3, VZEROALL'),
   }),
