@@ -2,11 +2,12 @@
 
 import { int, u } from '../../numbers/bits.ts';
 import { invertByte, multiplyBytes } from '../../numbers/polynomials.ts';
+import { laterSdm } from '../../state/citation.ts';
 import type { InstructionDefinition } from '../instruction.ts';
 import type { Compute, Levels } from './family.ts';
 import { join, split } from './lanes.ts';
 import { by128 } from './lanewise.ts';
-import { rows } from './rows.ts';
+import { type Row, rows } from './rows.ts';
 
 /** SubBytes: the inverse, then an affine transformation. FIPS 197, 5.1.1. */
 const S_BOX: readonly number[] = Array.from({ length: 256 }, (_, byte) => {
@@ -52,20 +53,23 @@ const assist: Compute = ({ a, immediate }) => {
 };
 
 /** AVX beside AES for 128 bits; VAES brought 256. */
-const AES: Levels = { sse: 'AES', avx: ['AES', 'AVX'], avx2: ['VAES', 'AVX'] };
-const NO_256: Levels = { sse: 'AES', avx: ['AES', 'AVX'] };
+const AES: Levels = { sse: 'AES', avx: ['AES', 'AVX'] };
+const VAES: Levels = { avx2: ['VAES', 'AVX'] };
+
+const rounds = (levels: Levels): readonly Row[] => [
+  ['AESENC', 'Perform one round of an AES encryption flow', '66 0F 38 DC /r', levels, encrypt],
+  ['AESENCLAST', 'Perform last round of an AES encryption flow', '66 0F 38 DD /r', levels, encryptLast],
+  ['AESDEC', 'Perform one round of an AES decryption flow', '66 0F 38 DE /r', levels, decrypt],
+  ['AESDECLAST', 'Perform last round of an AES decryption flow', '66 0F 38 DF /r', levels, decryptLast],
+];
 
 export const AES_FAMILY: readonly InstructionDefinition[] = [
-  ...rows({ operands: 'V, H, W', exceptions: 4 }, [
-    ['AESENC', 'Perform one round of an AES encryption flow', '66 0F 38 DC /r', AES, encrypt],
-    ['AESENCLAST', 'Perform last round of an AES encryption flow', '66 0F 38 DD /r', AES, encryptLast],
-    ['AESDEC', 'Perform one round of an AES decryption flow', '66 0F 38 DE /r', AES, decrypt],
-    ['AESDECLAST', 'Perform last round of an AES decryption flow', '66 0F 38 DF /r', AES, decryptLast],
-  ]),
+  ...rows({ operands: 'V, H, W', exceptions: 4 }, rounds(AES)),
+  ...rows({ operands: 'V, H, W', exceptions: 4, source: laterSdm('2A', '3.2, AESENC to AESDECLAST') }, rounds(VAES)),
   ...rows({ operands: 'V, W', exceptions: 4 }, [
-    ['AESIMC', 'Perform the AES InvMixColumn transformation', '66 0F 38 DB /r', NO_256, unmix],
+    ['AESIMC', 'Perform the AES InvMixColumn transformation', '66 0F 38 DB /r', AES, unmix],
   ]),
   ...rows({ operands: 'V, W, imm8', exceptions: 4 }, [
-    ['AESKEYGENASSIST', 'AES round key generation assist', '66 0F 3A DF /r ib', NO_256, assist],
+    ['AESKEYGENASSIST', 'AES round key generation assist', '66 0F 3A DF /r ib', AES, assist],
   ]),
 ];

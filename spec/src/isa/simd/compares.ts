@@ -33,7 +33,7 @@ const testing = (
     const zero = isZero(width, first & second) ? ZF : 0;
     x.setFlags(OF | SF | ZF | AF | PF | CF, zero | (isZero(width, ~first & second) ? CF : 0));
   },
-  source: entry(mnemonic),
+  source: entry(mnemonic.replace(/^VP/, 'P')),
 });
 
 export const COMPARES: readonly InstructionDefinition[] = [

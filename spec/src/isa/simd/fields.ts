@@ -30,12 +30,16 @@ const affine = (prepare: (byte: number) => number): Compute => ({ width, a, b, i
   return join(8, split(width, 8, a).map((byte, n) => transform(matrices[n >> 3]!, prepare(Number(byte)), immediate)));
 };
 
-const CARRYLESS: Levels = { sse: 'PCLMULQDQ', avx: ['PCLMULQDQ', 'AVX'], avx2: ['VPCLMULQDQ', 'AVX'] };
+const CARRYLESS: Levels = { sse: 'PCLMULQDQ', avx: ['PCLMULQDQ', 'AVX'] };
+const CARRYLESS_256: Levels = { avx2: ['VPCLMULQDQ', 'AVX'] };
 const GFNI: Levels = { sse: 'GFNI', avx: ['GFNI', 'AVX'], avx2: ['GFNI', 'AVX'] };
 
 export const FIELDS: readonly InstructionDefinition[] = [
   ...rows({ operands: 'V, H, W, imm8', exceptions: 4 }, [
     ['PCLMULQDQ', 'Carry-less multiplication quadword', '66 0F 3A 44 /r ib', CARRYLESS, multiplyQuadwords],
+  ]),
+  ...rows({ operands: 'V, H, W, imm8', exceptions: 4, source: laterSdm('2B', '4.3, PCLMULQDQ') }, [
+    ['PCLMULQDQ', 'Carry-less multiplication quadword', '66 0F 3A 44 /r ib', CARRYLESS_256, multiplyQuadwords],
   ]),
   ...rows({ operands: 'V, H, W', exceptions: 4, w: 'W0', source: laterSdm('2A', '3.2, GF2P8MULB') }, [
     ['GF2P8MULB', 'Galois field multiply bytes', '66 0F 38 CF /r', GFNI, multiplyEach],

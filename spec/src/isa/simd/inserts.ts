@@ -2,6 +2,7 @@
 
 import { u } from '../../numbers/bits.ts';
 import type { Feature } from '../../cpus/features.table.ts';
+import type { Citation } from '../../state/citation.ts';
 import type { InstructionDefinition } from '../instruction.ts';
 import { type Compute, encodings } from './family.ts';
 import type { ExceptionClass } from './exceptions.ts';
@@ -28,11 +29,15 @@ type Definition = (
   mnemonic: string, title: string, cpuid: Feature, forms: string[], compute: Compute, exceptions?: ExceptionClass,
 ) => InstructionDefinition;
 
+/** VINSERTF128 and its kin have pages of their own, the others are on that of the instruction without VEX. */
+const pageOf = (mnemonic: string): Citation =>
+  entry(mnemonic.endsWith('128') ? mnemonic : mnemonic.replace(/^V/, ''));
+
 const into: Definition = (mnemonic, title, cpuid, forms, compute, exceptions = 5) => encodings({
-  mnemonic, title, forms, cpuid, exceptions, destructive: true, compute, source: entry(mnemonic.replace(/^VP/, 'P')),
+  mnemonic, title, forms, cpuid, exceptions, destructive: true, compute, source: pageOf(mnemonic),
 });
 const outOf: Definition = (mnemonic, title, cpuid, forms, compute, exceptions = 5) =>
-  encodings({ mnemonic, title, forms, cpuid, exceptions, compute, source: entry(mnemonic.replace(/^VP/, 'P')) });
+  encodings({ mnemonic, title, forms, cpuid, exceptions, compute, source: pageOf(mnemonic) });
 
 export const INSERTS: readonly InstructionDefinition[] = [
   into('PINSRB', 'Insert byte', 'SSE4_1', [

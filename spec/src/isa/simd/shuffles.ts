@@ -8,7 +8,7 @@ import { by128, immediateBit } from './lanewise.ts';
 import {
   FLOAT_SSE, FLOAT_SSE2, FLOAT_SSE4_1, INTEGER_SSE2, INTEGER_SSE4_1, MMX, MMX_SSSE3,
 } from './levels.ts';
-import { rows } from './rows.ts';
+import { type Row, entry, rows } from './rows.ts';
 
 /** PSHUFB: bit 7 of an index clears the byte. */
 const shuffleBytes: Compute = by128(({ width, a, b }) => {
@@ -106,6 +106,14 @@ const AVX2: Levels = { avx: 'AVX2', avx2: 'AVX2' };
 
 const UNPACK_TITLES = { low: 'Unpack low data', high: 'Unpack high data' } as const;
 
+/** With VEX the mask is any register, and the opcode another one; the manual's page is the same. */
+function blendWithRegister(
+  mnemonic: string, title: string, opcode: string, levels: Levels, bits: number,
+): readonly InstructionDefinition[] {
+  const row: Row = [mnemonic, title, `66 0F 3A ${opcode} /r`, levels, blendVariable(bits)];
+  return rows({ operands: 'V, H, W, L', exceptions: 4, w: 'W0', source: entry(mnemonic) }, [row]);
+}
+
 export const SHUFFLES: readonly InstructionDefinition[] = [
   ...rows({ operands: 'V, H, W', exceptions: 4 }, [
     ['PSHUFB', 'Packed shuffle bytes', '66 0F 38 00 /r', MMX_SSSE3, shuffleBytes],
@@ -154,13 +162,9 @@ export const SHUFFLES: readonly InstructionDefinition[] = [
     ['BLENDVPS', 'Variable blend of packed single', '66 0F 38 14 /r', { sse: 'SSE4_1' }, blendVariable(32)],
     ['BLENDVPD', 'Variable blend of packed double', '66 0F 38 15 /r', { sse: 'SSE4_1' }, blendVariable(64)],
   ]),
-  ...rows({ operands: 'V, H, W, L', exceptions: 4, w: 'W0' }, [
-    [
-      'PBLENDVB', 'Variable blend of packed bytes', '66 0F 3A 4C /r', { avx: 'AVX', avx2: 'AVX2' }, blendVariable(8),
-    ],
-    ['BLENDVPS', 'Variable blend of packed single', '66 0F 3A 4A /r', AVX, blendVariable(32)],
-    ['BLENDVPD', 'Variable blend of packed double', '66 0F 3A 4B /r', AVX, blendVariable(64)],
-  ]),
+  ...blendWithRegister('PBLENDVB', 'Variable blend of packed bytes', '4C', { avx: 'AVX', avx2: 'AVX2' }, 8),
+  ...blendWithRegister('BLENDVPS', 'Variable blend of packed single', '4A', AVX, 32),
+  ...blendWithRegister('BLENDVPD', 'Variable blend of packed double', '4B', AVX, 64),
   ...rows({ operands: 'V, H, W, imm8', exceptions: 4, w: 'W0' }, [
     ['PBLENDD', 'Blend packed doublewords', '66 0F 3A 02 /r ib', AVX2, blendImmediate(32)],
   ]),
