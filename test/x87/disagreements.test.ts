@@ -98,6 +98,18 @@ describe('found by comparison with a Sapphire Rapids class Xeon', () => {
     expect([under.st[0], under.fsw & (UE | PE | C1)]).toEqual([0n, UE | PE]);
   });
 
+  test('FSCALE to the exponent that scaling back makes 0 is a zero too', () => {
+    const [x, y] = [0x1fff_ffff_ffff_ffff_ffffn, 0xc00d_fffe_0000_0000_0000n];
+    expect(after('D9FD', { st: [x, y], fcw: 0x37f & ~UE }).st[0]).toBe(0n);
+    expect(after('D9FD', { st: [x + (1n << 64n), y], fcw: 0x37f & ~UE }).st[0]).toBe((1n << 64n) | (x & 0xffff_ffff_ffff_ffffn));
+  });
+
+  test('FSCALE by zero hands a denormal operand back, even where underflow is not masked', () => {
+    const denormal = 0x40n;
+    expect(after('D9FD', { st: [denormal, 0n], fcw: 0x37f & ~UE })).toMatchObject({ st: expect.objectContaining({ 0: denormal }), fsw: 2 });
+    expect(after('D9FD', { st: [denormal, 0x3ffe_8000_0000_0000_0000n], fcw: 0x37f & ~UE }).fsw & UE).toBe(UE);
+  });
+
   test('FPREM leaves a difference of exponents that is a multiple of 32 less', () => {
     const x = 0x4063_ffff_ffff_ffff_ffffn, y = 0x3fff_8000_0000_0000_0001n;
     const found = after('D9F8', { st: [x, y] });

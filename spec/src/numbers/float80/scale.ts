@@ -32,10 +32,12 @@ const scaling: X87Operation = {
     const value = { sign: x.sign, exponent, significand: u(128, x.significand << 64n) };
     // Unmasked, what is out of range even when scaled back is an infinity or a zero. SDM vol. 1, 8.5.4 and 8.5.5.
     const overflows = !masked(OE, control) && exponent > FARTHEST_TRAPPED;
-    const underflows = !masked(UE, control) && exponent < -TRAPPED_EXPONENT_ADJUSTMENT;
+    const underflows = !masked(UE, control) && exponent <= -TRAPPED_EXPONENT_ADJUSTMENT;
     if (overflows) return { ...exactly(infinityOf(x.sign), flags | OE | PE), c1: 1 };
     if (underflows) return exactly(zeroOf(x.sign), flags | UE | PE);
-    return round(value, REGISTER[64], control, flags);
+    // Scaled by zero, a denormal operand is handed back, and is no underflow even where that is not masked.
+    const masks = y.kind === 'zero' ? control.masks | UE : control.masks;
+    return round(value, REGISTER[64], { ...control, masks }, flags);
   },
 };
 
