@@ -12,6 +12,7 @@ import type { Execution } from '../isa/execution.ts';
 import { requireNoVirtualInterrupt } from '../isa/events/virtual-8086.ts';
 import { AC, IF, RF, STATUS, TF, VIP } from '../isa/flags.ts';
 import { DEBUGCTL } from '../isa/system/control-bits.ts';
+import { driveFerr } from '../isa/x87/unit.ts';
 import { CS, OFFSET } from '../state/fields.ts';
 import { HLT, SHUTDOWN, type State, WAIT_FOR_SIPI } from '../state/state.ts';
 import { deliverEvent } from './events.ts';
@@ -58,6 +59,7 @@ export function takeInit(x: Execution, cpu: CpuProfile): boolean {
   if (pending & RESET) reset(state, cpu, x.time);
   else if (pending & INIT) init(state, cpu);
   x.paging.invalidate({ kind: 'all' });
+  driveFerr(x);
   if (vector !== 0 && state.activity === WAIT_FOR_SIPI) startup(state, vector & 0xff);
   return true;
 }

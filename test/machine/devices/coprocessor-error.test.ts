@@ -97,6 +97,16 @@ describe('CR0.NE = 0: FERR#, IRQ 13, port F0h and IGNNE#', () => {
     expect(other.pc.board.coprocessorError.snapshot().error).toBe(0);
   });
 
+  test('RESET takes FERR# back; INIT, which clears CR0.NE and leaves the x87 unit alone, lets it go up', () => {
+    const { pc } = run('cli\n fdivp\n');
+    pc.processors[0]!.reset();
+    expect(pc.board.coprocessorError.snapshot().error).toBe(0);
+    const other = run('cli\n mov eax, cr0\n or al, 0x20\n mov cr0, eax\n fdivp\n');
+    expect(other.pc.board.coprocessorError.snapshot().error).toBe(0);
+    other.pc.processors[0]!.init();
+    expect(other.pc.board.coprocessorError.snapshot().error).toBe(1);
+  });
+
   test('a snapshot holds the latch', () => {
     const { pc } = run('cli\n fdivp\n');
     const copy = sector('');
