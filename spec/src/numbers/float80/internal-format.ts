@@ -10,7 +10,7 @@
 import { int, u } from '../bits.ts';
 import { type Control, type Outcome, PE, UE } from './control.ts';
 import { REGISTER } from './destinations.ts';
-import { type Interval, WIDE, bitLength, exactInterval, unrounded } from './interval.ts';
+import { FIRST_BITS, type Interval, LAST_BITS, WIDE, bitLength, exactInterval, unrounded } from './interval.ts';
 import { round } from './round.ts';
 
 /** Correctly rounded, or by way of values that are cut to 67 bits. */
@@ -36,13 +36,13 @@ export function cut({ significand, exponent }: Exact): Exact {
 
 /** What `compute` encloses, in as many bits as it takes until both ends agree. */
 export function cutDecided(compute: (bits: number) => Interval): Exact {
-  for (let bits = 128; bits <= 16_384; bits = int(2 * bits)) {
+  for (let bits = FIRST_BITS; bits <= LAST_BITS; bits = int(2 * bits)) {
     const { low, high, exponent } = compute(bits);
     const first = cut({ significand: u(WIDE, (low << 1n) + 1n), exponent: int(exponent - 1) });
     const last = cut({ significand: u(WIDE, (high << 1n) - 1n), exponent: int(exponent - 1) });
     if (first.significand === last.significand && first.exponent === last.exponent) return first;
   }
-  throw new RangeError('16384 bits do not decide what 67 bits of a value are');
+  throw new RangeError(`${LAST_BITS} bits do not decide what 67 bits of a value are`);
 }
 
 /** x ÷ y, cut to `bits` bits or a few more, with a last one that is 1 where anything was cut off. */

@@ -111,4 +111,4 @@ export function roundDecided(
   throw new RangeError(`${LAST_BITS} bits do not decide how a result is rounded`);
 }
 
-const FIRST_BITS = 128, LAST_BITS = 16_384;
+export const FIRST_BITS = 96, LAST_BITS = 16_384;
