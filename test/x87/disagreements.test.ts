@@ -110,6 +110,14 @@ describe('found by comparison with a Sapphire Rapids class Xeon', () => {
     expect(after('D9FD', { st: [denormal, 0x3ffe_8000_0000_0000_0000n], fcw: 0x37f & ~UE }).fsw & UE).toBe(UE);
   });
 
+  test('FPREM and FPREM1 by an infinity hand a denormal operand back, even where underflow is not masked', () => {
+    for (const name of ['D9F8', 'D9F5']) {
+      const found = after(name, { st: [0x40n, INFINITY], fcw: 0x37f & ~UE });
+      expect([found.st[0], found.fsw]).toEqual([0x40n, 2]);
+      expect(after(name, { st: [0x40n, ONE], fcw: 0x37f & ~UE }).fsw & UE).toBe(UE);
+    }
+  });
+
   test('FPREM leaves a difference of exponents that is a multiple of 32 less', () => {
     const x = 0x4063_ffff_ffff_ffff_ffffn, y = 0x3fff_8000_0000_0000_0001n;
     const found = after('D9F8', { st: [x, y] });

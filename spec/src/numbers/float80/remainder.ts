@@ -2,7 +2,7 @@
 
 import { int, u } from '../bits.ts';
 import { type X87Operation, perform } from './arithmetic.ts';
-import type { Control, Outcome } from './control.ts';
+import { type Control, type Outcome, UE } from './control.ts';
 import { REGISTER } from './destinations.ts';
 import { BIAS } from './format.ts';
 import { unrounded } from './interval.ts';
@@ -59,7 +59,10 @@ function remainderOf(first: Source, second: Source, control: Control, nearest: b
     compute: (_, __, ___, flags) => {
       const sign = x.sign ^ (up ? 1 : 0);
       const [significand, scale] = finite ? [rest, exponent] : [x.significand, x.exponent];
-      return round(unrounded(sign, significand, int(scale - BIAS - 63), 0n), REGISTER[64], control, flags);
+      // By an infinity, a denormal operand is handed back, and is no underflow even where that is not masked.
+      const masks = finite ? control.masks : control.masks | UE;
+      const value = unrounded(sign, significand, int(scale - BIAS - 63), 0n);
+      return round(value, REGISTER[64], { ...control, masks }, flags);
     },
   };
   const outcome = perform(exact, x, y, control);
