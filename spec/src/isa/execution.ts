@@ -281,13 +281,14 @@ export class Execution {
 
   // ---- memory
 
-  /** Effective address: an offset, wrapped to the address size. SDM vol. 1, 3.7.5. */
+  /** Effective address: an offset, wrapped to the address size; without a vector of indexes. SDM vol. 1, 3.7.5. */
   offset(operand: MemoryOperand): bigint {
     const gpr = this.state.gpr;
     let sum = operand.displacement;
     if (operand.ripRelative) sum = u(64, sum + this.next);
     if (operand.base >= 0) sum = u(64, sum + gpr[operand.base]!);
-    if (operand.index >= 0) sum = u(64, sum + u(64, gpr[operand.index]! * BigInt(operand.scale)));
+    const scaled = operand.index >= 0 && operand.vectorIndex === undefined;
+    if (scaled) sum = u(64, sum + u(64, gpr[operand.index]! * BigInt(operand.scale)));
     return operand.addressSize === 64 ? sum : u(operand.addressSize, sum);
   }
 

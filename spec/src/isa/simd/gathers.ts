@@ -1,8 +1,7 @@
 /**
  * Gathers: elements at addresses that a vector of indexes makes, those that a mask selects. First of all the sign of
- * each lane of the mask fills the lane. An element that has arrived
- * stays, and its mask is cleared; a fault leaves the rest to be done when the instruction is executed again. SDM vol.
- * 2C, 5.3, VGATHERDPS; vol. 1, 14.6.
+ * each lane of the mask fills the lane. An element that has arrived stays, and its lane of the mask is cleared; a fault
+ * leaves the rest to be done when the instruction is executed again. SDM vol. 2C, 5.3, VGATHERDPS; vol. 1, 14.6.
  */
 
 import { bit, s, u } from '../../numbers/bits.ts';
@@ -32,7 +31,7 @@ function gatherOf({ operands, form }: Instruction, element: number, index: numbe
 /** Element `n`, where it lies. */
 function loadElement(x: Execution, { memory, element, index }: Gather, indexes: bigint, n: number): bigint {
   const offset = s(64, s(index, indexes >> BigInt(n * index)) * BigInt(memory.scale));
-  const at = u(memory.addressSize, x.offset({ ...memory, index: -1 }) + offset);
+  const at = u(memory.addressSize, x.offset(memory) + offset);
   return x.memory.read(x.linear(memory.segment, at, element / 8, false), element / 8);
 }
 
@@ -56,7 +55,8 @@ const gathering = (
     exceptions: 12,
     operation(x, i) {
       const gather = gatherOf(i, element, index);
-      // Before the last element is there, all 256 bits count with VEX.L, whatever the operands: seen on such a Xeon.
+      // Before the last element is there, all 256 bits count with VEX.L, whatever the operands: so on a Sapphire Rapids
+      // class Xeon.
       const wide = i.form.vex!.l === 1;
       const whole = (register: RegisterOperand): RegisterOperand => (wide ? { ...register, file: 'ymm' } : register);
       const lanes = split(wide ? 256 : 128, element, x.read(whole(gather.mask)));
