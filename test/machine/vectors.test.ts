@@ -142,6 +142,18 @@ describe('a gather', () => {
     expect(machine.state.xmm(1) & (ones >> 32n)).toBe(0xcccc_cccc_bbbb_bbbb_aaaa_aaaan);
     expect([machine.state.xmm(3), machine.state.ymmHigh(1), machine.state.ymmHigh(3)]).toEqual([0n, 0n, 0n]);
   });
+  test('reports a data breakpoint that it has met before the fault of a later element, with RF = 1', () => {
+    const machine = interrupted();
+    const { state } = machine;
+    // Breakpoint 0: four bytes, read or written.
+    state.set('DR0', DATA);
+    state.set('DR7', 0xf_0001);
+    expect(outcomeOf(machine)).toBe('#DB');
+    expect([state.rip, Number(state.get('DR6')) & 15, state.rflags & 0x1_0000]).toEqual([0x1000n, 1, 0x1_0000]);
+    expect(state.xmm(3)).toBe(0xffff_ffffn << 64n);
+    expect(outcomeOf(machine)).toBe('#PF');
+    expect(state.get('CR2')).toBe(ABSENT);
+  });
   test('with the same register twice is #UD', () => {
     for (const modrm of [[0x04, 0x93], [0x0c, 0x8b], [0x0c, 0x9b]]) {
       // vpgatherdd with xmm0 or xmm1 as destination, xmm2, xmm1 or xmm3 as index, and mask xmm0 or xmm1 or xmm3.

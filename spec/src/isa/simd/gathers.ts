@@ -6,6 +6,8 @@
 
 import { bit, s, u } from '../../numbers/bits.ts';
 import { type Citation, sdm } from '../../state/citation.ts';
+import { OFFSET } from '../../state/fields.ts';
+import { Fault } from '../../state/outcomes.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand, RegisterOperand } from '../operand.ts';
@@ -36,6 +38,26 @@ function loadElement(x: Execution, { memory, element, index }: Gather, indexes: 
 }
 
 /**
+ * An element; undefined where its fault has to wait for data breakpoints that elements before it have met: those are
+ * reported in its place, and the gather is executed again. SDM vol. 2C, 5.3, VGATHERDPS.
+ */
+function arriving(x: Execution, traps: bigint, load: () => bigint): bigint | undefined {
+  try {
+    return load();
+  } catch (error) {
+    if (!(error instanceof Fault) || x.state.quad(OFFSET.pendingDebug) === traps) throw error;
+    return undefined;
+  }
+}
+
+/** It is left in between, as a string instruction is between two iterations: RF is saved as 1 with the same trap. */
+function interrupt(x: Execution): void {
+  x.next = x.ip;
+  x.singleStep = false;
+  x.state.setByte(OFFSET.repeating, 1);
+}
+
+/**
  * Element by element, from the lowest: what a fault interrupts is as if it had been executed for the first ones alone.
  */
 const gathering = (
@@ -63,13 +85,21 @@ const gathering = (
       const selected = lanes.map((lane) => bit(lane, element - 1));
       const indexes = x.read({ ...gather.destination, file: gather.memory.vectorIndex!, index: gather.memory.index });
       x.write(whole(gather.mask), join(element, selected.map((chosen) => ones(element, chosen))));
-      ELEMENTS.filter((n) => n < gather.count && selected[n]).forEach((n) => {
-        const value = loadElement(x, gather, indexes, n);
-        x.write(whole(gather.destination), insert(element, n, x.read(whole(gather.destination)), value));
-        x.write(whole(gather.mask), insert(element, n, x.read(whole(gather.mask)), 0n));
+      const traps = x.state.quad(OFFSET.pendingDebug);
+      const complete = ELEMENTS.filter((n) => n < gather.count && selected[n]).every((n) => {
+        const value = arriving(x, traps, () => loadElement(x, gather, indexes, n));
+        if (value !== undefined) {
+          x.write(whole(gather.destination), insert(element, n, x.read(whole(gather.destination)), value));
+          x.write(whole(gather.mask), insert(element, n, x.read(whole(gather.mask)), 0n));
+        }
+        return value !== undefined;
       });
-      x.write(gather.destination, low(gather, x.read(gather.destination)));
-      x.write(gather.mask, 0n);
+      if (complete) {
+        x.write(gather.destination, low(gather, x.read(gather.destination)));
+        x.write(gather.mask, 0n);
+      } else {
+        interrupt(x);
+      }
     },
     source,
   });
