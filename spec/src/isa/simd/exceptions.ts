@@ -87,12 +87,17 @@ export function requireAligned(
   if (misaligned && (exceptions === 1 || (packed && !spared))) {
     x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
   }
-  x.linear(operand.segment, x.offset(operand), bytes, false);
-  if (bytes <= 8 || (packed && spared)) checkAlignment(x, linear, bytes);
+  if (bytes <= 8 || (packed && spared)) checkAlignment(x, operand, bytes);
 }
 
-/** #AC for an operand that is not aligned, where CR0.AM and RFLAGS.AC ask for it at level 3. */
-export function checkAlignment(x: Execution, linear: bigint, bytes: number): void {
+/**
+ * #AC for an operand that is not aligned on `alignment` bytes, where CR0.AM and RFLAGS.AC ask for it at level 3.
+ */
+export function checkAlignment(x: Execution, operand: MemoryOperand, alignment: number): void {
   const checking = x.cpl === 3 && (x.flags & AC) !== 0 && (x.state.cr0 & CR0.AM) !== 0n;
-  if (checking && linear & BigInt(bytes - 1)) x.fault('#AC', `an operand of ${bytes} bytes is not aligned`, 0);
+  const misaligned = (x.linearUnchecked(operand.segment, x.offset(operand)) & BigInt(alignment - 1)) !== 0n;
+  if (checking && misaligned) {
+    x.linear(operand.segment, x.offset(operand), operand.size / 8, false);
+    x.fault('#AC', `an operand of ${operand.size / 8} bytes is not aligned`, 0);
+  }
 }

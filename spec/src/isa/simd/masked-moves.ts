@@ -108,7 +108,7 @@ const bytesToPointer = (
     // #AC comes where the address is not a multiple of 8. Bytes that are not selected fault, too, and so does a mask of
     // zeros; the upper half comes first: all this on a Sapphire Rapids class Xeon.
     if (memory.size === 128) x.linear(memory.segment, x.offset({ ...memory, displacement: 8n }), 8, true);
-    checkAlignment(x, x.linearUnchecked(memory.segment, x.offset(memory)), 8);
+    checkAlignment(x, memory, 8);
     if (memory.size === 128) x.requireStorable({ ...memory, displacement: 8n }, 8);
     x.requireStorable(memory, 8);
     storeElements(x, memory.segment, 8, elements);
