@@ -9,7 +9,7 @@ import { type Options, isWantedName, parseOptions } from './options.ts';
 import { coverageText, planFor } from './plan.ts';
 import { hasAvx, processorName, profileFor } from './profile.ts';
 import { canRun, openRunner } from './runner.ts';
-import { type Captured, STORED_SET, readStored, writeStored } from './stored.ts';
+import { type Captured, STORED_SETS, readStored, writeStored } from './stored.ts';
 import { Tally, type Verdict, judge } from './tally.ts';
 import { type Header, recordOf } from './vectors.ts';
 
@@ -103,8 +103,8 @@ function run(options: Options | string): void {
   else if (options.replay !== undefined) replay(options, options.replay);
   else if (canRun) live(options);
   else {
-    console.log(`Nothing can be captured here: that takes an x86-64 processor under Linux, this is ${process.arch} under ${process.platform}. The stored set is replayed.`);
-    replay(options, STORED_SET);
+    console.log(`Nothing can be captured here: that takes an x86-64 processor under Linux, this is ${process.arch} under ${process.platform}. The stored sets are replayed.`);
+    for (const set of Object.values(STORED_SETS)) replay(options, set);
   }
 }
 

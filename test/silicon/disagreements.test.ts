@@ -159,6 +159,28 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
     expect(pop.map(({ vector, rip }) => [vector, rip])).toEqual([[13, code + 2n], [14, code]]);
   });
 
+  test('IRETQ to 32-bit code cuts RIP, where Zen 4 compares all of it with the limit', () => {
+    const bytes = new Uint8Array(new BigUint64Array([0x2_0000_0000n + code + 0x80n, 0x23n, 0x202n, data + 0x800n, 0x2bn]).buffer);
+    expect(both('iretq', { mode: 64, pieces: [{ offset: 0x800, bytes }] }).map(({ vector, rip }) => [vector, rip])).toEqual([[13, code + 0x80n], [13, code]]);
+  });
+
+  test('IRET checks CS before it reads SS, and reads SS before RSP', () => {
+    // SS and RSP are on the page that is not there; the first CS is null.
+    const image = (cs: bigint): Uint8Array => Uint8Array.of(...toBytes(code, 4), ...toBytes(cs, 4), ...toBytes(0x202n, 4));
+    const ret = (cs: bigint): [RunResult, RunResult] => both('iretd', { mode: 64, registers: { 4: data + 0xff4n }, pieces: [{ offset: 0xff4, bytes: image(cs) }] });
+    expect(ret(0n).map(({ vector }) => vector)).toEqual([13, 14]);
+    expect(ret(0x33n)[0].cr2).toBe(data + 0x1004n);
+  });
+
+  test('undefined flags: AAA has ZF and PF of AL, DAA OF = 0, TZCNT and BEXTR nothing, ROL of a register by an immediate keeps OF', () => {
+    const flags = (text: string, rax: bigint, mode: 32 | 64 = 32): number => run(text, { mode, registers: { 0: rax }, rflags: 0xad7 & ~0x11, cpu: sapphireRapids }).rflags & 0x8d5;
+    expect(flags('aaa', 0x0300n)).toBe(0x44);
+    expect(flags('daa', 0x11n) & 0x800).toBe(0);
+    expect(flags('tzcnt eax, eax', 8n)).toBe(0);
+    expect(flags('bextr eax, eax, ebx', 0n)).toBe(0x40);
+    expect([flags('rol eax, 4', 0x1n) & 0x800, flags('rol dword ptr [esp], 4', 0n) & 0x800]).toEqual([0x800, 0]);
+  });
+
   test('a far CALL to 64-bit code pushes on the stack of that', () => {
     const result = run(`call 0x33:${code + 0x100n}`, { segments: [0x2b, 0x23, local(14), 0x2b, 0, 0], registers: { 4: data + 0x20n }, cpu: sapphireRapids });
     expect(result).toMatchObject({ vector: 13, rip: code + 0x100n });

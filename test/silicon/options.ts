@@ -12,6 +12,7 @@ export interface Options {
   readonly seed: number;
   /** Mnemonics, in capitals. */
   readonly only: ReadonlySet<string> | undefined;
+  readonly except: ReadonlySet<string>;
   readonly mode: Mode | undefined;
   readonly store: string | undefined;
   readonly replay: string | undefined;
@@ -28,6 +29,7 @@ prints where the two differ. Where that is not possible it replays the stored se
   --seed ${DEFAULT_SEED}     another seed gives other instances
   --only ADD,LOOP     only these instructions: by mnemonic, by CPUID feature (SSE2), by chapter (integer, x87, mmx,
                       vectors, areas), or by how they begin (VP*)
+  --except FIST,FST*  all but these, in the same words
   --mode 16|32|64     only this kind of code
   --store file.gz     keep what the processor did, with its CPUID
   --replay file.gz    compare with what was kept, in place of this processor`;
@@ -48,15 +50,16 @@ function meant(word: string): Form[] {
   return chapter.length > 0 ? chapter : FORMS.filter((form) => featuresOf(form).some((feature) => feature.toUpperCase() === upper));
 }
 
-function mnemonics(text: string): Set<string> {
+function mnemonics(option: string, text: string): Set<string> {
   const words = text.split(',').map((word) => word.trim());
   const unknown = words.find((word) => meant(word).length === 0);
-  if (unknown !== undefined) throw new Sentence(`--only wants mnemonics as in the table, CPUID features or chapters, separated by commas; there is no ${JSON.stringify(unknown)}`);
+  if (unknown !== undefined) throw new Sentence(`${option} wants mnemonics as in the table, CPUID features or chapters, separated by commas; there is no ${JSON.stringify(unknown)}`);
   return new Set(words.flatMap(meant).map(({ definition }) => definition.mnemonic));
 }
 
-export const isWantedName = ({ only }: Pick<Options, 'only'>, mnemonic: string): boolean => !only || only.has(mnemonic);
-export const isWanted = (options: Pick<Options, 'only'>, { definition }: Form): boolean => isWantedName(options, definition.mnemonic);
+export const isWantedName = ({ only, except }: Pick<Options, 'only' | 'except'>, mnemonic: string): boolean =>
+  (!only || only.has(mnemonic)) && !except.has(mnemonic);
+export const isWanted = (options: Pick<Options, 'only' | 'except'>, { definition }: Form): boolean => isWantedName(options, definition.mnemonic);
 
 /** The options, or the text of the help. Throws a `Sentence` about the one that is wrong. */
 export function parseOptions(args: readonly string[]): Options | string {
@@ -64,20 +67,21 @@ export function parseOptions(args: readonly string[]): Options | string {
   for (let n = 0; n < args.length; n++) {
     const [, name = '', inline] = /^(--[a-z]+)(?:=(.*))?$/.exec(args[n]!) ?? [];
     if (name === '--help') return HELP;
-    if (!['--count', '--seed', '--only', '--mode', '--store', '--replay'].includes(name)) {
-      throw new Sentence(`There is no option ${JSON.stringify(args[n])}. The options are: --count, --seed, --only, --mode, --store, --replay, --help.`);
+    if (!['--count', '--seed', '--only', '--except', '--mode', '--store', '--replay'].includes(name)) {
+      throw new Sentence(`There is no option ${JSON.stringify(args[n])}. The options are: --count, --seed, --only, --except, --mode, --store, --replay, --help.`);
     }
     const value = inline ?? args[++n];
     if (value === undefined) throw new Sentence(`${name} wants a value behind it`);
     given.set(name, value);
   }
-  const [count, seed, only, mode] = ['--count', '--seed', '--only', '--mode'].map((name) => given.get(name));
+  const [count, seed, only, except, mode] = ['--count', '--seed', '--only', '--except', '--mode'].map((name) => given.get(name));
   if (mode !== undefined && !['16', '32', '64'].includes(mode)) throw new Sentence(`--mode wants 16, 32 or 64, not ${JSON.stringify(mode)}`);
   if (given.has('--store') && given.has('--replay')) throw new Sentence('--store keeps what this processor did, --replay does not run it: give one of them');
   return {
     count: count === undefined ? DEFAULT_COUNT : whole('--count', count), countGiven: count !== undefined,
     seed: seed === undefined ? DEFAULT_SEED : whole('--seed', seed),
-    only: only === undefined ? undefined : mnemonics(only), mode: mode === undefined ? undefined : (Number(mode) as Mode),
+    only: only === undefined ? undefined : mnemonics('--only', only),
+    except: except === undefined ? new Set() : mnemonics('--except', except), mode: mode === undefined ? undefined : (Number(mode) as Mode),
     store: given.get('--store'), replay: given.get('--replay'),
   };
 }

@@ -8,7 +8,10 @@ import type { RunRecord, RunResult } from './records.ts';
 import type { Runner } from './runner.ts';
 import { type Header, type Stored, readHeader, readVectors, writeVector } from './vectors.ts';
 
-export const STORED_SET = new URL('silicon-vectors.bin.gz', import.meta.url);
+export const STORED_SETS = {
+  zen4: new URL('silicon-vectors.bin.gz', import.meta.url),
+  sapphireRapids: new URL('silicon-vectors-sapphirerapids.bin.gz', import.meta.url),
+} as const;
 
 /** Throws a sentence where `file` is not such a set. */
 export function readStored(file: string | URL): { header: Header; vectors: () => Generator<Stored> } {

@@ -36,6 +36,7 @@ const quirks: Quirks = {
     stateArea: 'in order',
     call: 'stack first',
     return: 'flags first',
+    returnTarget: 'in full, before SS',
     farCall: 'stack of the target',
     farReturn: 'stack first',
   },

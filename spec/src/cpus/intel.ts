@@ -33,6 +33,7 @@ const quirks: Quirks = {
     stateArea: 'in order',
     call: 'target first',
     return: 'in order',
+    returnTarget: 'in full, before SS',
     farCall: 'stack of the caller',
     farReturn: 'checks first',
   },
@@ -147,18 +148,23 @@ export const sapphireRapids: CpuProfile = cpuProfile({
   xcr0: 0x602e7n, linearAddressBits: 57, physicalAddressBits: 52,
   // RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, IF_PSCHANGE_MC_NO, TAA_NO.
   msrs: { IA32_ARCH_CAPABILITIES: 0x16bn },
+  undefinedFlags: 'sapphire rapids',
   // Only this one was asked; the profiles before it keep what the SDM's operation sections suggest.
   accesses: {
     ...quirks.accesses,
     selectorPop: 'two bytes', compares: 'destination first', narrowRepetition: 'cuts registers', wrapping: 'wraps',
-    bounds: 'lower one first', call: 'stack first', return: 'flags first', farCall: 'stack of the target',
-    vectorAlignment: 'before the segment', stateArea: 'ends first',
+    bounds: 'lower one first', call: 'stack first', return: 'flags and CS first',
+    returnTarget: 'in 32 bits, after SS', farCall: 'stack of the target', vectorAlignment: 'before the segment',
+    stateArea: 'ends first',
   },
   // PT, PASID, CET_U, CET_S, HDC, UINTR, LBR, HWP.
   xss: 0x1_fd00n,
   crystal: 25_000_000,
   sources: {
     ...sources,
+    undefinedFlags: measured(
+      'a Sapphire Rapids class Xeon', '2026-11', 'npm run conformance compares all of them, on random operands',
+    ),
     accesses: measured(
       'a Sapphire Rapids class Xeon', '2026-11', 'npm run conformance: CR2 and the event where several would fault',
     ),

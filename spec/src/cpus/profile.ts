@@ -69,8 +69,16 @@ export interface AccessOrder {
   readonly stateArea: 'in order' | 'ends first';
   /** Whether a near CALL checks its target or the stack that it pushes on first. */
   readonly call: 'target first' | 'stack first';
-  /** The word that IRET in protected mode reads first: in the order of the pops, or RFLAGS. */
-  readonly return: 'in order' | 'flags first';
+  /**
+   * How IRET in protected mode reads its image: in the order of the pops; RFLAGS and all of the rest before a check; or
+   * RFLAGS, CS and RIP, and only after the checks of CS SS and RSP.
+   */
+  readonly return: 'in order' | 'flags first' | 'flags and CS first';
+  /**
+   * RIP in the image of a return to the same level: compared with the limit of code that is not 64-bit in all its bits
+   * and before SS is looked at, or in 32 bits and after it.
+   */
+  readonly returnTarget: 'in full, before SS' | 'in 32 bits, after SS';
   /**
    * The stack that a far CALL between 64-bit and compatibility mode pushes on: of the code that calls, or as its target
    * sees it.
@@ -89,10 +97,13 @@ export interface DebugTraps {
 }
 
 /** Processors of which it is known what becomes of flags that the manual leaves undefined. */
-export type FlagFamily = 'zen' | 'skylake';
+export type FlagFamily = 'zen' | 'skylake' | 'sapphire rapids';
 
 /** What they make of them, by family: the flags as they were where that is what happens, or where nobody has looked. */
-export type SeenFlags = Readonly<Record<FlagFamily, number>>;
+export type SeenFlags = Readonly<Record<'zen' | 'skylake', number>> & {
+  /** A Sapphire Rapids does as a Skylake where nothing is said. */
+  readonly sapphireRapids?: number;
+};
 
 /** What a processor does where the manuals leave room or vendors differ. */
 export interface Quirks {

@@ -57,6 +57,7 @@ function count(x: Execution, i: Instruction, zeros: (n: number, value: bigint) =
   x.setDefinedFlags(CF | ZF, (value === 0n ? CF : 0) | (result === 0 ? ZF : 0), OF | SF | PF | AF, {
     zen: x.flags & OF,
     skylake: resultFlags(8, BigInt(result)) & PF,
+    sapphireRapids: 0,
   });
 }
 

@@ -69,7 +69,7 @@ const LOWEST = 'VEX.LZ.0F38';
 
 /** AF is 0; PF is that of the result on Zen 4, and 0 on Skylake. */
 const parity: Seen = (flags) => ({ zen: flags & PF, skylake: 0 });
-const extracted: Seen = (flags, before) => ({ zen: AF | (flags & PF), skylake: before });
+const extracted: Seen = (flags, before) => ({ zen: AF | (flags & PF), skylake: before, sapphireRapids: 0 });
 
 const FLAGGING = [
   flagging('ANDN', 'Logical and not', both(LOWEST, 'F2 /r', RVM), 'BMI1', AF | PF, parity,

@@ -33,7 +33,8 @@ const unpacked = (
       const changed = combine(16, ax, by);
       x.setGeneral(RAX, 16, changed & 0xff0fn);
       const zen = flags(16, ax, by, changed);
-      x.setDefinedFlags(AF | CF, carried ? AF | CF : 0, OF | SF | ZF | PF, { zen, skylake: x.flags });
+      const sapphireRapids = resultFlags(8, changed & 0xfn);
+      x.setDefinedFlags(AF | CF, carried ? AF | CF : 0, OF | SF | ZF | PF, { zen, skylake: x.flags, sapphireRapids });
     },
     source: sdm('2A', `3.2, ${mnemonic}`),
   });
@@ -56,7 +57,9 @@ const packed = (
       const borrowed = mnemonic === 'DAS' && low && al < 6n;
       x.setGeneral(RAX, 8, result);
       const value = resultFlags(8, result) | (low ? AF : 0) | (high || borrowed ? CF : 0);
-      x.setDefinedFlags(CF | AF | PF | ZF | SF, value, OF, { zen: flags(8, al, by, result), skylake: x.flags });
+      x.setDefinedFlags(CF | AF | PF | ZF | SF, value, OF, {
+        zen: flags(8, al, by, result), skylake: x.flags, sapphireRapids: 0,
+      });
     },
     source,
   });

@@ -520,7 +520,7 @@ export class Execution {
   setDefinedFlags(mask: number, value: number, open: number, seen: SeenFlags): void {
     const flags = this.state.rflags;
     const family = this.#undefinedFlags;
-    const shown = family === 'unchanged' ? flags : family === 'zen' ? seen.zen : seen.skylake;
+    const shown = seenBy(family, seen, flags);
     this.state.rflags = (flags & ~(mask | open)) | (value & mask & ~open) | (shown & open);
     this.state.undefinedFlags = (this.state.undefinedFlags & ~mask) | open;
   }
@@ -538,5 +538,15 @@ export class Execution {
   /** DS unless overridden: the segment of an operand that the instruction does not name. */
   sourceSegment(i: Instruction): number {
     return i.segment >= 0 ? i.segment : DS;
+  }
+}
+
+/** The flags that processors of `family` were seen to give. */
+function seenBy(family: CpuProfile['undefinedFlags'], seen: SeenFlags, before: number): number {
+  switch (family) {
+    case 'unchanged': return before;
+    case 'zen': return seen.zen;
+    case 'skylake': return seen.skylake;
+    case 'sapphire rapids': return seen.sapphireRapids ?? seen.skylake;
   }
 }

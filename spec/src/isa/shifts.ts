@@ -68,6 +68,9 @@ const rotate = (
     x.setDefinedFlags(count === 0 ? 0 : CF | (count === 1 ? OF : 0), value, count > 1 ? OF : 0, {
       zen: overflow ? OF : 0,
       skylake: first(i.size, before, false) ? OF : 0,
+      // A register by an immediate: OF stays.
+      ...(i.operands.every(({ kind }) => kind === 'register' || kind === 'immediate') && i.form.immediate === 1
+        ? { sapphireRapids: x.flags } : {}),
     });
   },
   source: sdm('2B', '4.3, RCL/RCR/ROL/ROR'),

@@ -72,16 +72,17 @@ function readFlagsFirst(x: Execution, size: number): void {
 
 /** What RFLAGS in the image says: into virtual-8086 mode, which only CPL 0 can enter, or to protected mode. */
 function returnProtected(x: Execution, size: number): void {
+  const word = size / 8;
   if (x.cpu.accesses.return === 'flags first') readFlagsFirst(x, size);
-  const flags = Number(u(32, popped(x, size, 3)[2]!));
+  if (x.cpu.accesses.return === 'in order') popped(x, size, 2);
+  const flags = Number(u(32, x.peek(size, 2 * word)));
   if (flags & VM && x.cpl === 0 && !x.longMode) returnToVirtual8086(x);
   else returnToSegment(x, size, flags);
 }
 
 /** To the same or an outer level; in 64-bit mode SS:RSP are popped even at the same one. */
 function returnToSegment(x: Execution, size: number, flags: number): void {
-  const [ip, cs] = popped(x, size, 2) as [bigint, bigint];
-  const selector = Number(u(16, cs));
+  const selector = x.peekSelector(size, size / 8), ip = x.peek(size);
   const back = checkReturn(x, { size, ip, selector, below: 3 * (size / 8), always: x.mode === 64 });
   loadFlags(x, size, flags);
   commitReturn(x, back);

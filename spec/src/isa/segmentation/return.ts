@@ -42,15 +42,23 @@ export function checkReturn(x: Execution, { size, ip, selector, below, always }:
   const level = selector & 3;
   const outer = level > x.cpl;
   const withStack = always || outer;
-  // To an outer level SS comes before the target, to the same one the target before SS.
-  if (!outer) requireWithin(x, ip, code);
-  const stack = withStack ? {
-    pointer: x.peek(size, below), segment: returnStack(x, Number(u(16, x.peek(size, below + size / 8))), level, code),
-  } : undefined;
-  if (outer) requireWithin(x, ip, code);
+  const late = x.cpu.accesses.returnTarget === 'in 32 bits, after SS';
+  const target = late && !is64Bit(x, code.attributes) ? u(32, ip) : ip;
+  // To an outer level SS comes before the target, to the same one, by the manual, the target before SS.
+  if (!outer && !late) requireWithin(x, target, code);
+  const stack = withStack ? popStack(x, size, below, level, code) : undefined;
+  if (outer || late) requireWithin(x, target, code);
   requireMarkable(x, code);
   if (stack && 'raw' in stack.segment) requireMarkable(x, stack.segment);
-  return { code, ip, level, below, stack };
+  return { code, ip: target, level, below, stack };
+}
+
+/** SS:rSP of the image: which of the two is read first, the profile says. */
+function popStack(x: Execution, size: number, below: number, level: number, code: Segment): Return['stack'] {
+  const selectorFirst = x.cpu.accesses.return === 'flags and CS first';
+  const early = selectorFirst ? x.peekSelector(size, below + size / 8) : undefined;
+  const pointer = x.peek(size, below);
+  return { pointer, segment: returnStack(x, early ?? x.peekSelector(size, below + size / 8), level, code) };
 }
 
 /** Loads CS and rIP, SS and rSP; `parameters` bytes are released on the stack that is returned to. */
