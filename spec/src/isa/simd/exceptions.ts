@@ -7,6 +7,7 @@ import type { Execution } from '../execution.ts';
 import { AC } from '../flags.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
+import { requireAlignedVector } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
 import { FSW, raisePending, touch } from '../x87/unit.ts';
 
@@ -70,24 +71,20 @@ function requireVex(x: Execution, i: Instruction): void {
 }
 
 /**
- * #GP(0) for what has to be aligned; #AC, where that is switched on, for operands of up to 64 bits, and on AMD's
- * processors for those that MXCSR.MM spares the #GP. A Sapphire Rapids class Xeon raises none for 128 and 256 bits, by
- * any instruction. #GP comes before what the address itself raises (#SS where it is not canonical), #AC after it.
+ * #GP(0) for what has to be aligned; #AC, where that is switched on, for the 128 bits that MXCSR.MM spares the #GP on
+ * AMD processors. Of up to 64 bits the access itself raises it, as the machine checks alignment; a Sapphire Rapids class
+ * Xeon raises none for 128 and 256 bits, by any instruction.
  */
 export function requireAligned(
   x: Execution, i: Instruction, operand: MemoryOperand, exceptions: ExceptionClass,
 ): void {
   const bytes = operand.size / 8;
-  const linear = x.linearUnchecked(operand.segment, x.offset(operand));
-  const misaligned = (linear & BigInt(bytes - 1)) !== 0n;
   // Of what has MMX registers only CVTPD2PI and CVTTPD2PI have 16 bytes of memory.
   const whole = exceptions === 2 || exceptions === 4 || exceptions === 'MMX and SSE';
   const packed = whole && bytes === 16 && !i.form.vex;
   const spared = (x.state.mxcsr & MXCSR_MM) !== 0;
-  if (misaligned && (exceptions === 1 || (packed && !spared))) {
-    x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
-  }
-  if (bytes <= 8 || (packed && spared)) checkAlignment(x, operand, bytes);
+  if (exceptions === 1 || (packed && !spared)) requireAlignedVector(x, operand, bytes);
+  if (packed && spared) checkAlignment(x, operand, bytes);
 }
 
 /**
