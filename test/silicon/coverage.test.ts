@@ -12,7 +12,7 @@ const name = ({ definition, text }: Form): string => `${definition.mnemonic} ${t
 
 /** The form that the instance decodes to; LOCK and a code that ends early are faults, which are results like any other. */
 function formOf({ code, mode }: Vector): Form | undefined {
-  const bytes = [...code].filter((byte, n) => byte !== 0xf0 || n > 2 || code[n - 1] === 0xae);
+  const bytes = [...code].filter((byte, n) => byte !== 0xf0 || n > 2 || [0xae, 0xd9].includes(code[n - 1]!));
   try {
     return decode((n) => bytes[n] ?? 0, mode).form;
   } catch {

@@ -17,14 +17,12 @@ import { DR6 } from './debug/status.ts';
 import { IOPL, TF, VM } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
-import { outsideLimit } from './segmentation/limit.ts';
+import { outsideLimit, wrapsAround } from './segmentation/limit.ts';
 import { CR4, EFER } from './system/control-bits.ts';
+import { readVectorRegister, writeVectorRegister } from './vector-registers.ts';
 
 /** A number: the mode is asked for before every instruction. */
 const LMA = Number(EFER.LMA);
-
-/** State components with bits 255:128 and 511:256 of vector registers 0 to 15. */
-const AVX_AND_ZMM = 0x44n;
 
 /** CR4.LA57, as it stands in the low doubleword. */
 const LA57 = Number(CR4.LA57);
@@ -208,21 +206,13 @@ export class Execution {
   }
 
   private readRegister(file: string, index: number, size: number, high: boolean): bigint {
-    if (file === 'gpr') {
-      return high ? u(8, this.state.gpr[index]! >> 8n) : this.general(index, size);
-    }
-    if (file === 'xmm') return this.state.xmm(index);
-    if (file === 'ymm') return u(256, this.state.ymmHigh(index) << 128n) | this.state.xmm(index);
-    if (file === 'mm') return u(64, this.state.x87(index));
+    if (file === 'gpr') return high ? u(8, this.state.gpr[index]! >> 8n) : this.general(index, size);
     if (file === 'segment') return BigInt(this.state.selector(index));
-    throw new TypeError(`register file ${file} is read by its own instructions`);
+    return readVectorRegister(this.state, file, index);
   }
 
   private writeRegister(file: string, index: number, size: number, high: boolean, value: bigint): void {
-    if (file === 'xmm') this.writeXmm(index, value);
-    else if (file === 'ymm') this.writeYmm(index, value);
-    else if (file === 'mm') this.writeMmx(index, value);
-    else if (file !== 'gpr') throw new TypeError(`register file ${file} is written by its own instructions`);
+    if (file !== 'gpr') writeVectorRegister(this.state, file, index, value, this.#current?.form.vex !== undefined);
     else if (!high) this.setGeneral(index, size, value);
     else this.state.gpr[index] = (this.state.gpr[index]! & ~0xff00n) | u(16, u(8, value) << 8n);
   }
@@ -240,43 +230,9 @@ export class Execution {
     else gpr[index] = u(64, (gpr[index]! >> BigInt(size)) << BigInt(size)) | u(size, value);
   }
 
-  /**
-   * Writes an XMM register and notes it for XSAVE's tracking. Bits above 127 are kept by legacy SSE and cleared by what
-   * has a VEX prefix. SDM vol. 1, 14.1.3.
-   */
+  /** Writes an XMM register that no operand names. */
   writeXmm(index: number, value: bigint): void {
-    this.state.setXmm(index, value);
-    this.state.xmmWritten |= 1 << index;
-    this.state.xinuse |= 2n;
-    this.state.xmodified |= 2n;
-    if (this.#current?.form.vex) this.clearAbove(index, 16);
-  }
-
-  /** Writes a YMM register; bits above 255 become 0. */
-  writeYmm(index: number, value: bigint): void {
-    this.writeXmm(index, u(128, value));
-    this.state.setYmmHigh(index, value >> 128n);
-    this.state.xinuse |= 4n;
-    this.state.xmodified |= 4n;
-  }
-
-  /**
-   * Clears a vector register from byte `from` on. That brings no state into use, and takes none out of it: a Sapphire
-   * Rapids class Xeon, asked by XGETBV with ECX = 1, has XINUSE[2] = 0 after VZEROALL and VPCMPEQB of XMM registers,
-   * and 1 after VPXOR of XMM registers whose upper halves were in use.
-   */
-  private clearAbove(index: number, from: number): void {
-    this.state.clearVector(index, from);
-    this.state.xmodified |= this.state.xinuse & AVX_AND_ZMM;
-  }
-
-  /**
-   * Writes an MMX register, the low 64 bits of a physical x87 register, whose sign and exponent become ones.
-   * SDM vol. 1, 9.2.2.
-   */
-  private writeMmx(index: number, value: bigint): void {
-    this.state.setX87(index, u(80, 0xffffn << 64n) | value);
-    this.state.x87Written = true;
+    this.writeRegister('xmm', index, 128, false, value);
   }
 
   // ---- memory
@@ -352,23 +308,14 @@ export class Execution {
     const unreadable = code && !(attributes & ATTRIBUTE.writableOrReadable) && !executeOnlyToo;
     if (typed && !write && unreadable) this.fault(fault, `${name} is execute-only`, 0);
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
-    if (this.wraps(attributes, this.state.base(segment), limit, last)) {
-      this.requireWrapped(offset, write);
+    const { wrapping } = this.cpu.accesses;
+    if (wrapping === 'wraps' && wrapsAround(attributes, this.state.base(segment), limit, last)) {
+      // The first byte faults as any other; what lies behind the end of the address space is not modelled.
+      this.touch(offset, 1, write);
+      this.unmodelled('an access that wraps around 4 GiB');
     } else if (outsideLimit(attributes, limit, first, last)) {
       this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
     }
-  }
-
-  /** Only flat segments: with a base, the limit check is that of any other segment. */
-  private wraps(attributes: number, base: bigint, limit: number, last: number): boolean {
-    return last > 0xffff_ffff && limit === 0xffff_ffff && base === 0n && this.cpu.accesses.wrapping === 'wraps'
-      && !outsideLimit(attributes, limit, 0xffff_ffff, 0xffff_ffff);
-  }
-
-  /** The first byte faults as any other; what lies behind the end of the address space is not modelled. */
-  private requireWrapped(offset: bigint, write: boolean): void {
-    this.touch(offset, 1, write);
-    this.unmodelled('an access that wraps around 4 GiB');
   }
 
   // ---- stack

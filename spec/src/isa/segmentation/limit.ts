@@ -9,3 +9,8 @@ export function outsideLimit(attributes: number, limit: number, first: number, l
   const top = attributes & ATTRIBUTE.big ? 0xffff_ffff : 0xffff;
   return expandDown ? first <= limit || last > top : last > limit;
 }
+
+/** The access ends behind the 4 GiB of a flat segment: with a base, the limit check is that of any other segment. */
+export const wrapsAround = (attributes: number, base: bigint, limit: number, last: number): boolean =>
+  last > 0xffff_ffff && limit === 0xffff_ffff && base === 0n
+  && !outsideLimit(attributes, limit, 0xffff_ffff, 0xffff_ffff);

@@ -72,8 +72,8 @@ function requireVex(x: Execution, i: Instruction): void {
 
 /**
  * #GP(0) for what has to be aligned; #AC, where that is switched on, for the 128 bits that MXCSR.MM spares the #GP on
- * AMD processors. Of up to 64 bits the access itself raises it, as the machine checks alignment; a Sapphire Rapids class
- * Xeon raises none for 128 and 256 bits, by any instruction.
+ * AMD's processors. Of up to 64 bits the access itself raises it; for 128 and 256 bits a Sapphire Rapids class Xeon
+ * raises none, by any instruction.
  */
 export function requireAligned(
   x: Execution, i: Instruction, operand: MemoryOperand, exceptions: ExceptionClass,

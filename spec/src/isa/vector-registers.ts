@@ -1,0 +1,62 @@
+/** XMM, YMM and MMX registers: how they are read and written, and what a write notes for the XSAVE family. */
+
+import { u } from '../numbers/bits.ts';
+import type { State } from '../state/state.ts';
+
+/** State components with bits 255:128 and 511:256 of vector registers 0 to 15. */
+const AVX_AND_ZMM = 0x44n;
+
+/** A register of `file`: `xmm`, `ymm` or `mm`. Of any other it is a `TypeError`. */
+export function readVectorRegister(state: State, file: string, index: number): bigint {
+  switch (file) {
+    case 'xmm': return state.xmm(index);
+    case 'ymm': return u(256, state.ymmHigh(index) << 128n) | state.xmm(index);
+    case 'mm': return u(64, state.x87(index));
+    default: throw new TypeError(`register file ${file} is read by its own instructions`);
+  }
+}
+
+/** Bits above those written are kept by legacy SSE and cleared by what has a VEX prefix. SDM vol. 1, 14.1.3. */
+export function writeVectorRegister(state: State, file: string, index: number, value: bigint, vex: boolean): void {
+  switch (file) {
+    case 'xmm': writeXmm(state, index, value, vex); break;
+    case 'ymm': writeYmm(state, index, value); break;
+    case 'mm': writeMmx(state, index, value); break;
+    default: throw new TypeError(`register file ${file} is written by its own instructions`);
+  }
+}
+
+function writeXmm(state: State, index: number, value: bigint, vex: boolean): void {
+  state.setXmm(index, value);
+  state.xmmWritten |= 1 << index;
+  state.xinuse |= 2n;
+  state.xmodified |= 2n;
+  if (vex) clearAbove(state, index, 16);
+}
+
+/** Bits above 255 become 0. */
+function writeYmm(state: State, index: number, value: bigint): void {
+  writeXmm(state, index, u(128, value), true);
+  state.setYmmHigh(index, value >> 128n);
+  state.xinuse |= 4n;
+  state.xmodified |= 4n;
+}
+
+/**
+ * Clears a vector register from byte `from` on. That brings no state into use, and takes none out of it: a Sapphire
+ * Rapids class Xeon, asked by XGETBV with ECX = 1, has XINUSE[2] = 0 after VZEROALL and VPCMPEQB of XMM registers, and
+ * 1 after VPXOR of XMM registers whose upper halves were in use.
+ */
+function clearAbove(state: State, index: number, from: number): void {
+  state.clearVector(index, from);
+  state.xmodified |= state.xinuse & AVX_AND_ZMM;
+}
+
+/**
+ * An MMX register is the low 64 bits of a physical x87 register, whose sign and exponent become ones.
+ * SDM vol. 1, 9.2.2.
+ */
+function writeMmx(state: State, index: number, value: bigint): void {
+  state.setX87(index, u(80, 0xffffn << 64n) | value);
+  state.x87Written = true;
+}
