@@ -20,10 +20,13 @@ export function multiplyBytes(a: number, b: number): number {
   return product;
 }
 
-/** The inverse in that field, and 0 of 0: the 254th power. */
+/** The inverse in that field, and 0 of 0: the 254th power, which is the product of the 2nd, 4th, 8th … 128th. */
 export function invertByte(a: number): number {
-  let power = 1;
-  for (let n = 0; n < 254; n++) power = multiplyBytes(power, a);
+  let square = a, power = 1;
+  for (let n = 1; n < 8; n++) {
+    square = multiplyBytes(square, square);
+    power = multiplyBytes(power, square);
+  }
   return power;
 }
 

@@ -90,7 +90,17 @@ function encodingText(row: Family, encoding: Encoding): string {
   return [vex, ...tail, ...is4].join(' ');
 }
 
+/** Hundreds of rows have the same few dozen operands. */
+const operandTexts = new Map<string, string>();
+
 function operandText(template: string, encoding: Encoding): string {
+  const key = `${encoding} ${template}`;
+  const known = operandTexts.get(key) ?? operandTextOf(template, encoding);
+  operandTexts.set(key, known);
+  return known;
+}
+
+function operandTextOf(template: string, encoding: Encoding): string {
   const file = FILES[encoding], vex = encoding === 'avx' || encoding === 'avx2';
   return template.split(', ').filter((letter) => vex || !/[HL]/.test(letter)).map((letter) => {
     const [, name, whole, part, bits] = /^([VHWLUM])(?:(dq)|\/(\d)|(\d+))?$/.exec(letter) ?? [];
