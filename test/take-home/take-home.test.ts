@@ -107,7 +107,7 @@ describe('every block of every page, as copied', () => {
         : assertionResults.map(({ status, failureMessages }) => `${name.split('/').at(-1)}: ${failureMessages[0] ?? status}`),
     );
     expect(results.toSorted()).toEqual(copies.map(({ path, block }) => `${path.split('/').at(-1)}: ${outcome(block)}`).toSorted());
-  }, 120_000);
+  }, 300_000);
 });
 
 /** What is asked of `Report` here of what vitest's JSON reporter writes. */
