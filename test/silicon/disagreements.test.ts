@@ -223,6 +223,17 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
     expect(run('fnstenv [eax]', { registers: { 0: absent }, cpu: sapphireRapids }).cr2).toBe(absent);
   });
 
+  test('XSAVE asks for the last byte that it stores, XRSTOR for XCOMP_BV', () => {
+    const registers = { 0: 7n, 2: 0n, 3: absent };
+    expect(both('xsave [ebx]', { registers }).map(({ cr2 }) => cr2)).toEqual([absent + 831n, absent]);
+    expect(both('xrstor [ebx]', { registers }).map(({ cr2 }) => cr2)).toEqual([absent + 520n, absent + 512n]);
+  });
+
+  test('MOVAPS is aligned before its segment is asked: #GP(0), not #SS', () => {
+    const given: Case = { mode: 16, segments: IN_16, registers: { 4: 0x800n, 5: 0xfffdn }, cpu: sapphireRapids };
+    expect(run('movaps xmm0, [bp]', given).vector).toBe(13);
+  });
+
   test('FXSAVE looks at four bytes, at their alignment, and then at the rest', () => {
     const at = (offset: bigint): number => run('fxsave [bp]', { mode: 16, segments: IN_16, registers: { 4: 0x800n, 5: offset }, cpu: sapphireRapids }).vector;
     // Beyond the limit within four bytes: #SS. Beyond it later, and not aligned: #GP.

@@ -64,7 +64,8 @@ export interface AccessOrder {
   readonly vectorAlignment: 'before the segment' | 'after the segment';
   /**
    * What of a save area is asked first: whether the segment has all of it and then its bytes in their order; or the
-   * last byte of an FXSAVE area, and of an x87 environment the first word and then the last byte.
+   * last byte of an FXSAVE area and of one that XSAVE stores, XCOMP_BV of one that XRSTOR loads, and of an x87
+   * environment the first word and then the last byte.
    */
   readonly stateArea: 'in order' | 'ends first';
   /** Whether a near CALL checks its target or the stack that it pushes on first. */

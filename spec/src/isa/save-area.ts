@@ -6,7 +6,7 @@ import type { Execution } from './execution.ts';
 import type { MemoryOperand } from './operand.ts';
 import { outsideLimit } from './segmentation/limit.ts';
 
-/** What is looked at of an area before its alignment is, if 4 GiB do not end in it. */
+/** What is looked at of an area before its alignment is; in a flat segment, up to the end of the 4 GiB. */
 const FIRST_ACCESS = 4;
 
 /** The address that alignment is about: without a look at the segment. */
@@ -25,29 +25,36 @@ export function requireAlignedVector(x: Execution, operand: MemoryOperand, bytes
 
 /** The linear address of an FXSAVE or XSAVE area; #GP(0) where it is not aligned on `alignment` bytes. */
 export function alignedArea(
-  x: Execution, operand: MemoryOperand, bytes: number, alignment: number, write: boolean,
+  x: Execution, operand: MemoryOperand, bytes: number, alignment: number, write: boolean, probe: Probe,
 ): bigint {
   const { segment } = operand, offset = x.offset(operand);
-  const first = Math.min(FIRST_ACCESS, 0x1_0000_0000 - Number(u(32, offset)));
-  const checked = x.cpu.accesses.stateArea === 'ends first' ? first : bytes;
-  x.linear(segment, offset, checked, write);
+  const endsFirst = x.cpu.accesses.stateArea === 'ends first';
+  const flat = x.mode !== 64 && x.state.base(segment) === 0n;
+  const first = flat ? Math.min(FIRST_ACCESS, 0x1_0000_0000 - Number(u(32, offset))) : FIRST_ACCESS;
+  const checked = endsFirst ? first : bytes;
+  const linear = x.linear(segment, offset, checked, write);
   if (addressOf(x, operand) & BigInt(alignment - 1)) x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
-  if (isCut(x, segment, offset, bytes)) x.touch(x.linear(segment, offset, checked, write), checked, write);
+  const cut = !flat && isCut(x, segment, offset, bytes);
+  if (endsFirst && cut) x.touch(linear, checked, write);
+  if (endsFirst && !cut) x.touch(probed(x, operand, probe.at), probe.bytes, write);
   return x.linear(segment, offset, bytes, write);
+}
+
+/** What of an area is accessed first, by offset, where the profile says that it is not the first byte. */
+interface Probe { readonly at: number; readonly bytes: number }
+
+/** Its linear address: the effective address wraps at the address size. */
+function probed(x: Execution, operand: MemoryOperand, at: number): bigint {
+  const { segment } = operand;
+  const offset = u(operand.addressSize, x.offset(operand) + BigInt(at));
+  const base = x.mode !== 64 || segment >= FS ? x.state.base(segment) : 0n;
+  return u(x.mode === 64 ? 64 : 32, offset + base);
 }
 
 /** The area begins inside of its segment and ends outside. */
 function isCut(x: Execution, segment: number, offset: bigint, bytes: number): boolean {
   const first = Number(offset), last = first + bytes - 1;
-  return x.mode !== 64 && x.cpu.accesses.stateArea === 'ends first'
-    && outsideLimit(x.state.attributes(segment), x.state.limit(segment), first, last);
-}
-
-/** An FXSAVE area: the last byte of it may be the first that is accessed. */
-export function fxsaveArea(x: Execution, operand: MemoryOperand, bytes: number, write: boolean): bigint {
-  const linear = alignedArea(x, operand, bytes, 16, write);
-  if (x.cpu.accesses.stateArea === 'ends first') x.touch(u(64, linear + BigInt(bytes - 1)), 1, write);
-  return linear;
+  return x.mode !== 64 && outsideLimit(x.state.attributes(segment), x.state.limit(segment), first, last);
 }
 
 /** An x87 environment or state: its first word, of `word` bytes, and its last byte may be those. */

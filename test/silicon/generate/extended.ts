@@ -61,7 +61,9 @@ export function extendedState(seed: number, index: number, kind: number): Piece[
     pieces.push({ offset: 0, bytes: x87Environment(random) }, { offset: 32, bytes: x87Registers(random, (kind & PACKED) !== 0) });
   }
   if (kind & (XMM | YMM)) {
-    pieces.push({ offset: 24, bytes: toBytes(BigInt(mxcsr(random)), 4) });
+    // Without XMM registers, MXCSR alone would bring SSE state into use when the kernel saves and restores it in between.
+    const control = mxcsr(random);
+    if (kind & XMM) pieces.push({ offset: 24, bytes: toBytes(BigInt(control), 4) });
     const vectors = Array.from({ length: 16 }, () => vectorBytes(random, kind, 32));
     // Equal operands, and such that differ in a bit: comparisons, cancellation.
     for (let n = 1; n < 16; n++) if (random.chance(0.15)) vectors[n] = nudged(random, vectors[n - 1]!);
@@ -209,6 +211,7 @@ export function memoryOperand(form: Form, kind: number, random: Random): Uint8Ar
   const chapter = chapterOf(form), { mnemonic } = form.definition;
   if (/^V?LDMXCSR$/.test(mnemonic)) return toBytes(BigInt(random.chance(0.8) ? mxcsr(random) : random.below(2 ** 32)), 4);
   if (mnemonic.startsWith('FXRSTOR')) return fxsaveImage(random);
+  if (/^XSAVE|^XRSTOR/.test(mnemonic)) return xsaveArea(random, mnemonic.startsWith('XRSTOR'));
   if (/^(FLDENV|FRSTOR|FLDCW)$/.test(mnemonic)) return undefined;
   const bytes = typeof operand.size === 'number' ? operand.size / 8 : 0;
   if (bytes === 0) return undefined;
@@ -225,6 +228,20 @@ function decimal(random: Random): Uint8Array {
   if (random.chance(0.1)) digits[random.below(9)] = random.below(256);
   if (random.chance(0.15)) digits.fill(0);
   return Uint8Array.of(...digits, (random.chance(0.5) ? 0x80 : 0) | (random.chance(0.1) ? random.below(0x80) : 0));
+}
+
+/** The header of an XSAVE area, and for XRSTOR what is before it: either format, now and then with something wrong. */
+function xsaveArea(random: Random, restored: boolean): Uint8Array {
+  const area = new Uint8Array(576);
+  if (restored) area.set(fxsaveImage(random));
+  const components = (): bigint => BigInt(random.chance(0.8) ? random.below(8) : random.below(256) & 0xe7);
+  const xstateBv = random.chance(0.95) ? components() : components() | (1n << BigInt(random.below(64)));
+  const compacted = (1n << 63n) | components() | (random.chance(0.9) ? xstateBv : 0n);
+  area.set(toBytes(xstateBv, 8), XSTATE_BV_AT);
+  if (random.chance(0.3)) area.set(toBytes(BigInt.asUintN(64, compacted), 8), XSTATE_BV_AT + 8);
+  else if (random.chance(0.04)) area[XSTATE_BV_AT + 8 + random.below(8)] = 1 << random.below(8);
+  if (random.chance(0.1)) area[XSTATE_BV_AT + 16 + random.below(48)] = 1;
+  return area;
 }
 
 /** An image for FXRSTOR, its MXCSR mostly without reserved bits. */

@@ -9,7 +9,6 @@ const named = (names: RegExp): Exclusion['forms'] => ({ definition }) => names.t
 
 /** Everything that is not here is generated, what the table gains included. */
 export const EXCLUSIONS: readonly Exclusion[] = [
-  { forms: named(/^X(SAVE|RSTOR)|^X[GS]ETBV$/), why: 'which components there are is the kernel’s choice: experiments of their own, in test/fpu' },
   { forms: named(/^CPUID$/), why: 'what it says is the profile and, under a hypervisor, not the processor' },
   { forms: named(/^(SYSCALL|SYSENTER)$/), why: 'enters the kernel, which answers in its own way' },
   { forms: named(/^(SGDT|SIDT|SLDT|STR|SMSW)$/), why: 'under UMIP Linux emulates it with values of its own' },

@@ -46,6 +46,12 @@ export function prepareImplicit(draft: Draft): void {
     special.set(RDI, address(segment, chooseLinear(draft, segment)));
   }
   if (/^V?PCMPESTR/.test(mnemonic)) for (const length of [RAX, RDX]) if (random.chance(0.8)) special.set(length, BigInt.asUintN(wide, BigInt(random.below(40) - 20)));
+  if (mnemonic === 'XGETBV' || mnemonic === 'XSETBV') special.set(RCX, random.chance(0.9) ? BigInt(random.below(3)) : random.value());
+  // Never PKRU, which would keep the kernel's handler from our memory, nor tiles.
+  if (/^X(SAVE|RSTOR)/.test(mnemonic)) {
+    special.set(RAX, BigInt(random.below(256)) | (random.chance(0.2) ? 0x8000_0000n : 0n));
+    special.set(RDX, random.chance(0.1) ? BigInt.asUintN(wide, random.value()) : 0n);
+  }
   if (mnemonic === 'ENTER' || mnemonic === 'LEAVE') {
     const width = mode === 64 ? 64 : 32;
     setter(draft)(RBP, offsetIn(draft, SS, dataAddress(draft, STACK_AT + random.below(0x100)), width));

@@ -14,6 +14,8 @@ import { CR0, CR4 } from '../system/control-bits.ts';
 
 export const HEADER_OFFSET = 512;
 export const HEADER_BYTES = 64;
+/** Where XCOMP_BV is in the header. */
+const XCOMP_BV = 8;
 /** Where the extended region begins. */
 export const HEADER_END = EXTENDED_REGION;
 
@@ -30,7 +32,9 @@ export const requestedFeatures = (x: Execution, enabled: bigint): bigint => enab
 
 /** Linear address of the area; not aligned on 64 bytes is #GP(0). */
 export function areaAddress(x: Execution, i: Instruction, bytes: number, write: boolean): bigint {
-  return alignedArea(x, i.operands[0] as MemoryOperand, bytes, 64, write);
+  // The end of what is stored, or XCOMP_BV, which says what is to be loaded.
+  const probe = write ? { at: bytes - 1, bytes: 1 } : { at: HEADER_OFFSET + XCOMP_BV, bytes: 8 };
+  return alignedArea(x, i.operands[0] as MemoryOperand, bytes, 64, write, probe);
 }
 
 export interface Header {

@@ -5,7 +5,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { fxsaveArea } from '../save-area.ts';
+import { alignedArea } from '../save-area.ts';
 import { CR0, EFER } from '../system/control-bits.ts';
 import {
   LEGACY_BYTES, checkedMxcsr, loadX87, loadXmm, mxcsrPiece, wideForm, x87Pieces, xmmPiece,
@@ -14,7 +14,8 @@ import {
 /** #NM, then a memory operand that is aligned on 16 bytes. */
 function area(x: Execution, i: Instruction, write: boolean): bigint {
   if (x.state.cr0 & (CR0.EM | CR0.TS)) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
-  return fxsaveArea(x, i.operands[0] as MemoryOperand, LEGACY_BYTES, write);
+  const last = { at: LEGACY_BYTES - 1, bytes: 1 };
+  return alignedArea(x, i.operands[0] as MemoryOperand, LEGACY_BYTES, 16, write, last);
 }
 
 /** AMD's fast form: at CPL 0 in 64-bit mode the XMM registers are left out. APM vol. 2, 3.1.7. */
