@@ -27,17 +27,36 @@ export function requireAlignedVector(x: Execution, operand: MemoryOperand, bytes
 export function alignedArea(
   x: Execution, operand: MemoryOperand, bytes: number, alignment: number, write: boolean, probe: Probe,
 ): bigint {
-  const { segment } = operand, offset = x.offset(operand);
+  const misaligned = (addressOf(x, operand) & BigInt(alignment - 1)) !== 0n;
   const endsFirst = x.cpu.accesses.stateArea === 'ends first';
-  const flat = x.mode !== 64 && x.state.base(segment) === 0n;
-  const first = flat ? Math.min(FIRST_ACCESS, 0x1_0000_0000 - Number(u(32, offset))) : FIRST_ACCESS;
-  const checked = endsFirst ? first : bytes;
+  const { segment } = operand, offset = x.offset(operand);
+  const checked = endsFirst ? firstAccess(x, segment, offset) : bytes;
   const linear = x.linear(segment, offset, checked, write);
-  if (addressOf(x, operand) & BigInt(alignment - 1)) x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
-  const cut = !flat && isCut(x, segment, offset, bytes);
-  if (endsFirst && cut) x.touch(linear, checked, write);
-  if (endsFirst && !cut) x.touch(probed(x, operand, probe.at), probe.bytes, write);
-  return x.linear(segment, offset, bytes, write);
+  if (misaligned) x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
+  if (endsFirst) askFirst(x, operand, { linear, checked, bytes, write, probe });
+  return endsFirst ? x.linear(segment, offset, bytes, write) : linear;
+}
+
+/** Bytes that are looked at before the alignment is. */
+function firstAccess(x: Execution, segment: number, offset: bigint): number {
+  return isFlat(x, segment) ? Math.min(FIRST_ACCESS, 0x1_0000_0000 - Number(u(32, offset))) : FIRST_ACCESS;
+}
+
+const isFlat = (x: Execution, segment: number): boolean => x.mode !== 64 && x.state.base(segment) === 0n;
+
+interface Asked {
+  readonly linear: bigint;
+  readonly checked: number;
+  readonly bytes: number;
+  readonly write: boolean;
+  readonly probe: Probe;
+}
+
+/** What is accessed before the area as a whole: its beginning where the segment ends in it, or else its probe. */
+function askFirst(x: Execution, operand: MemoryOperand, { linear, checked, bytes, write, probe }: Asked): void {
+  const cut = !isFlat(x, operand.segment) && isCut(x, operand.segment, x.offset(operand), bytes);
+  if (cut) x.touch(linear, checked, write);
+  else x.touch(probed(x, operand, probe.at), probe.bytes, write);
 }
 
 /** What of an area is accessed first, by offset, where the profile says that it is not the first byte. */
