@@ -239,4 +239,11 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
     // Beyond the limit within four bytes: #SS. Beyond it later, and not aligned: #GP.
     expect([at(0xfffdn), at(0xfffbn)]).toEqual([12, 13]);
   });
+
+  test('a store that an unmasked exception leaves without a result does not ask for its operand', () => {
+    // FCW with #IA unmasked; the stack is empty.
+    const text = 'fldcw [ebx]\n fninit\n fldcw [ebx]\n fst dword ptr [eax]\n hlt';
+    const [intel, amd] = both(text, { registers: { 0: absent, 3: data }, pieces: [{ offset: 0, bytes: Uint8Array.of(0x7e, 0x03) }] });
+    expect([intel!.vector, amd!.vector]).toEqual([13, 14]);
+  });
 });

@@ -15,6 +15,7 @@ const quirks: Quirks = {
     canonicalFdp: true,
     transcendentals: 'correctly rounded',
     c1OfFcomi: 'cleared',
+    storeWithoutResult: 'asks for memory',
   },
   xinuse: 'by value',
   nullSelector: 'clears base and limit',
@@ -69,6 +70,7 @@ const sources: QuirkSources = {
   canonicalFdp: onZen4('6a3f5c4b13a533f6h is restored as 003f5c4b13a533f6h'),
   transcendentals: inferred('nothing: no measurement of the transcendental functions of this vendor was at hand'),
   c1OfFcomi: inferred('AMD APM vol. 5, FCOMI, from memory; not measured'),
+  storeWithoutResult: inferred('nothing: no measurement of this vendor was at hand'),
   xinuse: onZen4(
     'XGETBV with ECX = 1: bit 0 stays 0 after FNOP, is 0 after FLDZ, FNINIT, and 1 after FLDZ, FSTP ST(0) until FNCLEX',
     'bit 1 is 1 after MOVAPS of zeros, 0 after PXOR of a register with itself',

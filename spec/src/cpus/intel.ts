@@ -12,6 +12,7 @@ const quirks: Quirks = {
     canonicalFdp: false,
     transcendentals: 'through 67 bits',
     c1OfFcomi: 'kept',
+    storeWithoutResult: 'leaves memory alone',
   },
   xinuse: 'tracked',
   nullSelector: 'clears base and limit',
@@ -64,9 +65,13 @@ const sources: QuirkSources = {
     'a Sapphire Rapids class Xeon', '2026-11', 'each function, in all rounding modes: test/x87/README.md',
   ),
   c1OfFcomi: measured('a Sapphire Rapids class Xeon', '2026-11', 'FCOMI, FCOMIP, FUCOMI and FUCOMIP leave C1 alone'),
-  stackDetails: inferred('Zen 4, measured: FFREE clears C1, FLD of an empty register onto a full stack is an '
-    + 'underflow, '
-    + 'FWAIT marks x87 state modified, FXSAVE does not, LDMXCSR does not mark SSE state'),
+  storeWithoutResult: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'FST, FIST and FBSTP with an unmasked exception raise neither #PF nor #GP',
+  ),
+  stackDetails: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'FFREE clears C1, FLD of an empty register onto a full stack is an '
+      + 'underflow, FWAIT and LDMXCSR bring their component into use, FNSTCW and FNSTSW do not',
+  ),
   xinuse: measured(
     'a Sapphire Rapids class Xeon', '2026-11',
     'FNOP, FWAIT and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it, FNSTCW and FNSTSW leave it; '

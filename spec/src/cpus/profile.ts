@@ -19,6 +19,8 @@ export interface X87Behaviour {
   transcendentals: Manner;
   /** What FCOMI and its kin make of C1 where no register was empty. The manual has it cleared. */
   c1OfFcomi: 'kept' | 'cleared';
+  /** A store to memory that an unmasked exception leaves without a result: whether it asks for its operand all the same. */
+  storeWithoutResult: 'asks for memory' | 'leaves memory alone';
 }
 
 /** How a processor takes SYSCALL, SYSRET, SYSENTER and SYSEXIT, on which the two vendors never agreed. */

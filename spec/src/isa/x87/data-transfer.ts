@@ -76,10 +76,11 @@ const storing = (
   kind: 'arithmetic',
   operation(x, i) {
     const memory = memoryOf(i);
-    x.requireStorable(memory, memory.size / 8);
     const outcome = isEmpty(x.state, 0)
       ? { ...underflow(x.state), value: INDEFINITE[`${mnemonic[1] === 'I' ? 'int' : 'fp'}${memory.size}`]! }
       : convert(x, memory.size);
+    const asks = outcome.written || x.cpu.x87.storeWithoutResult === 'asks for memory';
+    if (asks) x.requireStorable(memory, memory.size / 8);
     if (outcome.written) x.store(memory, memory.size / 8, outcome.value);
     signal(x.state, outcome.flags, outcome.c1);
     if (pops && outcome.written) pop(x.state);
