@@ -36,7 +36,7 @@ export type { ExploreOptions } from './explore/exploration.ts';
 export {
   type Consequence, type ConsequenceOptions, type Consequences, consequenceTimeline, consequences,
 } from './explore/consequence.ts';
-export { type HiddenState, hiddenStateGuest, tagMemory } from './explore/segment-guests.ts';
+export { type HiddenState, hiddenStateGuest, hiddenStates, tagMemory, unrealMode } from './explore/segment-guests.ts';
 export { type Case, tabulateConsequences } from './explore/tabulate-consequences.ts';
 export { type SmallestGuest, type SmallestGuestOptions, smallestGuest } from './explore/smallest-guest.ts';
 export { type TabulateOptions, tabulate } from './explore/tabulate.ts';

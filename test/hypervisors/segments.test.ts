@@ -1,14 +1,12 @@
 import {
-  type Consequence, type HiddenState, type Machine, type Policy, assemble, consequences, cpus, explore, hiddenStateGuest, policy, printCitation, segments,
-  smallestGuest, tagMemory,
+  type Consequence, type HiddenState, Machine, type Policy, assemble, consequences, cpus, explore, hiddenStateGuest, hiddenStates, policy, printCitation, segments,
+  smallestGuest, tagMemory, unrealMode,
 } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 
 const cpu = cpus.ivyBridge;
 
-const states = (['real-address mode', 'protected mode'] as const).flatMap((use) =>
-  (['FFFFh', '4G'] as const).flatMap((limit) => (['selector times 16', 'other'] as const).flatMap((base) =>
-    (['same', 'rewritten', 'not present', 'out of range'] as const).map((table): HiddenState => ({ use, limit, base, table })))));
+const states = hiddenStates;
 
 /** What comes of a switch right before the guest reads through FS. */
 function atUse(state: HiddenState, policy: Policy): Consequence {
@@ -124,37 +122,11 @@ describe('every hidden state, a switch right before the use (open question 1)', 
   });
 });
 
-/** Unreal FS and GS with `base` and 4 GiB, from the label `use` on in real-address mode; AX is 1000h. */
-const unreal = (base: number, segment: 'fs' | 'ss' = 'fs') => ({
-  mode: 16 as const,
-  before: `
-        cli
-        lgdt   [gdtr]
-        mov    eax, cr0
-        mov    edx, eax
-        or     al, 1
-        mov    cr0, eax
-        jmp    8:protected
-protected:
-        mov    bx, 0x28
-        mov    ${segment}, bx
-        mov    cr0, edx
-        jmp    0:real
-real:   mov    ax, 0x1000
-        mov    cx, 0x28
-        mov    esi, 0x20000`,
-  behind: `
-        align  8
-gdt:    dq     0, 0x00009b000000ffff, 0x000093000000ffff, 0, 0, 0x00cf93000000ffff + (${base} << 16)
-gdtr:   dw     47
-        dd     gdt`,
-  prepare: tagMemory,
-});
 const alphabet = ['mov cx, fs', 'mov fs, ax', 'mov ebx, fs:[0x20]', 'mov ebx, fs:[esi]', 'mov byte ptr [gdt + 42], 6'];
 
 describe('the smallest guests (open question 2)', () => {
   const smallest = (policy: Policy, base: number, longest = 2): string | undefined =>
-    smallestGuest({ ...unreal(base), alphabet, longest, cpu, policy }).found?.instructions.join('; ');
+    smallestGuest({ ...unrealMode({ base }), alphabet, longest, cpu, policy, prepare: tagMemory }).found?.instructions.join('; ');
 
   test("Xen's guess of 2008: a load of another base loses the limit, which the processor keeps", () => {
     expect(smallest(segments.xenGuess, 0x280)).toBe('mov fs, ax; mov ebx, fs:[esi]');
@@ -162,7 +134,9 @@ describe('the smallest guests (open question 2)', () => {
 
   test('it is the other base that it is wrong about: a load of the same base is no guest on which it is', () => {
     const reload = ['mov cx, fs', 'mov fs, cx', 'mov ebx, fs:[esi]', 'mov ebx, fs:[0x20]'];
-    const { found, tried } = smallestGuest({ ...unreal(0x280), alphabet: reload, longest: 3, cpu, policy: segments.xenGuess });
+    const { found, tried } = smallestGuest({
+      ...unrealMode({ base: 0x280 }), alphabet: reload, longest: 3, cpu, policy: segments.xenGuess, prepare: tagMemory,
+    });
     expect(found).toBe(undefined);
     expect(tried).toBeGreaterThan(50);
   });
@@ -183,11 +157,31 @@ describe('the smallest guests (open question 2)', () => {
 
   test('a stack segment with 4 GiB never survives the exception for SS, and does without it', () => {
     const stack = (policy: Policy) => smallestGuest({
-      ...unreal(0x280, 'ss'), alphabet: ['mov ebx, ss:[esi]'], longest: 1, cpu, policy,
+      ...unrealMode({ base: 0x280, register: 'ss' }), alphabet: ['mov ebx, ss:[esi]'], longest: 1, cpu, policy, prepare: tagMemory,
     }).found?.consequence.ending.how;
     expect([stack(segments.xenGuess), stack(segments.xenGuessKeepingSs), stack(segments.kvm)]).toEqual(['#SS', undefined, undefined]);
   });
 });
+
+/** An FS with 4 GiB that is loaded once more in real-address mode, which makes the base and leaves the limit; and then `use`. */
+const loadedAgain = (selector: number, use: string) => assemble(`
+        cli
+        lgdt   [gdtr]
+        mov    eax, cr0
+        mov    edx, eax
+        or     al, 1
+        mov    cr0, eax
+        mov    bx, 8
+        mov    fs, bx
+        mov    cr0, edx
+        mov    bx, ${selector}
+        mov    fs, bx
+        ${use}
+        hlt
+        align  8
+gdt:    dq     0, 0x00cf93000000ffff
+gdtr:   dw     15
+        dd     gdt`, { mode: 16 });
 
 describe("the page's table and its exercise", () => {
   test('what becomes of a guest is the same on every processor, but for Linux without FSGSBASE', () => {
@@ -212,51 +206,64 @@ describe("the page's table and its exercise", () => {
         note: (seen, remembered) => (seen.base === remembered.base ? remembered : { ...remembered, selector: seen.selector, base: seen.base }),
       }),
     });
-    const guest = assemble(`
-        cli
-        lgdt   [gdtr]
-        mov    eax, cr0
-        mov    edx, eax
-        or     al, 1
-        mov    cr0, eax
-        mov    bx, 8
-        mov    fs, bx
-        mov    cr0, edx
-        mov    bx, 0x1000
-        mov    fs, bx
-        mov    eax, 0x20000
-        mov    ebx, fs:[eax]
-        hlt
-        align  8
-gdt:    dq     0, 0x00cf93000000ffff
-gdtr:   dw     15
-        dd     gdt`, { mode: 16 });
+    const guest = loadedAgain(0x1000, 'mov eax, 0x20000\n mov ebx, fs:[eax]');
     expect(consequences(guest, { cpu, policy: answer }).worst).toBe('identical');
     expect(consequences(guest, { cpu, policy: segments.xenGuess }).worst).toBe('faulting');
+  });
+});
+
+describe('VM entry to virtual-8086 mode', () => {
+  const fits = { selector: 0x1000, base: 0x1_0000n, limit: 0xffff, attributes: 0xf3 };
+  test.each([{ base: 0x1_0010n }, { limit: 0xffff_ffff }, { attributes: 0x93 }])('fails with an unreal segment, or one that is not as the mode has it: %o', (change) => {
+    const refused = policy({
+      ...segments.virtual8086, id: 'refused',
+      ...segments.throughVirtual8086({ set: (_, segment) => ({ ...fits, ...(segment === 4 ? change : {}) }), note: (seen) => seen }),
+    });
+    const { mode, before, behind } = unrealMode({ base: 0x280 });
+    const guest = assemble(`${before}\nuse: hlt${behind}`, { mode });
+    expect(() => consequences(guest, { cpu, policy: refused })).toThrow(/VM entry fails: in virtual-8086 mode FS cannot have/);
+  });
+});
+
+describe('an interrupt between the writes to the table and the use', () => {
+  const guest = (handler: string) => assemble(`
+        lgdt   [gdtr]
+        lidt   [idtr]
+        mov    esp, 0x6000
+        mov    ax, 0x10
+        mov    ds, ax
+        mov    ax, 0x28
+        mov    fs, ax
+        mov    byte ptr [gdt + 43], 0x20
+        int    0x20
+        hlt
+handle: ${handler}
+        iretd
+        align  8
+idt:    resb   256
+        dw     handle, 8, 0x8e00, 0
+gdt:    dq     0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0, 0, 0x0040930010001000
+gdtr:   dw     47
+        dd     gdt
+idtr:   dw     263
+        dd     idt`, { mode: 32, origin: 0x7c00n });
+  const baseAfter = (handler: string): bigint => {
+    const machine = new Machine(guest(handler), { cpu });
+    machine.memory.map(0x5000n, 0x1000);
+    machine.run();
+    return machine.state.segment(4).base;
+  };
+
+  test('does nothing to FS by itself; a handler that saves and reloads FS does what a monitor does', () => {
+    expect(baseAfter('nop')).toBe(0x1000n);
+    expect(baseAfter('push fs\n pop fs')).toBe(0x2000n);
   });
 });
 
 describe('the private descriptor', () => {
   // What real-address mode can have that protected mode would refuse: null selectors and selectors with an RPL.
   test.each([0, 3, 4, 0x28, 0x2f, 0x1234, 0xffff])('reproduces an unreal segment with selector %i', (selector) => {
-    const guest = assemble(`
-        cli
-        lgdt   [gdtr]
-        mov    eax, cr0
-        mov    edx, eax
-        or     al, 1
-        mov    cr0, eax
-        mov    bx, 8
-        mov    fs, bx
-        mov    cr0, edx
-        mov    bx, ${selector}
-        mov    fs, bx
-        nop
-        hlt
-        align  8
-gdt:    dq     0, 0x00cf93000000ffff
-gdtr:   dw     15
-        dd     gdt`, { mode: 16 });
+    const guest = loadedAgain(selector, 'nop');
     const { transparent, fields, boundaries } = explore(guest, { cpu, policy: segments.privateDescriptor });
     expect({ transparent, fields, boundaries }).toEqual({ transparent: true, fields: [], boundaries: 14 });
   });

@@ -46,7 +46,8 @@ export const guestEvent = (source: string): LifeEvent => ({
  * behind FNINIT, so that there are few enough states to try them all.
  */
 export const GUEST_EVENTS: readonly LifeEvent[] = [
-  'fninit', 'fninit\n fld1', 'pxor xmm0, xmm0', 'movups xmm0, [ones]', 'ldmxcsr [rounding]', 'vzeroall', 'xrstor64 [initial]',
+  'fninit', 'fninit\n fld1', 'pxor xmm0, xmm0', 'movups xmm0, [ones]', 'ldmxcsr [rounding]', 'vzeroall',
+  'xrstor64 [initial]',
 ].map(guestEvent);
 
 export interface ScheduleOptions {

@@ -18,6 +18,10 @@ export interface HiddenState {
   readonly use: (typeof USES)[number];
 }
 
+/** All of them: both modes, both limits, both bases, and everything that can have happened to the table. */
+export const hiddenStates: readonly HiddenState[] = USES.flatMap((use) => LIMITS.flatMap((limit) =>
+  BASES.flatMap((base) => TABLES.map((table): HiddenState => ({ use, limit, base, table })))));
+
 /** FS, a base that the selector does not give, and what a rewritten descriptor says. */
 const SELECTOR = 0x28, OTHER = 0x5_0000, REWRITTEN = 0x6_0000;
 /** The offsets that the guest reads: inside every limit, and one that only its own limit allows. */
@@ -44,14 +48,8 @@ function edit(table: HiddenState['table'], base: number, limit: HiddenState['lim
   }
 }
 
-/**
- * A guest that loads FS in protected mode, changes the table or does not, goes back to real-address mode or does not,
- * and reads through FS from the label `use` on: EAX is a doubleword near its base, EBX one near the end of 64 KiB, or
- * at 128 KiB where the limit allows it. Run it with `prepare: tagMemory`, and each is the address that it came from.
- */
-export function hiddenStateGuest({ limit, base, table, use }: HiddenState): Program {
-  const at = base === 'other' ? OTHER : SELECTOR * 16;
-  return assemble(`
+/** Into protected mode as the manual wants it; EDX is CR0 as it was. */
+const ENTER = `
         cli
         lgdt   [gdtr]
         mov    eax, cr0
@@ -59,23 +57,57 @@ export function hiddenStateGuest({ limit, base, table, use }: HiddenState): Prog
         or     al, 1
         mov    cr0, eax
         jmp    0x08:protected
-protected:
+protected:`;
+const LEAVE = `
+        mov    cr0, edx
+        jmp    0:real
+real:   `;
+
+/** What ENTER needs behind the code, with GDT[5] for FS. */
+const tableWith = (entry: string): string => `
+        align  8
+gdt:    dq     0, 0x00009b000000ffff, 0x000093000000ffff, 0, 0, ${entry}
+gdtr:   dw     47
+        dd     gdt`;
+
+/**
+ * The beginning and the end of guests in unreal mode, for `smallestGuest` to put its sequences between: `register` (`fs`
+ * where not said) has selector 28h, `base` and a limit of 4 GiB; AX is 1000h, CX 28h, ESI 20000h, DS 0.
+ */
+export function unrealMode(
+  { base, register = 'fs' }: { base: number; register?: 'es' | 'ss' | 'fs' | 'gs' },
+): { mode: 16; before: string; behind: string } {
+  return {
+    mode: 16,
+    before: `${ENTER}
+        mov    bx, ${SELECTOR}
+        mov    ${register}, bx
+${LEAVE}mov    ax, 0x1000
+        mov    cx, ${SELECTOR}
+        mov    esi, 0x20000`,
+    behind: tableWith(descriptor(base, '4G')),
+  };
+}
+
+/**
+ * A guest that loads FS in protected mode, changes the table or does not, goes back to real-address mode or does not,
+ * and reads through FS from the label `use` on: EAX is a doubleword near its base, EBX one near the end of 64 KiB, or
+ * at 128 KiB where the limit allows it. Run it with `prepare: tagMemory`, and each is the address that it came from.
+ */
+export function hiddenStateGuest({ limit, base, table, use }: HiddenState): Program {
+  const at = base === 'other' ? OTHER : SELECTOR * 16;
+  return assemble(`${ENTER}
         mov    bx, 0x10
         mov    ds, bx
         mov    bx, ${SELECTOR}
         mov    fs, bx                 ; the hidden part is made here${edit(table, at, limit)}
-${use === 'protected mode' ? '' : `        mov    cr0, edx
-        jmp    0:real
-real:   xor    bx, bx
+${use === 'protected mode' ? '' : `${LEAVE}xor    bx, bx
         mov    ds, bx`}
         mov    ebx, ${FAR[limit]}
 use:    mov    eax, fs:[${NEAR}]
         mov    ebx, fs:[ebx]
         hlt
-        align  8
-gdt:    dq     0, 0x00009b000000ffff, 0x000093000000ffff, 0, 0, ${descriptor(at, limit)}
-gdtr:   dw     47
-        dd     gdt
+${tableWith(descriptor(at, limit))}
 shorter: dw    39
         dd     gdt
 `, { mode: 16 });
