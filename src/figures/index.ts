@@ -11,6 +11,7 @@ export interface FigureOptions {
   id: string;
   caption?: string;
   open?: string;
+  commits?: boolean;
   strict?: boolean;
   step?: number;
 }

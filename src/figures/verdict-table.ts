@@ -7,6 +7,8 @@ export interface VerdictTableOptions {
   caption?: string;
   /** `policy/cpu` of the cell that is open as long as the reader opened none; the first lost cell otherwise. */
   open?: string;
+  /** Each row says the commit that its policy is from, where it is from one. */
+  commits?: boolean;
   /** At build `open` must name such a cell; after an edit the cell may have become transparent. */
   strict?: boolean;
 }
@@ -128,7 +130,8 @@ export function verdictTable(table: VerdictTable, options: VerdictTableOptions):
 <thead><tr><th scope="col">Policy</th>${table.cpus.map(({ name }) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${table.rows.map(
     ({ policy }, row) => html`<tr><th scope="row" title="${policy.summary}"><span class="when">${policy.year}</span>
-<span class="name">${policy.name}</span></th>${cells.slice(row * width, (row + 1) * width).map(cell)}</tr>`,
+<span class="name">${policy.name}</span>${
+      options.commits && policy.commit && html` <code class="commit">${policy.commit}</code>`}</th>${cells.slice(row * width, (row + 1) * width).map(cell)}</tr>`,
   )}</tbody></table></div>
 <div class="counterexamples">${broken.map(
     ({ policy, cpu, verdict, anchor }) => html`<section id="${anchor}" class="counterexample"${

@@ -11,15 +11,10 @@ export interface PolicySource {
   commit?: string;
 }
 
-const STEPS = ['save', 'restore'] as const;
-/** Where each namespace of policies is declared (a file, or all files of a folder), and the steps that its policies have. */
-const NAMESPACES: Readonly<Record<string, { place: string; steps: readonly string[] }>> = {
-  xen: { place: 'xen/policies.ts', steps: STEPS },
-  xenVcpu: { place: 'xen/vcpu-policies.ts', steps: ['allocate', 'getContext'] },
-  segments: { place: 'segments', steps: STEPS },
-  // Kernels carry their functions as text.
-  kvm: { place: 'kvm', steps: [] },
-};
+/** All steps that a policy may have; kernels carry their functions as text. */
+const STEPS = ['save', 'restore', 'allocate', 'getContext'] as const;
+/** Where each namespace of policies is declared: a folder, all files of it. Trampolines (`pv`) are bytes, not source. */
+const NAMESPACES: Readonly<Record<string, string>> = { xen: 'xen', xenVcpu: 'xen', segments: 'segments', kvm: 'kvm' };
 
 /** Whether a name such as `xen.fipWidth4` is one of a policy of the engine. */
 export const namesPolicy = (name: string): boolean => Object.hasOwn(NAMESPACES, name.split('.')[0]!);
@@ -29,13 +24,13 @@ const MODE = 'mode', RULES = ['set', 'note', 'shown'] as const;
 /** `xen.fipWidth4` and its steps, as the engine's own source has them. A step that it shares is looked up where it is from. */
 export function policySource(name: string, root = process.cwd()): PolicySource {
   const [namespace, id] = name.split('.') as [string, string];
-  const { place, steps: names } = NAMESPACES[namespace]!;
   const policies = (hiddenState as Record<string, unknown>)[namespace] as Record<string, unknown>;
   const kernel = policies[id] as kvm.Kernel | undefined;
   if (kernel?.vcpuEnterGuest) return kernelSource(kernel);
   const policy = policies[id] as Policy & Record<string, unknown> | undefined;
-  if (!policy?.[names[0]!]) throw new Error(`there is no policy \`${name}\`; there are ${Object.keys(policies).join(', ')}`);
-  const text = sourceAt(`${root}/spec/src/hypervisors/${place}`);
+  const names = STEPS.filter((step) => policy?.[step]);
+  if (!policy || names.length === 0) throw new Error(`there is no policy \`${name}\`; there are ${Object.keys(policies).join(', ')}`);
+  const text = sourceAt(`${root}/spec/src/hypervisors/${NAMESPACES[namespace]!}`);
   const rules = rulesSource(text, id);
   const steps = rules ?? Object.fromEntries(names.map((step) => [step, stepSource(text, id, step)]));
   const mode = policy.mode === undefined ? undefined : stepSource(text, id, MODE);
@@ -57,8 +52,8 @@ function kernelSource({ name, year, source, ...members }: kvm.Kernel): PolicySou
 const narrow = (text: string): string =>
   text.replace(/^\n+|\s+$/g, '').replace(/^ {8}/gm, '    ').replace(/(?<=\S) {2,};/g, '  ;');
 
-const sourceAt = (place: string): string => (place.endsWith('.ts') ? readFileSync(place, 'utf8')
-  : readdirSync(place).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(`${place}/${file}`, 'utf8')).join('\n'));
+const sourceAt = (place: string): string =>
+  readdirSync(place).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(`${place}/${file}`, 'utf8')).join('\n');
 
 function declaration(text: string, id: string): string {
   const body = new RegExp(`^export const ${id}: \\w+ = \\w+\\(\\{\\n([\\s\\S]*?)^\\}\\);`, 'm').exec(text)?.[1];

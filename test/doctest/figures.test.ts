@@ -21,3 +21,18 @@ describe('figures of a vCPU\'s life', () => {
     expect(text(draw('lanes', vcpu.timeline(), { id: 'x' }))).toContain('ff ≠ 00');
   });
 });
+
+describe('figures that list', () => {
+  test('a state table lights what differs, unless its columns are sentences', () => {
+    const table = { columns: ['one', 'other'], rows: [{ name: 'row', values: ['this', 'that'] }] };
+    expect(text(draw('state-table', table, { id: 'x' }))).toContain('differs: that');
+    const said = draw('state-table', { ...table, compared: false }, { id: 'x' });
+    expect(text(said)).not.toContain('differs');
+    expect(text(said)).toContain('row this that');
+  });
+  test('a verdict table names commits where it is asked to', () => {
+    const table = tabulateSchedules({ cpus: [cpus.amdK10], policies: [xenVcpu.merged, xenVcpu.emptyTag], length: 2 });
+    expect(text(draw('verdict-table', table, { id: 'x' }))).not.toContain('639de2aafa');
+    expect(text(draw('verdict-table', table, { id: 'x', commits: true }))).toContain('639de2aafa');
+  });
+});

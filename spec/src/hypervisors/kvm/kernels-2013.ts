@@ -176,7 +176,7 @@ export const linux39: Kernel = kernel({
   ...linux311,
   id: 'linux39',
   name: 'Linux 3.9',
-  summary: 'The same, and an emulated XSETBV says that XCR0 is the host\'s without making it so.',
+  summary: 'XCR0 as in 3.11, but an emulated XSETBV says that it is the host\'s without making it so.',
   source: inferred('42bdf991f4ca (2013-04, in 3.10), by leaving out what it adds'),
   setXcr: asm`
 kvm_set_xcr:
@@ -192,7 +192,7 @@ export const xcr0Flag: Kernel = kernel({
   id: 'xcr0Flag',
   name: 'Linux 3.11, the workaround',
   year: 2016,
-  summary: 'As before, but no interrupt may use the FPU while the guest\'s XCR0 is loaded.',
+  summary: 'As 3.11, but no interrupt may use the FPU while the guest\'s XCR0 is loaded.',
   source: inferred('the subject and diffstat in the thread; its body is in no archive, the order of the lines is ours'),
   irqFpuUsable: asm`
 irq_fpu_usable:
@@ -237,7 +237,7 @@ export const linux41: Kernel = kernel({
   id: 'linux41',
   name: 'Linux 4.1',
   year: 2015,
-  summary: 'Another rule for interrupts, the same window; a failed restore warns, and the task goes on.',
+  summary: 'Another rule for interrupts, the window of 3.11; a failed restore warns, and the task goes on.',
   source: sourceOfRelease('Linux', '4.1.18', 'arch/x86/kernel/i387.c and arch/x86/kvm/x86.c'),
   xsaves: true,
   irqFpuUsable: asm`

@@ -148,8 +148,10 @@ export const canonicalCheck: Trampoline = {
   name: 'SYSRET only if canonical',
   year: 2012,
   summary: 'The entry of 2007; on the way out a return address that is not canonical takes IRET.',
-  // The date is that of the advisory, from memory.
-  source: xenCommit('6b091fa445', '2012-06-12', 'no SYSRET to an address that is not canonical (XSA-7, CVE-2012-0217)'),
+  source: xenCommit(
+    '6b091fa445', '2012-06-12',
+    'no SYSRET to an address that is not canonical (XSA-7, CVE-2012-0217); the date is the advisory\'s, from memory',
+  ),
   leave: `
         mov    rcx, [rsp + 8]
         sar    rcx, 47
