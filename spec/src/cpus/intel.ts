@@ -66,7 +66,8 @@ const sources: QuirkSources = {
   ),
   c1OfFcomi: measured('a Sapphire Rapids class Xeon', '2026-11', 'FCOMI, FCOMIP, FUCOMI and FUCOMIP leave C1 alone'),
   storeWithoutResult: measured(
-    'a Sapphire Rapids class Xeon', '2026-11', 'FST, FIST and FBSTP with an unmasked exception raise neither #PF nor #GP',
+    'a Sapphire Rapids class Xeon', '2026-11',
+    'FST, FIST and FBSTP with an unmasked exception raise neither #PF nor #GP',
   ),
   stackDetails: measured(
     'a Sapphire Rapids class Xeon', '2026-11', 'FFREE clears C1, FLD of an empty register onto a full stack is an '

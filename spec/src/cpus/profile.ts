@@ -19,7 +19,7 @@ export interface X87Behaviour {
   transcendentals: Manner;
   /** What FCOMI and its kin make of C1 where no register was empty. The manual has it cleared. */
   c1OfFcomi: 'kept' | 'cleared';
-  /** A store to memory that an unmasked exception leaves without a result: whether it asks for its operand all the same. */
+  /** Whether a store to memory asks for its operand although an unmasked exception leaves no result. */
   storeWithoutResult: 'asks for memory' | 'leaves memory alone';
 }
 
