@@ -71,8 +71,8 @@ gdtr:   dw     47
         dd     gdt`;
 
 /**
- * The beginning and the end of guests in unreal mode, for `smallestGuest` to put its sequences between: `register` (`fs`
- * where not said) has selector 28h, `base` and a limit of 4 GiB; AX is 1000h, CX 28h, ESI 20000h, DS 0.
+ * The beginning and the end of guests in unreal mode, for `smallestGuest` to put its sequences between: `register`
+ * (`fs` where not said) has selector 28h, `base` and a limit of 4 GiB; AX is 1000h, CX 28h, ESI 20000h, DS 0.
  */
 export function unrealMode(
   { base, register = 'fs' }: { base: number; register?: 'es' | 'ss' | 'fs' | 'gs' },
