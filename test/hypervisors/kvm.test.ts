@@ -85,8 +85,8 @@ describe('what differs between kernels', () => {
     ['linux42', 'linux46', ['guestFpu', 'setXcr', 'vcpuEnterGuest']],
     ['linux46', 'linux415', ['restoreFailed', 'guestFpu', 'vcpuEnterGuest', 'kvmRun', 'schedOut']],
     ['linux415', 'linux51', ['vcpuRun', 'vcpuEnterGuest']],
-    ['linux51', 'linux510', ['kernelFpu', 'guestFpu', 'vcpuEnterGuest', 'switchFpu', 'returnToUser']],
-    ['linux510', 'linux518', ['irqFpuUsable', 'machineCheck']],
+    ['linux51', 'linux510', ['kernelFpu', 'guestFpu', 'vcpuEnterGuest', 'switchFpu', 'machineCheck', 'returnToUser']],
+    ['linux510', 'linux518', ['irqFpuUsable']],
     ['linux518', 'linux619', ['guestXcr0', 'vcpuRun', 'vcpuEnterGuest']],
   ] as const)('%s to %s: %j', (left, right, steps) => {
     expect(kvm.differingSteps(kvm[left], kvm[right])).toEqual(steps);

@@ -6,14 +6,19 @@ import { linuxCommit, sourceOfRelease } from '../../state/citation.ts';
 import { type Kernel, asm, kernel } from './kernel.ts';
 import { linux51 } from './kernels-2015.ts';
 
-/** A task's state is restored on its way to user mode, and no longer by kernel_fpu_end. */
+/**
+ * A task's state is restored on its way to user mode, and no longer by kernel_fpu_end. A machine check leaves what may
+ * sleep to task work since 5.8 (5567d11c21a1).
+ */
 export const linux510: Kernel = kernel({
   ...linux51,
   id: 'linux510',
   name: 'Linux 5.10',
   year: 2020,
   summary: 'A task\'s FPU state is restored on its way back to user mode, or before the next VM entry.',
-  source: sourceOfRelease('Linux', '5.10.13', 'arch/x86/kernel/fpu/core.c and arch/x86/kvm/x86.c'),
+  source: sourceOfRelease(
+    'Linux', '5.10.13', 'arch/x86/kernel/fpu/core.c, arch/x86/kernel/cpu/mce/core.c and arch/x86/kvm/x86.c',
+  ),
   kernelFpu: asm`
 __kernel_fpu_begin:
         mov   byte [in_kernel_fpu], 1
@@ -81,6 +86,10 @@ switch_fpu_finish:
         mov   byte [rsi + NEED_FPU_LOAD], 1
         ret
   `,
+  machineCheck: asm`
+kvm_machine_check:                        ; what may sleep is left to task work
+        ret
+  `,
   returnToUser: asm`
 return_to_user:
         mov   rdi, [current]
@@ -113,10 +122,6 @@ irq_fpu_usable:
 not_in_hardirq:
         test  al, al
         sete  al
-        ret
-  `,
-  machineCheck: asm`
-kvm_machine_check:                        ; what may sleep is left to task work
         ret
   `,
 });
