@@ -24,8 +24,8 @@ export interface HostExecutionOptions extends HostOptions {
    * one, as figures and other processors need it. Default: `open boundary`.
    */
   readonly step?: 'open boundary' | 'instruction';
-  /** A second processor that runs the stress module and sends the IPI itself; steps are instructions then. */
-  readonly sender?: boolean;
+  /** Further processors that run the stress module and send an IPI each; steps are instructions then. Default: 0. */
+  readonly senders?: number;
 }
 
 /** What happens, and how VMX reports it where the guest runs: reason and vector of an exit. */
@@ -37,6 +37,8 @@ const HAPPENINGS = {
 } as const satisfies Record<Happening, readonly [Occurrence, number, number]>;
 
 const MCIP = 4n;
+/** More than a few are beyond what can be explored. */
+const MOST_SENDERS = 3;
 /** Instructions between two boundaries at which something can happen: more is an endless loop with interrupts off. */
 const CLOSED_BUDGET = 20_000;
 
@@ -47,7 +49,7 @@ export interface HostExecutions extends Required<Pick<ExecutionOptions, 'start' 
 
 /** Throws a `TypeError` or `RangeError` that says what is wrong with the options. */
 export function hostExecutions(options: HostExecutionOptions): HostExecutions {
-  const { happenings = ['IPI'], sender = false, step = sender ? 'instruction' : 'open boundary', ...rest } = options;
+  const { happenings = ['IPI'], senders = 0, step = senders ? 'instruction' : 'open boundary', ...rest } = options;
   for (const name of happenings) {
     if (!Object.hasOwn(HAPPENINGS, name)) {
       throw new RangeError(
@@ -55,17 +57,20 @@ export function hostExecutions(options: HostExecutionOptions): HostExecutions {
       );
     }
   }
+  if (!Number.isInteger(senders) || senders < 0 || senders > MOST_SENDERS) {
+    throw new RangeError(`senders is ${senders}; it is a number of processors, at most ${MOST_SENDERS}`);
+  }
   let host = new Host(rest);
   const occurrences = happenings.map((name) => occurrence(name, () => host));
   const start = (): System => {
     host = new Host(rest);
-    if (sender) host.connect();
+    if (senders) host.connect();
     const { machine, stacks } = host;
     const one = (): void => { host.advance(); };
     const maskable = happenings.every((name) => name === 'IPI' || name === 'timer');
     const several = (): void => { advanceClosed(host, occurrences, maskable); };
     const first = step === 'instruction' ? one : several;
-    const machines = sender ? [machine, senderOf(host)] : [machine];
+    const machines = [machine, ...Array.from({ length: senders }, (_, n) => senderOf(host, n + 1))];
     const advance = (each: Machine, processor: number): void => {
       if (processor === 0) first();
       else each.run({ limit: 1 });
@@ -127,8 +132,8 @@ function advanceClosed(host: Host, occurrences: readonly Occurrence[], maskable:
   }
 }
 
-function senderOf({ program, machine: { memory, cpu } }: Host): Machine {
-  const machine = new Machine(undefined, { cpu, memory, processor: 1, faults: 'deliver' });
+function senderOf({ program, machine: { memory, cpu } }: Host, processor: number): Machine {
+  const machine = new Machine(undefined, { cpu, memory, processor, faults: 'deliver' });
   machine.state.rip = symbol(program, 'sender');
   return machine;
 }

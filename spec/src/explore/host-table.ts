@@ -7,7 +7,7 @@ import { type Happening, type HostExecutionOptions, hostExecutions } from './hos
 import type { PolicySummary, Verdict, VerdictTable, Window } from './verdict.ts';
 
 /** A column: one thing that happens, once, at every boundary at which it can. */
-export interface HostColumn extends Omit<HostExecutionOptions, 'kernel' | 'happenings' | 'step' | 'sender'> {
+export interface HostColumn extends Omit<HostExecutionOptions, 'kernel' | 'happenings' | 'step' | 'senders'> {
   readonly id: string;
   readonly name: string;
   readonly happening: Happening;

@@ -9,7 +9,7 @@ import { type HostExecutionOptions, type HostExecutions, hostExecutions } from '
 import { replay } from './replay.ts';
 import type { Timeline, TimelineStep } from './verdict.ts';
 
-export interface HostTimelineOptions extends Omit<HostExecutionOptions, 'step' | 'sender'> {
+export interface HostTimelineOptions extends Omit<HostExecutionOptions, 'step' | 'senders'> {
   /** What the outcome begins with: `SIGSEGV`. */
   readonly outcome: string;
   /** Fields that are tracked. Default: `XCR0` and `XMM0`. */

@@ -21,7 +21,7 @@ const BUDGET = 10_000;
  * Asks the kernel's own `irq_fpu_usable` at every boundary under the guest's XCR0, by letting the event happen and
  * following it up to the answer. Throws a `RangeError` where a run does not come to an end.
  */
-export function fpuWindows(options: Omit<HostExecutionOptions, 'happenings' | 'step' | 'sender'>): FpuWindows {
+export function fpuWindows(options: Omit<HostExecutionOptions, 'happenings' | 'step' | 'senders'>): FpuWindows {
   const { start, occurrences, host } = hostExecutions({ ...options, happenings: EVENTS, step: 'instruction' });
   start();
   const { machine } = host();

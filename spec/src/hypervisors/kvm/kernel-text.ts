@@ -122,7 +122,7 @@ double_fault:
 dead:   hlt
 `;
 
-/** The handler of the thread's stress module; it counts, and notes under which XCR0 it was let at the FPU. */
+/** The handler of the thread's stress module; it counts refusals, and notes an XCR0 that was not the host's. */
 export const STRESS = asm`
 stress: call  irq_fpu_usable
         test  al, al
@@ -130,7 +130,10 @@ stress: call  irq_fpu_usable
 handler_may_use_fpu:
         xor   ecx, ecx
         xgetbv
+        cmp   al, [host_xcr0]
+        je    handler_xcr0_is_known
         mov   [handler_xcr0], al
+handler_xcr0_is_known:
         call  __kernel_fpu_begin          ; kernel_fpu_begin: preemption is off in a handler
         cmp   byte [handler_uses], 1
         jb    handler_is_done

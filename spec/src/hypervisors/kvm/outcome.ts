@@ -21,7 +21,7 @@ export interface Outcome {
   readonly warned: boolean;
   /** How often a handler was refused the FPU. */
   readonly refused: number;
-  /** XCR0 when a handler was let at the FPU, 0 if none was. */
+  /** XCR0 when a handler was let at the FPU, if it was not the host's (the last of several); otherwise 0. */
   readonly handlerXcr0: number;
 }
 
@@ -49,8 +49,8 @@ export function readOutcome(memory: Memory, program: Program, guestXcr0: number)
   };
 }
 
-/** One line: the verdict, whether the kernel warned, and under which XCR0 a handler used the FPU if not the host's. */
+/** One line: the verdict, whether the kernel warned, and under which XCR0 but the host's a handler used the FPU. */
 export function printOutcome({ verdict, warned, handlerXcr0 }: Outcome): string {
-  const under = handlerXcr0 && handlerXcr0 !== 7 ? `, FPU used under XCR0 ${handlerXcr0}` : '';
+  const under = handlerXcr0 ? `, FPU used under XCR0 ${handlerXcr0}` : '';
   return `${verdict}${warned ? ', warned' : ''}${under}`;
 }
