@@ -156,6 +156,29 @@ describe('tables and timelines', () => {
     `);
   });
 
+  test('a run of bytes of memory is called by its first', () => {
+    const guest = assemble(`
+        mov    ax, 0x1800
+        mov    fs, ax
+use:    mov    dword ptr fs:[0], 0x01020304
+        mov    word ptr fs:[8], 0x0506
+        hlt`, { mode: 16 });
+    const other = policy({
+      ...segments.reloadReal, id: 'other',
+      *restore({ run }) {
+        yield* run`pop gs
+                   pop fs
+                   pop es
+                   pop ds
+                   mov ax, 0x1900
+                   mov fs, ax`;
+      },
+    });
+    const table = tabulateConsequences({ cases: [{ id: 'guest', name: 'guest', guest, cpu, at: 'use' }], policies: [other] });
+    expect(table.rows[0]!.cells[0]!.consequence!.text).toBe('wrong: FS, memory at 0x18000, memory at 0x18008 +2');
+    expect(table.rows[0]!.cells[0]!.fields).toHaveLength(1 + 6 + 6);
+  });
+
   test('a timeline shows the switch at the label', () => {
     const { steps, fields } = consequenceTimeline(unreal, { cpu, policy: segments.reloadReal, at: 'use' });
     expect(fields.map(({ name }) => name)).toEqual(['FS', 'FS.base', 'FS.limit']);

@@ -72,7 +72,8 @@ gdtr:   dw     47
 
 /**
  * The beginning and the end of guests in unreal mode, for `smallestGuest` to put its sequences between: `register`
- * (`fs` where not said) has selector 28h, `base` and a limit of 4 GiB; AX is 1000h, CX 28h, ESI 20000h, DS 0.
+ * (default: `fs`) has selector 28h, `base` and a limit of 4 GiB; AX is 1000h, CX 28h, ESI 20000h. GDT[5] is at
+ * gdt + 40.
  */
 export function unrealMode(
   { base, register = 'fs' }: { base: number; register?: 'es' | 'ss' | 'fs' | 'gs' },

@@ -44,22 +44,31 @@ function cellOf({ guest, cpu: processor, prepare, at, limit }: Case, policy: Pol
     fields, timeline: { lanes: [], fields: [], steps: [] },
     ...(shown && {
       consequence: {
-        outcome: worst, ending: shown.ending, otherwise: shown.otherwise, text: printConsequence(shown, fields),
+        outcome: worst, ending: shown.ending, otherwise: shown.otherwise, text: printConsequence(shown, named(telling)),
       },
     }),
     ...(shown && worst !== 'identical' && { counterexample: counterexample(shown, telling) }),
   };
 }
 
+/** Labels, a run of bytes of memory by its first. */
+function named(telling: Consequence['differences']): string[] {
+  const bytes = new Set(telling.filter(({ field }) => field === 'memory').map(addressOf));
+  return telling.filter((one) => one.field !== 'memory' || !bytes.has(addressOf(one) - 1n)).map(({ label }) => label);
+}
+
+/** Of `memory at 0x1234`. */
+const addressOf = ({ label }: Consequence['differences'][number]): bigint => BigInt(label.split(' ').at(-1)!);
+
 /** What came of a switch, in a few words. */
 function printConsequence({ outcome, ending, otherwise }: Consequence, fields: readonly string[]): string {
   const where = ending.where === 'hypervisor' ? ' in the hypervisor' : '';
-  const named = fields.slice(0, MOST).join(', ') + (fields.length > MOST ? ` +${fields.length - MOST}` : '');
+  const some = fields.slice(0, MOST).join(', ') + (fields.length > MOST ? ` +${fields.length - MOST}` : '');
   const alternative = { identical: ', or nothing', faulting: ', or a fault', wrong: '' }[otherwise];
   const varying = outcome === otherwise ? '' : alternative;
   if (outcome === 'identical') return 'identical';
   if (outcome === 'faulting') return `${ending.how}${where}${varying}`;
-  return `wrong: ${ending.how === 'running' ? 'does not end' : named}${varying}`;
+  return `wrong: ${ending.how === 'running' ? 'does not end' : some}${varying}`;
 }
 
 function counterexample({ boundary, after, ending }: Consequence, telling: Consequence['differences']): Counterexample {
