@@ -3,6 +3,16 @@
 import { EXIT, VECTOR, eventOf } from './events.ts';
 import { asm } from './kernel.ts';
 
+/** What a handler begins with; RBX is the frame. */
+const SAVE = asm`
+        push  rbx
+        push  rax
+        push  rdx
+        push  rcx
+        push  rdi
+        lea   rbx, [rsp + 40]
+`;
+
 export const ENTRIES = asm`
 entry_syscall:
         mov   [user_rsp], rsp
@@ -25,12 +35,7 @@ do_exit:
         hlt
 
 call_function_interrupt:
-        push  rbx
-        push  rax
-        push  rdx
-        push  rcx
-        push  rdi
-        lea   rbx, [rsp + 40]
+${SAVE}
         inc   byte [hardirq_count]
         call  stress
 irq_exit:
@@ -60,35 +65,21 @@ irq_to_user_now:
         jmp   irq_return
 
 timer_interrupt:
-        push  rbx
-        push  rax
-        push  rdx
-        push  rcx
-        push  rdi
-        lea   rbx, [rsp + 40]
+${SAVE}
         inc   byte [hardirq_count]
         mov   byte [need_resched], 1
         jmp   irq_exit
 
 machine_check:
-        push  rbx
-        push  rax
-        push  rdx
-        push  rcx
-        push  rdi
-        lea   rbx, [rsp + 40]
+${SAVE}
         call  in_nmi_context
         call  machine_check_is_over
         test  byte [rbx + FRAME_CS], 3
         jz    irq_return
         call  return_to_user
         jmp   irq_return
-nmi:    push  rbx
-        push  rax
-        push  rdx
-        push  rcx
-        push  rdi
-        lea   rbx, [rsp + 40]
+nmi:
+${SAVE}
         call  in_nmi_context
         jmp   irq_return
 in_nmi_context:

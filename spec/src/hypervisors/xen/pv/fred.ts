@@ -3,6 +3,7 @@
  * delivery from ring 3 leaves, and loads the registers that it loads. RCX and R11 are not among them.
  */
 
+import type { Instruction } from '../../../isa/instruction.ts';
 import type { Machine } from '../../../machine/machine.ts';
 import { CS, RSP, SS } from '../../../state/fields.ts';
 import { Fault } from '../../../state/outcomes.ts';
@@ -14,12 +15,13 @@ const FRED_RSP0 = STACK_BOTTOM & ~63n;
 const FRAME_BYTES = 64n;
 const ALWAYS_1 = 2;
 
-/** Whether the next instruction is SYSCALL. */
-export function atSystemCall(machine: Machine): boolean {
+/** The next instruction, if it is a SYSCALL. */
+export function systemCallAt(machine: Machine): Instruction | undefined {
   try {
-    return machine.decodeAt(machine.state.rip).definition.mnemonic === 'SYSCALL';
+    const instruction = machine.decodeAt(machine.state.rip);
+    return instruction.definition.mnemonic === 'SYSCALL' ? instruction : undefined;
   } catch (error) {
-    if (error instanceof Fault) return false;
+    if (error instanceof Fault) return undefined;
     throw error;
   }
 }

@@ -11,9 +11,9 @@ import type { Machine } from '../../../machine/machine.ts';
 import { requireKnown } from '../../../machine/options.ts';
 import { hex } from '../../../numbers/bits.ts';
 import { RSI } from '../../../state/fields.ts';
-import { Fault, Unmodelled, VECTORS } from '../../../state/outcomes.ts';
+import { Unmodelled, VECTORS } from '../../../state/outcomes.ts';
 import type { PageTables } from '../../page-tables.ts';
-import { atSystemCall, fredSystemCall } from './fred.ts';
+import { systemCallAt, fredSystemCall } from './fred.ts';
 import { type Entry, type GuestKernel, ORDERLY, bareKernelText, guestKernelText, takesFrame } from './guest.ts';
 import {
   AREA, CSTAR_OFFSET, CURRENT, IMAGE_BYTES, PHYSICAL, SELECTOR, STACK_BOTTOM, STACK_PAGE, SYSCALL_MASK,
@@ -146,14 +146,18 @@ export class SystemCallWorld {
     const { machine } = this;
     const { rip } = machine.state;
     const lane = this.#lane();
-    let raised: string | undefined;
+    let raised: string | undefined, executed: Instruction | undefined;
     const { observer } = machine.execution;
-    machine.execution.observer = { fault: (fault) => (raised ??= fault.notation) };
-    const modelled = this.trampoline && !this.trampoline.stub && lane !== 'Xen' && atSystemCall(machine);
-    const instruction = instructionAt(machine);
-    if (modelled) fredSystemCall.deliver(machine, this.address('syscall_enter'));
+    machine.execution.observer = {
+      instruction: (i) => (executed ??= i),
+      fault: (fault) => (raised ??= fault.notation),
+    };
+    // An event of FRED stands in the place of the instruction.
+    const systemCall = this.trampoline && !this.trampoline.stub && lane !== 'Xen' ? systemCallAt(machine) : undefined;
+    if (systemCall) fredSystemCall.deliver(machine, this.address('syscall_enter'));
     else machine.run({ limit: 1 });
     machine.execution.observer = observer;
+    const instruction = systemCall ?? executed;
     const name = (address: bigint): string | undefined => this.#symbol(address);
     return {
       lane, rip, part: lane === 'user' ? undefined : this.#partAt(rip), raised,
@@ -211,16 +215,6 @@ export class SystemCallWorld {
 
 const mnemonicOf = (vector: number): string =>
   Object.entries(VECTORS).find(([, number]) => number === vector)?.[0] ?? `vector ${vector}`;
-
-/** Undefined where fetching it faults. */
-function instructionAt(machine: Machine): Instruction | undefined {
-  try {
-    return machine.decodeAt(machine.state.rip);
-  } catch (error) {
-    if (error instanceof Fault) return undefined;
-    throw error;
-  }
-}
 
 /** `user` must be of 64 or 32 bits and lie where user programs do. */
 function requireUser(user: Program): Entry {
