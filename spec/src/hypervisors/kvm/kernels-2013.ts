@@ -19,9 +19,11 @@ export const linux311: Kernel = kernel({
   irqFpuUsable: asm`
 irq_fpu_usable:
         mov   al, 1
-        test  byte [rbx + FRAME_CS], 3          ; interrupted_user_mode
+        ; interrupted_user_mode
+        test  byte [rbx + FRAME_CS], 3
         jnz   usable_known
-        mov   rdi, [current]              ; interrupted_kernel_fpu_idle
+        ; interrupted_kernel_fpu_idle
+        mov   rdi, [current]
         mov   al, [rdi + HAS_FPU]
 usable_known:
         ret
@@ -128,7 +130,7 @@ guest_fpu_waits:
         cmp   byte [need_resched], 0
         jne   cancel_entry
         call  vcpu_run
-        call  handle_external_intr        ; ends with interrupts on
+        call  handle_external_intr  ; IF = 1
         call  preempt_enable
         jmp   handle_exit
   `,
@@ -200,9 +202,11 @@ irq_fpu_usable:
         cmp   byte [xcr0_is_the_guests], 0
         jne   usable_known
         mov   al, 1
-        test  byte [rbx + FRAME_CS], 3          ; interrupted_user_mode
+        ; interrupted_user_mode
+        test  byte [rbx + FRAME_CS], 3
         jnz   usable_known
-        mov   rdi, [current]              ; interrupted_kernel_fpu_idle
+        ; interrupted_kernel_fpu_idle
+        mov   rdi, [current]
         mov   al, [rdi + HAS_FPU]
 usable_known:
         ret
@@ -243,9 +247,11 @@ export const linux41: Kernel = kernel({
   irqFpuUsable: asm`
 irq_fpu_usable:
         mov   al, 1
-        test  byte [rbx + FRAME_CS], 3          ; interrupted_user_mode
+        ; interrupted_user_mode
+        test  byte [rbx + FRAME_CS], 3
         jnz   usable_known
-        xor   al, [in_kernel_fpu]         ; interrupted_kernel_fpu_idle
+        ; interrupted_kernel_fpu_idle
+        xor   al, [in_kernel_fpu]
 usable_known:
         ret
   `,
@@ -268,7 +274,8 @@ __kernel_fpu_end:
         test  eax, eax
         jz    kernel_fpu_ended
         mov   rdi, [current]
-        mov   byte [rdi + WARNED], 1      ; WARN_ON, fpu_reset_state
+        ; WARN_ON, fpu_reset_state
+        mov   byte [rdi + WARNED], 1
         call  drop_init_fpu
 kernel_fpu_ended:
         mov   byte [in_kernel_fpu], 0

@@ -30,7 +30,7 @@ __kernel_fpu_end:
         cmp   byte [rdi + HAS_FPU], 0
         je    kernel_fpu_ended
         mov   rdi, [rdi + FPSTATE]
-        call  restore_fpregs              ; an error is looked at by nobody
+        call  restore_fpregs      ; EAX unused
 kernel_fpu_ended:
         mov   byte [in_kernel_fpu], 0
         ret
@@ -118,7 +118,7 @@ guest_fpu_waits:
         call  kvm_load_guest_xcr0
         call  vcpu_run
         call  kvm_put_guest_xcr0
-        call  handle_external_intr        ; ends with interrupts on
+        call  handle_external_intr  ; IF = 1
         call  preempt_enable
         jmp   handle_exit
   `,
@@ -175,7 +175,7 @@ vcpu_enter_guest:
         call  kvm_load_guest_xcr0
         call  vcpu_run
         call  kvm_put_guest_xcr0
-        call  handle_external_intr        ; ends with interrupts on
+        call  handle_external_intr  ; IF = 1
         call  preempt_enable
         jmp   handle_exit
   `,
@@ -217,7 +217,7 @@ vcpu_enter_guest:
         cmp   byte [need_resched], 0
         jne   cancel_entry
         call  vcpu_run
-        call  handle_external_intr        ; ends with interrupts on
+        call  handle_external_intr  ; IF = 1
         call  preempt_enable
         jmp   handle_exit
   `,

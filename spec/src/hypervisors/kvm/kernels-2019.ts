@@ -71,7 +71,7 @@ vcpu_enter_guest:
         jne   cancel_entry
         call  return_to_user              ; switch_fpu_return
         call  vcpu_run
-        call  handle_external_intr        ; ends with interrupts on
+        call  handle_external_intr  ; IF = 1
         call  preempt_enable
         jmp   handle_exit
   `,
@@ -168,7 +168,7 @@ vcpu_enter_guest:
         call  vcpu_run
         call  kvm_put_guest_xcr0
         call  handle_machine_check_exit
-        call  handle_external_intr        ; ends with interrupts on
+        call  handle_external_intr  ; IF = 1
         call  preempt_enable
         jmp   handle_exit
   `,
