@@ -42,8 +42,9 @@ export const guestEvent = (source: string): LifeEvent => ({
 });
 
 /**
- * What guests do to their FPU. The XRSTOR is a kernel's own switch to a new task: an image with XSTATE_BV 0. FLD1 comes
- * behind FNINIT, so that there are few enough states to try them all.
+ * What guests do to their FPU. The XRSTOR is a kernel's own switch to a new task: an image with XSTATE_BV 0. It takes
+ * x87 and SSE state out of use, VZEROALL SSE state alone. FLD1 comes behind FNINIT, so that there are few enough states
+ * to try them all.
  */
 export const GUEST_EVENTS: readonly LifeEvent[] = [
   'fninit', 'fninit\n fld1', 'pxor xmm0, xmm0', 'movups xmm0, [ones]', 'ldmxcsr [rounding]', 'vzeroall',
