@@ -43,8 +43,8 @@ export const guestEvent = (source: string): LifeEvent => ({
 
 /**
  * What guests do to their FPU. The XRSTOR is a kernel's own switch to a new task: an image with XSTATE_BV 0. It takes
- * x87 and SSE state out of use, VZEROALL SSE state alone. FLD1 comes behind FNINIT, so that there are few enough states
- * to try them all.
+ * all state out of use, VZEROALL all but that of the x87 unit. FLD1 comes behind FNINIT, so that there are few enough
+ * states to try them all.
  */
 export const GUEST_EVENTS: readonly LifeEvent[] = [
   'fninit', 'fninit\n fld1', 'pxor xmm0, xmm0', 'movups xmm0, [ones]', 'ldmxcsr [rounding]', 'vzeroall',
