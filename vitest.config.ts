@@ -32,7 +32,8 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        plugins: [doctest({ root })],
+        // A block takes a second or less; where other work runs beside it, several times that.
+        plugins: [doctest({ root, timeout: 20_000 })],
         test: {
           name: 'pages',
           include: ['content/**/*.mdx'],
