@@ -9,6 +9,7 @@ import { type Options, isWantedName, parseOptions } from './options.ts';
 import { coverageText, planFor } from './plan.ts';
 import { hasAvx, processorName, profileFor } from './profile.ts';
 import { canRun, openRunner } from './runner.ts';
+import { runSequences } from './sequences.ts';
 import { type Captured, STORED_SETS, readStored, writeStored } from './stored.ts';
 import { Tally, type Verdict, judge } from './tally.ts';
 import { type Header, recordOf } from './vectors.ts';
@@ -101,6 +102,7 @@ function replay(options: Options, file: string | URL): void {
 function run(options: Options | string): void {
   if (typeof options === 'string') console.log(options);
   else if (options.replay !== undefined) replay(options, options.replay);
+  else if (canRun && options.sequences !== undefined) runSequences(options, announce);
   else if (canRun) live(options);
   else {
     console.log(`Nothing can be captured here: that takes an x86-64 processor under Linux, this is ${process.arch} under ${process.platform}. The stored sets are replayed.`);

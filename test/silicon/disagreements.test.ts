@@ -247,3 +247,32 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
     expect([intel!.vector, amd!.vector]).toEqual([13, 14]);
   });
 });
+
+describe('what sequences found on a Sapphire Rapids', () => {
+  /** XINUSE as far as programs have components, after `text`; it begins with nothing in use, or with what `extended` loads. */
+  const inUse = (text: string, given: Pick<RunRecord, 'mode' | 'extended'>): number => {
+    const gpr = Array.from({ length: 16 }, (_, n) => (n === 4 ? data + 0x800n : n === 3 ? data : 0n));
+    const bytes = assemble(`${text}\nmov ecx, 1\nxgetbv`, { mode: given.mode }).bytes;
+    return Number(new Model(cpus.sapphireRapids, IMAGE).run({ place: 'low', code: bytes, gpr, rflags: 0x202, pieces: [], ...given }).gpr[0]! & 0xe7n);
+  };
+  /** Bits 127:0 and 255:128 of register 15 alone, which 32-bit code does not reach. */
+  const upperRegister: RunRecord['extended'] = [{ offset: 512, bytes: Uint8Array.of(6) }, { offset: 400, bytes: Uint8Array.of(1) }, { offset: 576 + 240, bytes: Uint8Array.of(1) }];
+
+  test('VZEROUPPER and VZEROALL take AVX and SSE state out of use in 32-bit code too, whatever registers 8 to 15 hold', () => {
+    const after = (text: string): number => inUse(text, { mode: 32, extended: upperRegister });
+    expect([after('nop'), after('vzeroupper'), after('vzeroall')]).toEqual([6, 2, 0]);
+  });
+
+  test('an instruction of 256 bits brings AVX state into use although its destination is an XMM register', () => {
+    const after = (text: string): number => inUse(text, { mode: 64, extended: [] });
+    const narrowing = ['vcvtpd2ps xmm1, ymm2', 'vcvtpd2dq xmm1, ymm2', 'vcvtps2ph xmm1, ymm2, 0', 'vextracti128 xmm1, ymm2, 1', 'vpgatherqd xmm1, dword ptr [rbx + ymm2], xmm3'];
+    expect(narrowing.map(after)).toEqual(narrowing.map(() => 6));
+    expect(['vcvtps2ph [rbx], ymm2, 0', 'vextractf128 [rbx], ymm2, 1', 'vptest ymm1, ymm2'].map(after)).toEqual([0, 0, 0]);
+    // VADDSS with VEX.L = 1.
+    expect(after('db 0xc5, 0xf6, 0x58, 0xc9')).toBe(2);
+  });
+
+  test('FNENI, FNDISI and FNSETPM do not bring x87 state into use, as FNOP does', () => {
+    expect(['db 0xdb, 0xe0', 'db 0xdb, 0xe1', 'db 0xdb, 0xe4', 'fnop'].map((text) => inUse(text, { mode: 64, extended: [] }))).toEqual([0, 0, 0, 1]);
+  });
+});

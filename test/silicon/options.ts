@@ -16,9 +16,12 @@ export interface Options {
   readonly mode: Mode | undefined;
   readonly store: string | undefined;
   readonly replay: string | undefined;
+  /** How many sequences, in place of single instructions; instructions in each, on average. */
+  readonly sequences: number | undefined;
+  readonly length: number;
 }
 
-const DEFAULT_COUNT = 200_000, DEFAULT_SEED = 20_261_121;
+const DEFAULT_COUNT = 200_000, DEFAULT_SEED = 20_261_121, DEFAULT_LENGTH = 12, LONGEST = 40;
 
 const HELP = `npm run conformance -- [options]
 
@@ -32,7 +35,9 @@ prints where the two differ. Where that is not possible it replays the stored se
   --except FIST,FST*  all but these, in the same words
   --mode 16|32|64     only this kind of code
   --store file.gz     keep what the processor did, with its CPUID
-  --replay file.gz    compare with what was kept, in place of this processor`;
+  --replay file.gz    compare with what was kept, in place of this processor
+  --sequences 20000   so many random sequences of x87, MMX, SSE, AVX and XSAVE instructions, in place of single ones
+  --length 12         how many instructions each has, on average: 1 to ${LONGEST}`;
 
 function whole(name: string, text: string): number {
   const value = Number(text);
@@ -61,15 +66,15 @@ export const isWantedName = ({ only, except }: Pick<Options, 'only' | 'except'>,
   (!only || only.has(mnemonic)) && !except.has(mnemonic);
 export const isWanted = (options: Pick<Options, 'only' | 'except'>, { definition }: Form): boolean => isWantedName(options, definition.mnemonic);
 
+const NAMES = ['--count', '--seed', '--only', '--except', '--mode', '--store', '--replay', '--sequences', '--length'];
+
 /** The options, or the text of the help. Throws a `Sentence` about the one that is wrong. */
 export function parseOptions(args: readonly string[]): Options | string {
   const given = new Map<string, string>();
   for (let n = 0; n < args.length; n++) {
     const [, name = '', inline] = /^(--[a-z]+)(?:=(.*))?$/.exec(args[n]!) ?? [];
     if (name === '--help') return HELP;
-    if (!['--count', '--seed', '--only', '--except', '--mode', '--store', '--replay'].includes(name)) {
-      throw new Sentence(`There is no option ${JSON.stringify(args[n])}. The options are: --count, --seed, --only, --except, --mode, --store, --replay, --help.`);
-    }
+    if (!NAMES.includes(name)) throw new Sentence(`There is no option ${JSON.stringify(args[n])}. The options are: ${NAMES.join(', ')}, --help.`);
     const value = inline ?? args[++n];
     if (value === undefined) throw new Sentence(`${name} wants a value behind it`);
     given.set(name, value);
@@ -77,7 +82,13 @@ export function parseOptions(args: readonly string[]): Options | string {
   const [count, seed, only, except, mode] = ['--count', '--seed', '--only', '--except', '--mode'].map((name) => given.get(name));
   if (mode !== undefined && !['16', '32', '64'].includes(mode)) throw new Sentence(`--mode wants 16, 32 or 64, not ${JSON.stringify(mode)}`);
   if (given.has('--store') && given.has('--replay')) throw new Sentence('--store keeps what this processor did, --replay does not run it: give one of them');
+  const [sequences, length] = ['--sequences', '--length'].map((name) => (given.has(name) ? whole(name, given.get(name)!) : undefined));
+  const other = ['--count', '--mode', '--replay'].find((name) => sequences !== undefined && given.has(name));
+  if (other !== undefined) throw new Sentence(`--sequences and ${other} do not go together: sequences are of 32 and of 64-bit code, as many as --sequences says`);
+  if (length !== undefined && sequences === undefined) throw new Sentence('--length is that of sequences: give --sequences too');
+  if (length !== undefined && (length < 1 || length > LONGEST)) throw new Sentence(`--length wants 1 to ${LONGEST}, not ${length}`);
   return {
+    sequences, length: length ?? DEFAULT_LENGTH,
     count: count === undefined ? DEFAULT_COUNT : whole('--count', count), countGiven: count !== undefined,
     seed: seed === undefined ? DEFAULT_SEED : whole('--seed', seed),
     only: only === undefined ? undefined : mnemonics('--only', only),

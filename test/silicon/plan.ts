@@ -20,7 +20,7 @@ export interface Plan {
 }
 
 /** A feature that only one of the two has would be all that is seen of it. */
-function reasonAgainst(form: Form, modes: readonly Mode[], cpu: CpuProfile, { cpuid, fences }: Runner): string | undefined {
+export function reasonAgainst(form: Form, modes: readonly Mode[], cpu: CpuProfile, { cpuid, fences }: Pick<Runner, 'cpuid' | 'fences'>): string | undefined {
   const { mnemonic } = form.definition;
   const exclusion = exclusionOf(form);
   if (exclusion) return exclusion.why;

@@ -170,7 +170,15 @@ export function readResult(file: Uint8Array, at: number, start: Uint8Array, exte
 /** The bytes of `now` at `offset` that are not those of `start`, as runs. */
 export function changedRuns(start: Uint8Array, offset: number, now: Uint8Array): Piece[] {
   const found: Piece[] = [];
+  // Most of it is as it was: four bytes at a time, where both have them.
+  const words = (bytes: Uint8Array, at: number): Int32Array | undefined =>
+    ((bytes.byteOffset + at) % 4 ? undefined : new Int32Array(bytes.buffer, bytes.byteOffset + at, (bytes.length - at) >> 2));
+  const long = now.length >= 64, [before, after] = long ? [words(start, offset), words(now, 0)] : [];
   for (let n = 0; n < now.length; n++) {
+    if (before && after && n % 4 === 0 && before[n >> 2] === after[n >> 2] && n + 4 <= now.length) {
+      n += 3;
+      continue;
+    }
     if (now[n] === start[offset + n]) continue;
     let end = n;
     while (end < now.length && now[end] !== start[offset + end]) end++;
@@ -183,10 +191,13 @@ export function changedRuns(start: Uint8Array, offset: number, now: Uint8Array):
 /** Runs that touch become one. */
 function joined(pieces: readonly Piece[]): Piece[] {
   const found: Piece[] = [];
-  for (const piece of pieces) {
-    const last = found.at(-1);
-    if (last && last.offset + last.bytes.length === piece.offset) found[found.length - 1] = { offset: last.offset, bytes: Uint8Array.of(...last.bytes, ...piece.bytes) };
-    else found.push(piece);
+  for (let n = 0; n < pieces.length;) {
+    const { offset } = pieces[n]!, parts: Uint8Array[] = [];
+    for (let end = offset; n < pieces.length && pieces[n]!.offset === end; n++) {
+      parts.push(pieces[n]!.bytes);
+      end += pieces[n]!.bytes.length;
+    }
+    found.push({ offset, bytes: parts.length === 1 ? parts[0]! : Uint8Array.from(Buffer.concat(parts)) });
   }
   return found;
 }

@@ -75,8 +75,9 @@ const sources: QuirkSources = {
   ),
   xinuse: measured(
     'a Sapphire Rapids class Xeon', '2026-11',
-    'FNOP, FWAIT and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it, FNSTCW and FNSTSW leave it; '
-      + 'LDMXCSR sets XINUSE[1]; XRSTOR in 32-bit code clears XINUSE[1] only where XMM8 to XMM15 are 0',
+    'FNOP, FWAIT and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it, FNSTCW, FNSTSW, FNENI, FNDISI and FNSETPM '
+      + 'leave it; LDMXCSR sets XINUSE[1]; XRSTOR in 32-bit code clears XINUSE[1] only where XMM8 to XMM15 are 0; '
+      + 'instructions of 256 bits with an XMM destination set XINUSE[2], VZEROUPPER clears it in 32-bit code, too',
   ),
   nullSelector: inferred(
     'common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open',

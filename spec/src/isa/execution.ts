@@ -212,7 +212,7 @@ export class Execution {
   }
 
   private writeRegister(file: string, index: number, size: number, high: boolean, value: bigint): void {
-    if (file !== 'gpr') writeVectorRegister(this.state, file, index, value, this.#current?.form.vex !== undefined);
+    if (file !== 'gpr') writeVectorRegister(this.state, file, index, value, this.#current?.form.vex);
     else if (!high) this.setGeneral(index, size, value);
     else this.state.gpr[index] = (this.state.gpr[index]! & ~0xff00n) | u(16, u(8, value) << 8n);
   }

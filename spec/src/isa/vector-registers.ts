@@ -16,10 +16,18 @@ export function readVectorRegister(state: State, file: string, index: number): b
   }
 }
 
-/** Bits above those written are kept by legacy SSE and cleared by what has a VEX prefix. SDM vol. 1, 14.1.3. */
-export function writeVectorRegister(state: State, file: string, index: number, value: bigint, vex: boolean): void {
+/**
+ * Bits above those written are kept by legacy SSE and cleared by what has a VEX prefix, given as `vex` with what its
+ * form says of VEX.L. SDM vol. 1, 14.1.3.
+ */
+export function writeVectorRegister(
+  state: State, file: string, index: number, value: bigint, vex: { readonly l: 0 | 1 | undefined } | undefined,
+): void {
   switch (file) {
-    case 'xmm': writeXmm(state, index, value, vex); break;
+    case 'xmm':
+      writeXmm(state, index, value, vex !== undefined);
+      if (vex?.l === 1) useUpper(state);
+      break;
     case 'ymm': writeYmm(state, index, value); break;
     case 'mm': writeMmx(state, index, value); break;
     default: throw new TypeError(`register file ${file} is written by its own instructions`);
@@ -38,6 +46,15 @@ function writeXmm(state: State, index: number, value: bigint, vex: boolean): voi
 function writeYmm(state: State, index: number, value: bigint): void {
   writeXmm(state, index, u(128, value), true);
   state.setYmmHigh(index, value >> 128n);
+  useUpper(state);
+}
+
+/**
+ * An instruction of 256 bits brings AVX state into use, even one that leaves bits 255:128 of its destination clear: a
+ * Sapphire Rapids class Xeon has XINUSE[2] = 1 after VCVTPD2PS, VCVTPS2PH, VEXTRACTF128 and VPGATHERQD of YMM registers
+ * to an XMM register, and 0 after the same to memory, and after VADDSS with VEX.L = 1, which it ignores.
+ */
+function useUpper(state: State): void {
   state.xinuse |= 4n;
   state.xmodified |= 4n;
 }

@@ -82,14 +82,14 @@ function nudged(random: Random, bytes: Uint8Array): Uint8Array {
 }
 
 /** All exceptions masked most of the time; any rounding, FTZ and DAZ. The bits that every processor has. */
-function mxcsr(random: Random): number {
+export function mxcsr(random: Random): number {
   const masks = random.chance(0.65) ? 0x1f80 : random.below(64) << 7;
   const zeros = (random.chance(0.25) ? 0x8000 : 0) | (random.chance(0.25) ? 0x40 : 0);
   return masks | zeros | (random.below(4) << 13) | (random.chance(0.2) ? random.below(64) : 0);
 }
 
 /** FCW, FSW, abridged tag word, FOP, FIP and FDP. */
-function x87Environment(random: Random): Uint8Array {
+export function x87Environment(random: Random): Uint8Array {
   const masks = random.chance(0.65) ? 0x3f : random.below(64);
   const precision = random.chance(0.5) ? 3 : random.below(4);
   const fcw = random.chance(0.05) ? random.below(0x1_0000) : 0x40 | masks | (precision << 8) | (random.below(4) << 10) | (random.chance(0.1) ? 0x1000 : 0);
@@ -105,7 +105,7 @@ function x87Environment(random: Random): Uint8Array {
   return joined([toBytes(BigInt(fcw), 2), toBytes(BigInt(fsw), 2), toBytes(BigInt(ftw), 2), toBytes(BigInt(random.chance(0.3) ? 0 : random.below(0x800)), 2), toBytes(pointer(), 8), toBytes(pointer(), 8)]);
 }
 
-function x87Registers(random: Random, packed: boolean): Uint8Array {
+export function x87Registers(random: Random, packed: boolean): Uint8Array {
   let last = 0n;
   return joined(Array.from({ length: 8 }, () => {
     const value = packed && random.chance(0.8) ? packedRegister(random) : float80(random);
@@ -223,7 +223,7 @@ export function memoryOperand(form: Form, kind: number, random: Random): Uint8Ar
 }
 
 /** Eighteen digits and a sign; now and then one that is none. */
-function decimal(random: Random): Uint8Array {
+export function decimal(random: Random): Uint8Array {
   const digits = Uint8Array.from({ length: 9 }, () => (random.below(10) << 4) | random.below(10));
   if (random.chance(0.1)) digits[random.below(9)] = random.below(256);
   if (random.chance(0.15)) digits.fill(0);
@@ -245,7 +245,7 @@ function xsaveArea(random: Random, restored: boolean): Uint8Array {
 }
 
 /** An image for FXRSTOR, its MXCSR mostly without reserved bits. */
-function fxsaveImage(random: Random): Uint8Array {
+export function fxsaveImage(random: Random): Uint8Array {
   const image = new Uint8Array(416);
   image.set(x87Environment(random), 0);
   image.set(toBytes(BigInt(random.chance(0.9) ? mxcsr(random) : random.below(2 ** 32)), 4), 24);

@@ -51,7 +51,8 @@ export function image(seed: number): { data: Uint8Array; readOnly: Uint8Array } 
 
 export const available = (form: Form, mode: Mode): boolean => form.only !== (mode === 64 ? 'legacy' : '64') && !(mode !== 64 && form.rexW);
 
-function sizes(form: Form, mode: Mode): number[] {
+/** Operand sizes to choose from. */
+export function sizes(form: Form, mode: Mode): number[] {
   const usual = mode === 64 ? 32 : mode;
   if (form.vex) return [form.vex.w === 1 ? 64 : 32];
   if (form.onlySize !== undefined) return [form.onlySize];
@@ -78,18 +79,28 @@ export function instanceOf(form: Form, mode: Mode, random: Random, around: Aroun
     kind: stateKind(form, random, around.avx), extended: [], wantsLock: random.chance(0.15), special: new Map(), pieces: [], rex: 0, override: -1, memory: false, linear: 0n, rm: 0, reg: 0, after: [],
   };
   setStackPointer(draft);
-  const needsW = mode === 64 && (form.rexW || (size === 64 && form.sized && form.size64 === undefined));
-  if (mode === 64 && (needsW || random.chance(0.6))) draft.rex = 0x40 | (needsW ? 8 : 0) | (random.below(8) & (form.rexB0 ? 6 : 7));
+  chooseRex(draft);
   const tail = modrmAndImmediate(draft);
   prepareImplicit(draft);
   if (draft.kind !== undefined) extendedOperands(draft, draft.kind);
-  const instruction = [...prefixes(draft), ...(form.vex ? vexPrefix(draft) : draft.rex ? [draft.rex] : []),
-    ...(form.vex ? [] : ESCAPES[form.map]), form.opcode | (form.registerInOpcode ? draft.rm : 0), ...tail];
+  const instruction = encoded(draft, tail);
   const { at, code } = placeCode(draft, [...instruction, ...draft.after], instruction.length);
   // The six status flags, DF and ID at random, IF as user code has it. INTO with OF is common enough at half.
   const rflags = 0x202 | (random.below(0x1000) & 0x8d5) | (random.chance(0.3) ? 0x400 : 0) | (random.chance(0.1) ? 0x20_0000 : 0);
   return { mode, place, code, at, rflags, segments: draft.segments, bases: draft.bases, special: draft.special, pieces: draft.pieces, kind: draft.kind, extended: draft.extended };
 }
+
+export function chooseRex(draft: Draft): void {
+  const { form, mode, random, size } = draft;
+  const needsW = mode === 64 && (form.rexW || (size === 64 && form.sized && form.size64 === undefined));
+  if (mode === 64 && (needsW || random.chance(0.6))) draft.rex = 0x40 | (needsW ? 8 : 0) | (random.below(8) & (form.rexB0 ? 6 : 7));
+}
+
+/** Prefixes and opcode before `tail`: ModRM, displacement, immediate. */
+export const encoded = (draft: Draft, tail: readonly number[]): number[] => {
+  const { form, rex } = draft;
+  return [...prefixes(draft), ...(form.vex ? vexPrefix(draft) : rex ? [rex] : []), ...(form.vex ? [] : ESCAPES[form.map]), form.opcode | (form.registerInOpcode ? draft.rm : 0), ...tail];
+};
 
 /** What a memory operand holds, and what looks at the x87 unit behind the instruction: exceptions are deferred. */
 function extendedOperands(draft: Draft, kind: number): void {

@@ -15,9 +15,10 @@ const UPPER = 0x44n, ALL = 0x46n;
 /**
  * State that is all zero is in its initial configuration, and the processor knows it: a Sapphire Rapids class Xeon,
  * asked by XGETBV with ECX = 1, has XINUSE[2] and XINUSE[6] = 0 after VZEROUPPER, and XINUSE[1], too, after VZEROALL.
+ * So it does in 32-bit code, whatever registers 8 to 15 hold: 64-bit code has the component in use again if that is
+ * not 0.
  */
-const notInUse = (x: Execution, components: bigint): bigint =>
-  (x.mode === 64 ? x.state.xinuse & ~components : x.state.xinuse);
+const notInUse = (x: Execution, components: bigint): bigint => x.state.xinuse & ~components;
 
 export const ZEROING: readonly InstructionDefinition[] = [
   vector({

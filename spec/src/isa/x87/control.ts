@@ -6,7 +6,7 @@ import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { x87Area } from '../save-area.ts';
 import { CR0 } from '../system/control-bits.ts';
-import { markStoredWord, markWait } from '../xsave/tracking.ts';
+import { markUntouched, markWait } from '../xsave/tracking.ts';
 import {
   environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack,
 } from './environment.ts';
@@ -46,6 +46,7 @@ const ignored = (mnemonic: string, title: string, form: string): InstructionDefi
   forms: [form],
   kind: 'no-wait control',
   operation() {},
+  mark: markUntouched,
   source: sdm('3B', '22.18.9'),
 });
 
@@ -67,7 +68,7 @@ const FNSTCW = x87Instruction({
   title: 'Store control word, without wait',
   forms: ['D9 /7 | m2byte'],
   kind: 'no-wait control',
-  mark: markStoredWord,
+  mark: markUntouched,
   operation(x, i) {
     x.write(i.operands[0]!, BigInt(x.state.fcw));
   },
@@ -79,7 +80,7 @@ const FNSTSW = x87Instruction({
   title: 'Store status word, without wait',
   forms: ['DD /7 | m2byte', 'DF E0 | AX'],
   kind: 'no-wait control',
-  mark: markStoredWord,
+  mark: markUntouched,
   operation(x, i) {
     x.write(i.operands[0]!, BigInt(x.state.fsw));
   },

@@ -19,8 +19,8 @@ export function markWait(x: Execution): void {
   x.state.xmodified |= 1n;
 }
 
-/** FNSTCW and FNSTSW: where XINUSE is tracked, neither a use nor a modification. */
-export function markStoredWord(x: Execution): void {
+/** FNSTCW, FNSTSW, FNENI, FNDISI and FNSETPM: where XINUSE is tracked, neither a use nor a modification. */
+export function markUntouched(x: Execution): void {
   const marked = x.cpu.xinuse === 'tracked' ? 0n : 1n;
   x.state.xinuse |= marked;
   x.state.xmodified |= marked;
