@@ -34,7 +34,7 @@ export function stateTable(
   return html`${options.caption && html`<p class="caption">${options.caption}</p>`}
 <div class="scroll" tabindex="0" role="group" aria-label="${options.caption || 'States'}"><table class="state-table${
     compared ? '' : ' said'}">
-<thead><tr><th scope="col">${compared ? 'Field' : ''}</th>${
+<thead><tr><th scope="col">${compared ? 'Field' : 'Name'}</th>${
     columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map(({ name, width = 32, values, group }, n) => html`${
     group !== undefined && group !== rows[n - 1]?.group && html`<tr class="group"><th colspan="${

@@ -100,7 +100,7 @@ test('search opens with a slash and finds the hazard', async () => {
 test('search that finds nothing says so', async () => {
   await using visited = await visit('/');
   await visited.page.keyboard.press('/');
-  await visited.page.locator('dialog.search input').fill('zzxqy');
+  await visited.page.locator('dialog.search input').fill('jjqxz');
   await visited.page.locator('.search .status:not(:empty)').waitFor();
   expect(await visited.page.locator('.search .status').innerText()).toBe('No pages');
 });
