@@ -12,16 +12,21 @@ import { printCapture } from './captured.ts';
 import { EXPERIMENTS } from './experiments.table.ts';
 import { IMAGE } from './experiments.ts';
 import { STORED, randomSequences } from './sequences.ts';
+import { MODE_SWITCHES, UPPER_EXPERIMENTS, modeSwitches } from './upper-registers.table.ts';
 import { capture } from './vote.ts';
 import { WIDE_EXPERIMENTS } from './wide.table.ts';
 
 const AVX_512 = 0xe0;
 const runner = openRunner({ data: IMAGE });
 const { id } = profileFor(runner.cpuid).cpu;
-const named = capture(runner, [...EXPERIMENTS, ...(runner.fences.xcr0! & AVX_512 ? WIDE_EXPERIMENTS : [])]);
+const wide = (runner.fences.xcr0! & AVX_512) !== 0;
+const named = capture(runner, [...EXPERIMENTS, ...(wide ? [...WIDE_EXPERIMENTS, ...UPPER_EXPERIMENTS] : [])]);
 writeFileSync(new URL(`silicon-${id.toLowerCase()}.json`, import.meta.url), printCapture(named));
-const random = capture(runner, randomSequences(randomFrom(STORED.seed), STORED.count, STORED.length));
-const file = gzipSync(printCapture(random), { level: 9 });
-writeFileSync(new URL(`sequences-${id.toLowerCase()}.json.gz`, import.meta.url), file);
-console.log(`${named.experiments.length} experiments and ${random.experiments.length} sequences (${file.length} bytes) captured on ${named.processor}`);
+const random = { sequences: randomSequences(randomFrom(STORED.seed), STORED.count, STORED.length), ...(wide ? { 'mode-switches': modeSwitches(MODE_SWITCHES) } : {}) };
+for (const [name, experiments] of Object.entries(random)) {
+  const file = gzipSync(printCapture(capture(runner, experiments)), { level: 9 });
+  writeFileSync(new URL(`${name}-${id.toLowerCase()}.json.gz`, import.meta.url), file);
+  console.log(`${experiments.length} ${name}, ${file.length} bytes`);
+}
+console.log(`${named.experiments.length} experiments captured on ${named.processor}`);
 runner.close();

@@ -8,21 +8,26 @@ import { randomFrom } from '../integer/random.ts';
 import { disagreements } from '../silicon/compare.ts';
 import { Model } from '../silicon/model.ts';
 import { type Capture, fromCaptured } from './captured.ts';
-import { IMAGE, recordOf } from './experiments.ts';
+import { type Experiment, IMAGE, recordOf } from './experiments.ts';
 import { EXPERIMENTS } from './experiments.table.ts';
 import { toHex } from './hex.ts';
 import { STORED, randomSequences } from './sequences.ts';
+import { MODE_SWITCHES, UPPER_EXPERIMENTS, modeSwitches } from './upper-registers.table.ts';
 import { WIDE_EXPERIMENTS } from './wide.table.ts';
 
+const sequences = (): Experiment[] => randomSequences(randomFrom(STORED.seed), STORED.count, STORED.length);
 const MACHINES = [
-  { file: 'zen4', cpu: cpus.zen4, experiments: EXPERIMENTS },
-  { file: 'sapphirerapids', cpu: cpus.sapphireRapids, experiments: [...EXPERIMENTS, ...WIDE_EXPERIMENTS] },
+  { file: 'zen4', cpu: cpus.zen4, experiments: EXPERIMENTS, random: { sequences } },
+  {
+    file: 'sapphirerapids', cpu: cpus.sapphireRapids, experiments: [...EXPERIMENTS, ...WIDE_EXPERIMENTS, ...UPPER_EXPERIMENTS],
+    random: { sequences, 'mode-switches': () => modeSwitches(MODE_SWITCHES) },
+  },
 ];
 const bytesOf = (name: string): Buffer => readFileSync(new URL(name, import.meta.url));
 const modelOf = (cpu: (typeof cpus)['zen4'], { xcr0 = '7' }: Capture): Model =>
   new Model(cpu, { data: IMAGE }, { rdtscOff: true, fsgsbase: true, xcr0: Number.parseInt(xcr0, 16) });
 
-describe.each(MACHINES)('$cpu.name', ({ file, cpu, experiments }) => {
+describe.each(MACHINES)('$cpu.name', ({ file, cpu, experiments, random: sets }) => {
   const capture = JSON.parse(bytesOf(`silicon-${file}.json`).toString()) as Capture;
   const records = experiments.map(recordOf);
   const stored = new Map(capture.experiments.map((experiment) => [experiment.name, experiment]));
@@ -47,16 +52,16 @@ describe.each(MACHINES)('$cpu.name', ({ file, cpu, experiments }) => {
     });
   });
 
-  describe('random sequences, captured on the same processor', () => {
-    const sequences = randomSequences(randomFrom(STORED.seed), STORED.count, STORED.length);
-    const random = sequences.map(recordOf);
-    const captured = JSON.parse(gunzipSync(bytesOf(`sequences-${file}.json.gz`)).toString()) as Capture;
+  describe.each(Object.entries<() => Experiment[]>(sets))('random %s, captured on the same processor', (kind, generate) => {
+    const generated = generate();
+    const random = generated.map(recordOf);
+    const captured = JSON.parse(gunzipSync(bytesOf(`${kind}-${file}.json.gz`)).toString()) as Capture;
 
     test('the capture has the bytes that they assemble to now; else capture again', () => {
-      expect(captured.experiments.map(({ name, code }) => `${name}: ${code}`)).toEqual(sequences.map(({ name }, n) => `${name}: ${toHex(random[n]!.code)}`));
+      expect(captured.experiments.map(({ name, code }) => `${name}: ${code}`)).toEqual(generated.map(({ name }, n) => `${name}: ${toHex(random[n]!.code)}`));
     });
 
-    test(`${STORED.count} sequences leave the same`, () => {
+    test(`${generated.length} leave the same`, () => {
       const model = modelOf(cpu, captured);
       const wrong = captured.experiments.flatMap((experiment, n) => {
         const found = disagreements(fromCaptured(experiment), model.run(random[n]!));

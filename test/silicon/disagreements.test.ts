@@ -3,6 +3,7 @@
 import { type CpuProfile, assemble, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { toBytes } from '../../spec/src/numbers/bits.ts';
+import { saveImage } from '../fpu/save-image.ts';
 import { PLACES, local } from './environment.ts';
 import { Model } from './model.ts';
 import type { RunRecord, RunResult } from './records.ts';
@@ -250,7 +251,7 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
 
 describe('what sequences found on a Sapphire Rapids', () => {
   /** XINUSE as far as programs have components, after `text`; it begins with nothing in use, or with what `extended` loads. */
-  const inUse = (text: string, given: Pick<RunRecord, 'mode' | 'extended'>): number => {
+  const inUse = (text: string, given: Pick<RunRecord, 'mode' | 'extended'> & Partial<Pick<RunRecord, 'pieces'>>): number => {
     const gpr = Array.from({ length: 16 }, (_, n) => (n === 4 ? data + 0x800n : n === 3 ? data : 0n));
     const bytes = assemble(`${text}\nmov ecx, 1\nxgetbv`, { mode: given.mode }).bytes;
     return Number(new Model(cpus.sapphireRapids, IMAGE).run({ place: 'low', code: bytes, gpr, rflags: 0x202, pieces: [], ...given }).gpr[0]! & 0xe7n);
@@ -270,6 +271,12 @@ describe('what sequences found on a Sapphire Rapids', () => {
     expect(['vcvtps2ph [rbx], ymm2, 0', 'vextractf128 [rbx], ymm2, 1', 'vptest ymm1, ymm2'].map(after)).toEqual([0, 0, 0]);
     // VADDSS with VEX.L = 1.
     expect(after('db 0xc5, 0xf6, 0x58, 0xc9')).toBe(2);
+  });
+
+  test('a load of AVX state takes SSE state out of use that only registers 8 to 15 had in use, where they hold nothing', () => {
+    const zeros: RunRecord['pieces'] = [{ offset: 0, bytes: saveImage({ xstateBv: 4n }) }];
+    const after = (write: string): number => inUse(`${write}\n mov eax, 4\n mov edx, 0\n xrstor64 [rbx]`, { mode: 64, extended: [], pieces: zeros });
+    expect(['nop', 'paddd xmm12, xmm3', 'paddd xmm2, xmm3', 'pcmpeqb xmm12, xmm12'].map(after)).toEqual([4, 4, 6, 6]);
   });
 
   test('FNENI, FNDISI and FNSETPM do not bring x87 state into use, as FNOP does', () => {

@@ -76,7 +76,7 @@ const sources: QuirkSources = {
   xinuse: measured(
     'a Sapphire Rapids class Xeon', '2026-11',
     'FNOP, FWAIT and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it, FNSTCW, FNSTSW, FNENI, FNDISI and FNSETPM '
-      + 'leave it; LDMXCSR sets XINUSE[1]; XRSTOR in 32-bit code clears XINUSE[1] only where XMM8 to XMM15 are 0; '
+      + 'leave it; LDMXCSR sets XINUSE[1]; registers 8 to 15 are tracked apart (isa/xsave/tracking.ts); '
       + 'instructions of 256 bits with an XMM destination set XINUSE[2], VZEROUPPER clears it in 32-bit code, too',
   ),
   nullSelector: inferred(

@@ -113,7 +113,8 @@ export interface Quirks {
   readonly x87: X87Behaviour;
   /**
    * XINUSE and XMODIFIED: `tracked` sets a component's bit when an instruction writes it and clears it only on a
-   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not. `by value` has
+   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not; of vector
+   * registers 8 to 15 it is kept apart, and 32-bit code does not see it. `by value` has
    * it set while the component differs from that configuration, and also from the write of a register until a zeroing
    * idiom (XMM) or until FNCLEX, FNINIT or a load of the environment (x87).
    */

@@ -2,9 +2,7 @@
 
 import { u } from '../numbers/bits.ts';
 import type { State } from '../state/state.ts';
-
-/** State components with bits 255:128 and 511:256 of vector registers 0 to 15. */
-const AVX_AND_ZMM = 0x44n;
+import { AVX, SSE, modifyUpper, use } from './xsave/tracking.ts';
 
 /** A register of `file`: `xmm`, `ymm` or `mm`. Of any other it is a `TypeError`. */
 export function readVectorRegister(state: State, file: string, index: number): bigint {
@@ -26,7 +24,7 @@ export function writeVectorRegister(
   switch (file) {
     case 'xmm':
       writeXmm(state, index, value, vex !== undefined);
-      if (vex?.l === 1) useUpper(state);
+      if (vex?.l === 1) useUpper(state, index);
       break;
     case 'ymm': writeYmm(state, index, value); break;
     case 'mm': writeMmx(state, index, value); break;
@@ -37,8 +35,7 @@ export function writeVectorRegister(
 function writeXmm(state: State, index: number, value: bigint, vex: boolean): void {
   state.setXmm(index, value);
   state.xmmWritten |= 1 << index;
-  state.xinuse |= 2n;
-  state.xmodified |= 2n;
+  use(state, index, SSE);
   if (vex) clearAbove(state, index, 16);
 }
 
@@ -46,7 +43,7 @@ function writeXmm(state: State, index: number, value: bigint, vex: boolean): voi
 function writeYmm(state: State, index: number, value: bigint): void {
   writeXmm(state, index, u(128, value), true);
   state.setYmmHigh(index, value >> 128n);
-  useUpper(state);
+  useUpper(state, index);
 }
 
 /**
@@ -54,10 +51,7 @@ function writeYmm(state: State, index: number, value: bigint): void {
  * Sapphire Rapids class Xeon has XINUSE[2] = 1 after VCVTPD2PS, VCVTPS2PH, VEXTRACTF128 and VPGATHERQD of YMM registers
  * to an XMM register, and 0 after the same to memory, and after VADDSS with VEX.L = 1, which it ignores.
  */
-function useUpper(state: State): void {
-  state.xinuse |= 4n;
-  state.xmodified |= 4n;
-}
+const useUpper = (state: State, index: number): void => use(state, index, AVX);
 
 /**
  * Clears a vector register from byte `from` on. That brings no state into use, and takes none out of it: a Sapphire
@@ -66,7 +60,7 @@ function useUpper(state: State): void {
  */
 function clearAbove(state: State, index: number, from: number): void {
   state.clearVector(index, from);
-  state.xmodified |= state.xinuse & AVX_AND_ZMM;
+  modifyUpper(state, index);
 }
 
 /**

@@ -100,6 +100,10 @@ export const RESET_TABLE: readonly ResetRow[] = [
   {
     fields: ['XINUSE'], reset: 1n, initKeeps: 'all', note: 'FCW is not as FNINIT leaves it.', source: sdm('1', '13.6'),
   },
+  {
+    fields: ['XINUSE of registers 8 to 15'], reset: 0n, initKeeps: 'all',
+    source: inferred('SDM vol. 1, 13.6: SSE, AVX and AVX-512 state are in their initial configuration'),
+  },
   { fields: ['PKRU'], reset: 0n, initKeeps: 'all', source: apm },
   {
     fields: ['TSC offset'], reset: 'minus time', initKeeps: 'all', note: 'The time-stamp counter is 0.', source: table,
@@ -172,6 +176,7 @@ export const RESET_TABLE: readonly ResetRow[] = [
       'x87 registers written', 'XMM registers written', 'XRSTOR_INFO.valid', 'XRSTOR_INFO.CPL',
       'XRSTOR_INFO.VMX non-root',
       'XRSTOR_INFO.linear address', 'XRSTOR_INFO.XCOMP_BV', 'XMODIFIED',
+      'XMODIFIED of registers 8 to 15',
     ],
     reset: 0n, initKeeps: 'all', source: sdm('1', '13.6'),
   },

@@ -145,8 +145,12 @@ export const OFFSET = {
   ftw: place('FTW', 8),
   fop: place('FOP', 16), fip: place('FIP', 64), fcs: place('FCS', 16), fdp: place('FDP', 64), fds: place('FDS', 16),
   mxcsr: place('MXCSR', 32), pkru: place('PKRU', 32),
-  /** What the processor tracks as in use; read it through a CPU profile, which may compute it from values instead. */
+  /**
+   * What the processor tracks as in use; read it through a CPU profile, which may compute it from values instead. Of
+   * vector registers 8 to 15, which only 64-bit code reaches, it is kept apart: isa/xsave/tracking.ts.
+   */
   xinuse: place('XINUSE', 64, 'tracking'),
+  xinuse8To15: place('XINUSE of registers 8 to 15', 64, 'tracking'),
   /** 1 from an x87 instruction that writes a stack register until one that loads or clears the status word. */
   x87Written: place('x87 registers written', 8, 'tracking'),
   /** Bit i: the last write of XMMi was not a zeroing idiom. */
@@ -157,6 +161,7 @@ export const OFFSET = {
   xrstorAddress: place('XRSTOR_INFO.linear address', 64, 'tracking'),
   xrstorXcompBv: place('XRSTOR_INFO.XCOMP_BV', 64, 'tracking'),
   xmodified: place('XMODIFIED', 64, 'tracking'),
+  xmodified8To15: place('XMODIFIED of registers 8 to 15', 64, 'tracking'),
   /** 1 while this processor runs a guest in VMX non-root operation (or SVM guest mode). */
   guestMode: place('VMX non-root', 8, 'tracking'),
   /** 1 while linear addresses are what the loader mapped, one to one, in place of what paging structures say. */

@@ -100,12 +100,16 @@ export class State {
   set mxcsr(value: number) { this.setDoubleword(OFFSET.mxcsr, value); }
   get xinuse(): bigint { return this.quad(OFFSET.xinuse); }
   set xinuse(value: bigint) { this.setQuad(OFFSET.xinuse, value); }
+  get xinuse8To15(): bigint { return this.quad(OFFSET.xinuse8To15); }
+  set xinuse8To15(value: bigint) { this.setQuad(OFFSET.xinuse8To15, value); }
   get x87Written(): boolean { return this.byte(OFFSET.x87Written) !== 0; }
   set x87Written(value: boolean) { this.setByte(OFFSET.x87Written, value ? 1 : 0); }
   get xmmWritten(): number { return this.word(OFFSET.xmmWritten); }
   set xmmWritten(value: number) { this.setWord(OFFSET.xmmWritten, value); }
   get xmodified(): bigint { return this.quad(OFFSET.xmodified); }
   set xmodified(value: bigint) { this.setQuad(OFFSET.xmodified, value); }
+  get xmodified8To15(): bigint { return this.quad(OFFSET.xmodified8To15); }
+  set xmodified8To15(value: bigint) { this.setQuad(OFFSET.xmodified8To15, value); }
 
   /** Physical x87 register Rj as an 80-bit pattern. */
   x87(j: number): bigint {

@@ -3,23 +3,17 @@
 import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import type { InstructionDefinition } from '../instruction.ts';
+import { SSE, UPPER, putOutOfUse } from '../xsave/tracking.ts';
 import { vector } from './vector.ts';
 
 /** Registers 8 to 15 are reached in 64-bit mode alone. */
 const REGISTERS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] as const;
 const reached = (x: Execution, index: number): boolean => index < 8 || x.mode === 64;
 
-/** State components: AVX and the upper halves of ZMM registers, and with SSE. */
-const UPPER = 0x44n, ALL = 0x46n;
-
 /**
  * State that is all zero is in its initial configuration, and the processor knows it: a Sapphire Rapids class Xeon,
  * asked by XGETBV with ECX = 1, has XINUSE[2] and XINUSE[6] = 0 after VZEROUPPER, and XINUSE[1], too, after VZEROALL.
- * So it does in 32-bit code, whatever registers 8 to 15 hold: 64-bit code has the component in use again if that is
- * not 0.
  */
-const notInUse = (x: Execution, components: bigint): bigint => x.state.xinuse & ~components;
-
 export const ZEROING: readonly InstructionDefinition[] = [
   vector({
     mnemonic: 'VZEROUPPER',
@@ -29,8 +23,7 @@ export const ZEROING: readonly InstructionDefinition[] = [
     exceptions: 8,
     operation(x) {
       for (const index of REGISTERS) if (reached(x, index)) x.state.clearVector(index, 16);
-      x.state.xmodified |= x.state.xinuse & UPPER;
-      x.state.xinuse = notInUse(x, UPPER);
+      putOutOfUse(x, UPPER);
     },
     source: sdm('2C', '5.3, VZEROUPPER'),
   }),
@@ -47,8 +40,7 @@ export const ZEROING: readonly InstructionDefinition[] = [
           x.state.xmmWritten &= ~(1 << index);
         }
       }
-      x.state.xmodified |= x.state.xinuse & ALL;
-      x.state.xinuse = notInUse(x, ALL);
+      putOutOfUse(x, SSE | UPPER);
     },
     source: sdm('2C', '5.3, VZEROALL'),
   }),

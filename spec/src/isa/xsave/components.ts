@@ -12,6 +12,7 @@ import {
   type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
 } from './legacy-region.ts';
 import { loadTileConfiguration } from './tile-configuration.ts';
+import { SSE, trackedInUse } from './tracking.ts';
 
 export interface Component {
   readonly number: number;
@@ -132,9 +133,6 @@ export const MODELLED_COMPONENTS = COMPONENTS.reduce((mask, { bit }) => mask | b
 /** What XCR0 has when a program starts: a kernel that wants more writes it. */
 export const USUAL_COMPONENTS = 7n;
 
-/** The bit of SSE state in XCR0, XSTATE_BV and their like. */
-export const SSE = 2n;
-
 /**
  * XINUSE, with SSE state in use for MXCSR alone, too: as XGETBV, XSAVEC and XSAVES have it, and XSAVE and XSAVEOPT have
  * not.
@@ -153,34 +151,11 @@ export const existing = (x: Execution): bigint =>
   (x.mode === 64 ? MODELLED_COMPONENTS : MODELLED_COMPONENTS & ~HI16_ZMM);
 const HI16_ZMM = bitOf(7);
 
-/** By bit, where vector register `n` has its part of a component, as offset in its 64 bytes and length. */
-const VECTOR_PARTS = [[2n, 0, 16], [4n, 16, 16], [0x40n, 32, 32]] as const;
-
-function anySet(state: State, offset: number, bytes: number): boolean {
-  for (let at = offset; at < offset + bytes; at += 4) if (state.doubleword(at) !== 0) return true;
-  return false;
-}
-
-/**
- * Components of `unused` of which registers 8 to 15 hold something. Other code than 64-bit code cannot see them; an
- * XRSTOR there that makes a component initial leaves them, and XINUSE has it in use again in 64-bit code.
- */
-function usedAbove({ state }: Execution, unused: bigint): bigint {
-  let found = 0n;
-  for (const [bit, offset, bytes] of VECTOR_PARTS) {
-    if (!(unused & bit)) continue;
-    for (let n = 8; n < 16; n++) if (anySet(state, state.vectorOffset(n) + offset, bytes)) found |= bit;
-  }
-  return found;
-}
-
 /** XINUSE as this processor reports it. */
 export function xinuse(x: Execution): bigint {
   const { state, cpu } = x;
-  const noted = state.xinuse & TRACKED[cpu.xinuse];
-  const above = cpu.xinuse === 'tracked' && x.mode === 64 ? usedAbove(x, state.xcr0 & ~noted) : 0n;
   return existing(x) & BY_VALUE[cpu.xinuse].reduce((mask: bigint, { bit, differs }: Component) =>
-    (differs(state) ? mask | bit : mask), noted | above);
+    (differs(state) ? mask | bit : mask), trackedInUse(x) & TRACKED[cpu.xinuse]);
 }
 
 /**

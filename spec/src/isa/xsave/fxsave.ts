@@ -7,9 +7,11 @@ import { type Instruction, type InstructionDefinition, instruction } from '../in
 import type { MemoryOperand } from '../operand.ts';
 import { alignedArea } from '../save-area.ts';
 import { CR0, EFER } from '../system/control-bits.ts';
+import { touch } from '../x87/unit.ts';
 import {
   LEGACY_BYTES, checkedMxcsr, loadX87, loadXmm, mxcsrPiece, wideForm, x87Pieces, xmmPiece,
 } from './legacy-region.ts';
+import { useSse } from './tracking.ts';
 
 /** #NM, then a memory operand that is aligned on 16 bytes. */
 function area(x: Execution, i: Instruction, write: boolean): bigint {
@@ -48,8 +50,8 @@ const restoring = (mnemonic: string, form: string): InstructionDefinition => ins
     x.state.mxcsr = checkedMxcsr(x, image);
     loadX87(x, image, wideForm(x, i.rexW));
     if (!withoutXmm(x)) loadXmm(x, image);
-    x.state.xinuse |= 3n;
-    x.state.xmodified |= 3n;
+    touch(x);
+    useSse(x);
   },
   source: sdm('2A', '3.2, FXRSTOR'),
 });

@@ -9,9 +9,10 @@ import {
   HEADER_END, type Header, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
-import { COMPONENTS, SSE, disabled, existing } from './components.ts';
+import { COMPONENTS, disabled, existing } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
 import { checkedMxcsr, wideForm } from './legacy-region.ts';
+import { SSE, noteRestore } from './tracking.ts';
 
 const INITIAL_MXCSR = 0x1f80;
 
@@ -71,20 +72,19 @@ function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: bool
     if (rfbm & xstateBv & bit) load(x, image.subarray(layout.start(number)), wide);
     if (rfbm & ~xstateBv & bit) initialise(x);
   }
-  const tracked = rfbm & existing(x);
-  x.state.xinuse = (x.state.xinuse & ~tracked) | (xstateBv & tracked);
-  remember(x, linear, rfbm, xcompBv);
+  const restored = rfbm & existing(x);
+  noteRestore(x, restored, restored & xstateBv);
+  remember(x, linear, xcompBv);
 }
 
 /** Records XRSTOR_INFO for the modified optimisation. */
-function remember(x: Execution, linear: bigint, rfbm: bigint, xcompBv: bigint): void {
+function remember(x: Execution, linear: bigint, xcompBv: bigint): void {
   const { state } = x;
   state.setByte(OFFSET.xrstorValid, 1);
   state.setByte(OFFSET.xrstorCpl, x.cpl);
   state.setByte(OFFSET.xrstorGuest, state.byte(OFFSET.guestMode));
   state.setQuad(OFFSET.xrstorAddress, linear);
   state.setQuad(OFFSET.xrstorXcompBv, xcompBv);
-  state.xmodified = BigInt.asUintN(64, ~rfbm);
 }
 
 export const RESTORES: readonly InstructionDefinition[] = [

@@ -12,9 +12,10 @@ import {
   HEADER_OFFSET, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
 import { type AreaLayout, COMPACTED, areaLayout } from './compaction.ts';
-import { COMPONENTS, SSE, disabled, withMxcsr, xinuse } from './components.ts';
+import { COMPONENTS, disabled, withMxcsr, xinuse } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
 import { type Piece, mxcsrPiece, wideForm } from './legacy-region.ts';
+import { SSE, modified } from './tracking.ts';
 
 /**
  * Components that the modified optimisation lets XSAVEOPT and XSAVES pass over: those not modified since an XRSTOR or
@@ -28,7 +29,7 @@ function unmodified(x: Execution, linear: bigint, xcompBv: bigint): bigint {
     && state.byte(OFFSET.xrstorGuest) === state.byte(OFFSET.guestMode)
     && state.quad(OFFSET.xrstorAddress) === linear
     && state.quad(OFFSET.xrstorXcompBv) === xcompBv;
-  return matches ? ~state.xmodified : 0n;
+  return matches ? ~modified(x) : 0n;
 }
 
 const put = (x: Execution, linear: bigint, { offset, bytes }: Piece, start = 0): void =>
