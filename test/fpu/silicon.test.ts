@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { cpus } from 'hidden-state';
+import { type CpuProfile, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { randomFrom } from '../integer/random.ts';
 import { disagreements } from '../silicon/compare.ts';
@@ -16,7 +16,9 @@ import { MODE_SWITCHES, UPPER_EXPERIMENTS, modeSwitches } from './upper-register
 import { WIDE_EXPERIMENTS } from './wide.table.ts';
 
 const sequences = (): Experiment[] => randomSequences(randomFrom(STORED.seed), STORED.count, STORED.length);
-const MACHINES = [
+/** What was captured on each, by the beginnings of the files' names; `random` by theirs. */
+interface Machine { file: string; cpu: CpuProfile; experiments: readonly Experiment[]; random: Readonly<Record<string, () => Experiment[]>> }
+const MACHINES: readonly Machine[] = [
   { file: 'zen4', cpu: cpus.zen4, experiments: EXPERIMENTS, random: { sequences } },
   {
     file: 'sapphirerapids', cpu: cpus.sapphireRapids, experiments: [...EXPERIMENTS, ...WIDE_EXPERIMENTS, ...UPPER_EXPERIMENTS],
@@ -24,7 +26,7 @@ const MACHINES = [
   },
 ];
 const bytesOf = (name: string): Buffer => readFileSync(new URL(name, import.meta.url));
-const modelOf = (cpu: (typeof cpus)['zen4'], { xcr0 = '7' }: Capture): Model =>
+const modelOf = (cpu: CpuProfile, { xcr0 = '7' }: Capture): Model =>
   new Model(cpu, { data: IMAGE }, { rdtscOff: true, fsgsbase: true, xcr0: Number.parseInt(xcr0, 16) });
 
 describe.each(MACHINES)('$cpu.name', ({ file, cpu, experiments, random: sets }) => {
@@ -52,7 +54,7 @@ describe.each(MACHINES)('$cpu.name', ({ file, cpu, experiments, random: sets }) 
     });
   });
 
-  describe.each(Object.entries<() => Experiment[]>(sets))('random %s, captured on the same processor', (kind, generate) => {
+  describe.each(Object.entries(sets))('random %s, captured on the same processor', (kind, generate) => {
     const generated = generate();
     const random = generated.map(recordOf);
     const captured = JSON.parse(gunzipSync(bytesOf(`${kind}-${file}.json.gz`)).toString()) as Capture;
