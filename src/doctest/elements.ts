@@ -8,9 +8,9 @@ const attributesOf: Record<string, string[]> = {
   Value: ['of', 'is'],
 };
 
-/** Reads `<Claim>` and `<Value>`; `testExists` says whether a test file of that name is in the tree. */
+/** Reads `<Claim>` and `<Value>`; `aboutTest` says what is wrong with the name of a test file, if anything. */
 export function readElements(
-  file: string, root: Node, blocks: Block[], testExists: (name: string) => boolean,
+  file: string, root: Node, blocks: Block[], aboutTest: (name: string) => string | undefined,
 ): { claims: Claim[]; values: InlineValue[]; problems: Problem[] } {
   const claims: Claim[] = [];
   const values: InlineValue[] = [];
@@ -28,7 +28,7 @@ export function readElements(
       const claim = readClaim(node, report);
       const twin = claim && claims.find((other) => other.id === claim.id);
       if (twin) report(node, `claim \`${twin.id}\` is already at line ${twin.line}: every claim needs its own id`);
-      if (claim && checkWitness(node, claim, runs, testExists, report)) claims.push({ ...claim, ...where });
+      if (claim && checkWitness(node, claim, runs, aboutTest, report)) claims.push({ ...claim, ...where });
     } else {
       const value = readValue(node, runs, report);
       if (value) values.push({ ...value, ...where });
@@ -88,13 +88,13 @@ function readClaim(node: Node, report: Report): Omit<Claim, 'line' | 'column'> |
 }
 
 function checkWitness(
-  node: Node, claim: Omit<Claim, 'line' | 'column'>, blocks: Map<string, Block>, testExists: (name: string) => boolean,
+  node: Node, claim: Omit<Claim, 'line' | 'column'>, blocks: Map<string, Block>, aboutTest: (name: string) => string | undefined,
   report: Report,
 ): boolean {
   if (claim.witness === undefined) return true;
   const test = /^test:(.*)$/.exec(claim.witness)?.[1];
   const complaint = test !== undefined
-    ? testExists(test) ? undefined : `no file ${test}.test.ts under test/ or spec/`
+    ? aboutTest(test)
     : cannotRun(claim.witness, blocks);
   if (complaint) report(node, `the witness of claim \`${claim.id}\` does not exist or does not run: ${complaint}`);
   return complaint === undefined;

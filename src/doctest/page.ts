@@ -3,7 +3,7 @@ import { readFences } from './fences.ts';
 import { PageError, sortProblems } from './problems.ts';
 import { checkPrograms } from './programs.ts';
 import { splitSource } from './source.ts';
-import { testFiles } from './test-files.ts';
+import { complaintAbout, testFiles } from './test-files.ts';
 import { MdxSyntaxError, parseMdx } from './tree.ts';
 import type { Page, Problem } from './types.ts';
 
@@ -37,8 +37,8 @@ export function inspectPage(
     const tree = parseMdx(text.text);
     const fences = readFences(file, text, tree);
     page.blocks = fences.blocks;
-    let tests: Map<string, string> | undefined;
-    const elements = readElements(file, tree, page.blocks, (name) => (tests ??= testFiles(root)).has(name));
+    let tests: string[] | undefined;
+    const elements = readElements(file, tree, page.blocks, (name) => complaintAbout(name, tests ??= testFiles(root)));
     page.claims = elements.claims;
     page.values = elements.values;
     problems.push(...fences.problems, ...elements.problems, ...checkPrograms(page));

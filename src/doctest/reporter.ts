@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { basename, join, relative, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 import { inspectPage } from './page.ts';
 import { readSource } from './pages.ts';
+import { isCalled } from './test-files.ts';
 import { loadResults, removeResult, storeResult } from './results.ts';
 import type { DoctestMeta } from './run.ts';
 import type { BlockResult, InlineValue, Page, PageResult } from './types.ts';
@@ -23,19 +24,18 @@ export class DoctestReporter implements Reporter {
     for (const file of stored.keys()) {
       if (!existsSync(join(this.root, file))) removeResult(this.root, file);
     }
-    const tests = new Map(modules.map((module) => [basename(module.moduleId, '.test.ts'), module.state()]));
     for (const module of modules) {
       if (!module.moduleId.endsWith('.mdx')) continue;
       const file = relative(this.root, module.moduleId).split(sep).join('/');
       const { page } = inspectPage(file, readSource(this.root, file), { root: this.root });
-      storeResult(this.root, merge(page, [...module.children.allTests()], stored.get(file), tests));
+      storeResult(this.root, merge(page, [...module.children.allTests()], stored.get(file), modules));
     }
   }
 }
 
 /** This run's results in the page's order; those of tests that a filter left out stay as they were. */
 function merge(
-  page: Page, tests: TestCase[], stored: PageResult | undefined, modules: Map<string, string>,
+  page: Page, tests: TestCase[], stored: PageResult | undefined, modules: readonly TestModule[],
 ): PageResult {
   const metas = tests.flatMap((test) => {
     const meta = (test.meta() as { doctest?: DoctestMeta }).doctest;
@@ -53,7 +53,7 @@ function merge(
     const test = /^test:(.*)$/.exec(witness!)?.[1];
     const state = test === undefined
       ? stateOf(blocks.find((block) => block.id === witness)?.status)
-      : stateOf(modules.get(test));
+      : stateOf(modules.find(({ moduleId }) => isCalled(moduleId.split(sep).join('/'), test))?.state());
     return { id, state: state ?? previous ?? 'untested' };
   });
   const values = page.values.flatMap((value): PageResult['values'] => {

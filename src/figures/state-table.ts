@@ -8,6 +8,8 @@ export interface StateTableData {
   rows: StateRow[];
   /** `false`: the columns are sentences about each row, so nothing is compared, and they wrap. */
   compared?: boolean;
+  /** Of the first column; else "Field", or "Name" where nothing is compared. */
+  heading?: string;
 }
 
 export interface StateRow {
@@ -29,12 +31,12 @@ const cell = (text: string, first: string): Html => text === first
 
 /** RESET, INIT, FNINIT and the like beside each other, what differs from the first lit; or what is said of each row. */
 export function stateTable(
-  { columns, rows, compared = true }: StateTableData, options: { caption?: string },
+  { columns, rows, compared = true, heading = compared ? 'Field' : 'Name' }: StateTableData, options: { caption?: string },
 ): Html {
   return html`${options.caption && html`<p class="caption">${options.caption}</p>`}
 <div class="scroll" tabindex="0" role="group" aria-label="${options.caption || 'States'}"><table class="state-table${
     compared ? '' : ' said'}">
-<thead><tr><th scope="col">${compared ? 'Field' : 'Name'}</th>${
+<thead><tr><th scope="col">${heading}</th>${
     columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map(({ name, width = 32, values, group }, n) => html`${
     group !== undefined && group !== rows[n - 1]?.group && html`<tr class="group"><th colspan="${

@@ -2,7 +2,7 @@ import { endTogether, runNode } from '../child.ts';
 import { runVitest } from '../vitest.ts';
 import { inspectPage } from '../../src/doctest/page.ts';
 import { listPages, readSource } from '../../src/doctest/pages.ts';
-import { testFiles } from '../../src/doctest/test-files.ts';
+import { isCalled, testFiles } from '../../src/doctest/test-files.ts';
 
 /**
  * `npm run build`: the static site in dist/. What the pages show is what the doctests just computed, so they come first,
@@ -25,5 +25,5 @@ function witnesses(root = process.cwd()): string[] {
   const files = testFiles(root);
   const names = listPages(root, 'content').flatMap((file) => inspectPage(file, readSource(root, file), { root }).page.claims)
     .flatMap(({ witness }) => (witness?.startsWith('test:') ? [witness.slice('test:'.length)] : []));
-  return [...new Set(names)].flatMap((name) => files.get(name) ?? []);
+  return files.filter((path) => names.some((name) => isCalled(path, name)));
 }
