@@ -299,8 +299,8 @@ describe('CPUID', () => {
   });
   test('leaf 0Dh gives the sizes of save areas, also of a compacted one', () => {
     expect(leaf(ivyBridge, 0xd)).toEqual([7, 832, 832, 0]);
-    // Bits 3:0 of sub-leaf 1 are XSAVEOPT, XSAVEC, XGETBV with ECX = 1, XSAVES.
-    expect(leaf(zen4, 0xd, 1)).toEqual([0xf, 832, 0, 0]);
+    // Bits 3:0 of sub-leaf 1 are XSAVEOPT, XSAVEC, XGETBV with ECX = 1, XSAVES; ECX[12:11] CET_U and CET_S.
+    expect(leaf(zen4, 0xd, 1)).toEqual([0xf, 832, 0x1800, 0]);
     expect(leaf(zen4, 0xd, 2)).toEqual([256, 576, 0, 0]);
   });
   test('faults above CPL 0 where MISC_FEATURES_ENABLES[0] is 1', () => {

@@ -168,8 +168,12 @@ export const zen3: CpuProfile = cpuProfile({
   id: 'zen3', name: 'AMD Zen 3', vendor: 'AuthenticAMD', year: 2020, signature: 0x00a2_0f10,
   features: [...zenFeatures, 'PKU'],
   xcr0: 0x207n, linearAddressBits: 48, physicalAddressBits: 48,
+  // CET_U, CET_S.
+  xss: 0x1800n,
   sources: {
     ...sources,
+    xss: inferred('CPUID leaf 0Dh of a Ryzen 9 5900X: ECX 1800h in sub-leaf 1, PKRU at 980h, in a message of John '
+      + 'Baldwin to linux-kernel, 2024-03-14'),
     undefinedFlags: asZen4,
     vectorFeatures: inferred('Zen 4, measured; that GFNI came with it is from memory'),
     generation: inferred('Zen 4, measured; that Zen 3 has RstrFpErrPtrs too is from memory'),
@@ -185,5 +189,7 @@ export const zen4: CpuProfile = cpuProfile({
   id: 'zen4', name: 'AMD Zen 4', vendor: 'AuthenticAMD', year: 2022, signature: 0x00a1_0f11,
   features: [...zenFeatures, 'LA57', 'GFNI'],
   xcr0: 0xe7n, linearAddressBits: 57, physicalAddressBits: 52,
-  sources,
+  // CET_U, CET_S.
+  xss: 0x1800n,
+  sources: { ...sources, xss: onZen4('CPUID leaf 0Dh, sub-leaf 1: ECX 1800h, EBX 9A8h = 980h + 16 + 24') },
 });

@@ -11,6 +11,8 @@ export interface CpuidInputs {
   /** In 64-bit mode: elsewhere Intel's processors have no SYSCALL, and say so. */
   readonly in64BitMode: boolean;
   readonly xcr0: bigint;
+  /** IA32_XSS. */
+  readonly xss: bigint;
   /** CR4.OSXSAVE and CR4.PKE. */
   readonly osxsave: boolean;
   readonly ospke: boolean;
@@ -82,7 +84,7 @@ function basicLeaf(
     case 5: return cpu.features.has('MONITOR') ? { eax: LINE, ebx: LINE, ecx: 3, edx: 0 } : result;
     case 7: return subleaf === 0 && inputs.ospke ? { ...result, ecx: result.ecx | 0x10 } : result;
     case 0xb: return cpu.features.has('XSAVE') || cpu.vendor === 'GenuineIntel' ? topology(subleaf, inputs) : result;
-    case 0xd: return cpu.xcr0 === 0n ? result : extendedState(cpu, subleaf, inputs.xcr0, result);
+    case 0xd: return cpu.xcr0 === 0n ? result : extendedState(cpu, subleaf, inputs, result);
     case 0x15: return { eax: 1, ebx: Math.round(inputs.frequency / cpu.crystal!), ecx: cpu.crystal!, edx: 0 };
     case 0x16:
       return { eax: Math.round(inputs.frequency / 1e6), ebx: Math.round(inputs.frequency / 1e6), ecx: 100, edx: 0 };
@@ -143,12 +145,20 @@ function amdIdentity(cpu: CpuProfile, processors: number, result: CpuidResult): 
   return { eax: cpu.signature, ebx: 0, ecx: result.ecx | (processors > 1 ? 2 : 0), edx: result.edx | repeated };
 }
 
-function extendedState(cpu: CpuProfile, subleaf: number, xcr0: bigint, result: CpuidResult): CpuidResult {
+function extendedState(
+  cpu: CpuProfile, subleaf: number, { xcr0, xss }: CpuidInputs, result: CpuidResult,
+): CpuidResult {
   if (subleaf > 1) {
     const [size, offset] = componentLayout(cpu, subleaf) ?? [0, 0];
     return { ...result, eax: size, ebx: offset, ecx: componentFlags(cpu, subleaf) };
   }
-  if (subleaf === 1) return { ...result, ebx: cpu.features.has('XSAVEC') ? compactedLayout(cpu, xcr0).end : 0 };
+  if (subleaf === 1) {
+    const supervisor = cpu.xss ?? 0n;
+    return {
+      ...result, ebx: cpu.features.has('XSAVEC') ? compactedLayout(cpu, xcr0 | xss).end : 0,
+      ecx: Number(supervisor & 0xffff_ffffn), edx: Number(supervisor >> 32n),
+    };
+  }
   return {
     eax: Number(cpu.xcr0 & 0xffff_ffffn), ebx: standardBytes(cpu, xcr0), ecx: standardBytes(cpu, cpu.xcr0),
     edx: Number(cpu.xcr0 >> 32n),

@@ -59,7 +59,19 @@ export const BASE_FEATURES: readonly Feature[] = [
 export const INTEL_COMPONENTS: Readonly<Record<number, readonly [size: number, offset: number]>> = {
   2: [256, 576], 5: [64, 1088], 6: [512, 1152], 7: [1024, 1664], 9: [8, 2688], 17: [64, 2752], 18: [8192, 2816],
 };
-/** The same for AMD, which has no MPX and so packs them closer. Zen 4's leaf 0Dh ECX = 980h = 1408 + 1024, measured. */
+/**
+ * The same for AMD, which has no MPX and so packs them closer. Zen 4's leaf 0Dh ECX = 980h = 1408 + 1024, measured. A
+ * Zen 3 leaves the same room although it has no AVX-512: PKRU at 980h on a Ryzen 9 5900X, as J. Baldwin dumped it on
+ * linux-kernel, 2024-03-14.
+ */
 export const AMD_COMPONENTS: Readonly<Record<number, readonly [size: number, offset: number]>> = {
   2: [256, 576], 5: [64, 832], 6: [512, 896], 7: [1024, 1408], 9: [8, 2432],
+};
+/**
+ * Bytes of each supervisor component, which has no place in the standard format: PT, PASID, CET_U, CET_S, HDC, UINTR,
+ * LBR, HWP. SDM vol. 1, 13.5.6 and 13.5.8 to 13.5.13, later than 2016; leaf 0Dh of a Sapphire Rapids and an i7-12700K
+ * as dumped by others, and for HDC of a Tiger Lake class part. None asks for alignment on 64 bytes there.
+ */
+export const SUPERVISOR_SIZES: Readonly<Record<number, number>> = {
+  8: 128, 10: 8, 11: 16, 12: 24, 13: 8, 14: 48, 15: 808, 16: 8,
 };

@@ -164,8 +164,8 @@ export const sapphireRapids: CpuProfile = cpuProfile({
     returnTarget: 'in 32 bits, after SS', farCall: 'stack of the target', vectorAlignment: 'before the segment',
     stateArea: 'ends first',
   },
-  // PT, PASID, CET_U, CET_S, HDC, UINTR, LBR, HWP.
-  xss: 0x1_fd00n,
+  // PT, PASID, CET_U, CET_S, UINTR, LBR.
+  xss: 0xdd00n,
   crystal: 25_000_000,
   sources: {
     ...sources,
@@ -175,7 +175,8 @@ export const sapphireRapids: CpuProfile = cpuProfile({
     accesses: measured(
       'a Sapphire Rapids class Xeon', '2026-11', 'npm run conformance: CR2 and the event where several would fault',
     ),
-    xss: inferred('the manual has these components, and such a processor the features, from memory'),
+    xss: inferred('CPUID leaf 0Dh, sub-leaf 1 of an Intel host with AMX: ECX DD00h, in a message of Yang Zhong of '
+      + 'Intel to qemu-devel, 2022-03-22; the virtual machine on such a processor that was at hand has 0 there'),
     FPCSDS: deprecation,
     approximations: measured(
       emeraldRapids, '2026-11', 'RCPSS and RSQRTSS of all 2^32 operands are the rule, without an exception',

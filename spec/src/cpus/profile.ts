@@ -170,8 +170,8 @@ export interface CpuProfile extends Quirks {
   /** Bits that XSETBV accepts in XCR0: CPUID leaf 0Dh, sub-leaf 0, EDX:EAX. 0 without XSAVE. */
   readonly xcr0: bigint;
   /**
-   * Supervisor components that the processor has for XSAVES and XRSTORS. CPUID does not advertise them and the engine
-   * has none: IA32_XSS with such a bit is `Unmodelled`, with any other #GP(0).
+   * Bits that WRMSR accepts in IA32_XSS, supervisor components: CPUID leaf 0Dh, sub-leaf 1, EDX:ECX. Their state is
+   * there, with its MSRs; what it would do is not modelled, and so CPUID has no bit for the features that use it.
    */
   readonly xss?: bigint;
   /** Width of a linear address in bits: 48, or 57 where the processor has 5-level paging. */

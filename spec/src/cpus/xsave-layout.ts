@@ -1,6 +1,6 @@
 /** Where the state components of the XSAVE feature set are in a save area, by profile. SDM vol. 1, 13.2 and 13.4. */
 
-import { AMD_COMPONENTS, INTEL_COMPONENTS } from './features.table.ts';
+import { AMD_COMPONENTS, INTEL_COMPONENTS, SUPERVISOR_SIZES } from './features.table.ts';
 import type { CpuProfile } from './profile.ts';
 
 /** Components 0 and 1 are in the legacy region; here the extended ones begin. */
@@ -14,20 +14,26 @@ const DISABLEABLE: ReadonlySet<number> = new Set([18]);
 export const bitOf = (component: number): bigint => BigInt.asUintN(64, 1n << BigInt(component));
 const has = (mask: bigint, component: number): boolean => ((mask >> BigInt(component)) & 1n) === 1n;
 
-/** Size and offset in the standard format of an extended component; undefined where the profile has none such. */
+/** A component that IA32_XSS can enable, and XCR0 cannot. */
+export const isSupervisor = (cpu: CpuProfile, component: number): boolean => has(cpu.xss ?? 0n, component);
+
+/**
+ * Size and offset in the standard format of an extended component; undefined where the profile has none such.
+ * Supervisor components are in the compacted format alone: the offset is 0.
+ */
 export function componentLayout(
   cpu: CpuProfile, component: number,
 ): readonly [size: number, offset: number] | undefined {
+  if (isSupervisor(cpu, component)) return [SUPERVISOR_SIZES[component]!, 0];
   if (!has(cpu.xcr0, component)) return undefined;
-  // A Zen 3 has PKRU and no AVX-512, and PKRU then follows AVX state at once.
-  if (cpu.vendor === 'AuthenticAMD' && component === 9 && (cpu.xcr0 & 0x80n) === 0n) return [8, 832];
   return (cpu.vendor === 'GenuineIntel' ? INTEL_COMPONENTS : AMD_COMPONENTS)[component];
 }
 
-/** CPUID leaf 0Dh, sub-leaf `component`, ECX: a user component, its alignment, whether IA32_XFD can disable it. */
+/** CPUID leaf 0Dh, sub-leaf `component`, ECX: supervisor or user, its alignment, whether IA32_XFD can disable it. */
 export const componentFlags = (cpu: CpuProfile, component: number): number =>
   (componentLayout(cpu, component) === undefined ? 0
-    : (ALIGNED.has(component) ? 2 : 0) | (has(disableable(cpu), component) ? 4 : 0));
+    : (isSupervisor(cpu, component) ? 1 : 0) | (ALIGNED.has(component) ? 2 : 0)
+      | (has(disableable(cpu), component) ? 4 : 0));
 
 /** The bits that IA32_XFD and IA32_XFD_ERR have on this processor. */
 export const disableable = (cpu: CpuProfile): bigint =>

@@ -24,7 +24,7 @@ const KERNEL_CR0 = CR0.PG | CR0.AM | CR0.WP | CR0.NE | CR0.ET | CR0.MP | CR0.PE;
 /** What a kernel finds as RESET left it. */
 const KEPT: ReadonlySet<string> = new Set([
   'RFLAGS', 'DR6', 'DR7', 'IA32_PAT', 'IA32_APIC_BASE', 'MXCSR', 'IA32_MISC_ENABLE', 'IA32_FEATURE_CONTROL', 'HWCR',
-  'VM_CR',
+  'VM_CR', 'IA32_PM_CTL1', 'IA32_LBR_DEPTH', 'IA32_HWP_REQUEST',
 ]);
 const KEPT_FROM_RESET = RESET_TABLE.flatMap(({ fields, reset: value }) =>
   fields.filter((field) => KEPT.has(field)).map((field) => [field, value] as const));

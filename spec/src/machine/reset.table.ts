@@ -4,7 +4,7 @@
  */
 
 import { type Citation, inferred, sdm } from '../state/citation.ts';
-import { MTRR_FIXED_NAMES, MTRR_VARIABLE_NAMES } from '../state/fields.ts';
+import { MTRR_FIXED_NAMES, MTRR_VARIABLE_NAMES, SUPERVISOR_NAMES } from '../state/fields.ts';
 
 /**
  * A value, or one for each vendor; the processor's signature (CPUID leaf 1, EAX); the negated time, which makes the
@@ -33,6 +33,13 @@ const numbered = (count: number, name: (n: number) => string): string[] =>
   Array.from({ length: count }, (_, n) => name(n));
 const DATA_SEGMENTS = ['SS', 'DS', 'ES', 'FS', 'GS'];
 const suffixed = (names: readonly string[], suffix: string): string[] => names.map((name) => `${name}.${suffix}`);
+
+/** MSRs of supervisor components that do not begin as 0, where a processor has them. */
+const SUPERVISOR_RESET: Readonly<Record<string, readonly [value: bigint, note: string]>> = {
+  IA32_PM_CTL1: [1n, 'HDC_Allow_Block.'],
+  IA32_LBR_DEPTH: [32n, 'The greatest depth.'],
+  IA32_HWP_REQUEST: [0x8000_ff01n, 'From performance 1 to 255, balanced.'],
+};
 
 export const RESET_TABLE: readonly ResetRow[] = [
   { fields: ['RFLAGS'], reset: 2n, initKeeps: 'none', source: table },
@@ -155,6 +162,16 @@ export const RESET_TABLE: readonly ResetRow[] = [
     note: 'The SDM leaves all but the enable bits of IA32_MTRR_DEF_TYPE undefined.', source: sdm('3A', '11.11.5'),
   },
   { fields: ['IA32_XSS'], reset: 0n, initKeeps: 'all', source: sdm('1', '13.3') },
+  {
+    fields: [...SUPERVISOR_NAMES.filter((name) => !(name in SUPERVISOR_RESET)), 'UIF'], reset: 0n, initKeeps: 'all',
+    note: 'Supervisor state of the XSAVE feature set, and what comes with it.',
+    source: inferred('SDM vol. 1, 13.6, of an edition later than 2016: the initial configurations; that INIT keeps '
+      + 'them is as for other such state, from memory'),
+  },
+  ...Object.entries(SUPERVISOR_RESET).map(([name, [intel, note]]): ResetRow => ({
+    fields: [name], reset: { intel, amd: 0n }, initKeeps: 'all', note,
+    source: inferred('SDM vol. 1, 13.6, of an edition later than 2016; for IA32_LBR_DEPTH SDM vol. 3B, from memory'),
+  })),
   { fields: ['IA32_DEBUGCTL'], reset: 0n, initKeeps: 'none', source: sdm('3B', '17.4.1') },
   {
     fields: [

@@ -58,6 +58,25 @@ export const VARIABLE_MTRRS = 8;
 export const MTRR_VARIABLE_NAMES = Array.from(
   { length: VARIABLE_MTRRS }, (_, n) => [`IA32_MTRR_PHYSBASE${n}`, `IA32_MTRR_PHYSMASK${n}`],
 ).flat();
+
+/** Entries that the last-branch records have room for in the XSAVE area. SDM vol. 1, 13.5.12. */
+export const LBR_ENTRIES = 32;
+/**
+ * What XSAVES and XRSTORS move as supervisor state, component by component and in the order of memory, each 8 bytes;
+ * then MSRs that come with them and that nothing saves. See isa/xsave/supervisor.table.ts.
+ */
+export const SUPERVISOR_NAMES: readonly string[] = [
+  ...[
+    'CTL', 'OUTPUT_BASE', 'OUTPUT_MASK_PTRS', 'STATUS', 'CR3_MATCH', 'ADDR0_A', 'ADDR0_B', 'ADDR1_A', 'ADDR1_B',
+  ].map((name) => `IA32_RTIT_${name}`),
+  'IA32_PASID', 'IA32_U_CET', 'IA32_PL3_SSP', 'IA32_PL0_SSP', 'IA32_PL1_SSP', 'IA32_PL2_SSP', 'IA32_PM_CTL1',
+  ...['HANDLER', 'STACKADJUST', 'MISC', 'PD', 'RR', 'TT'].map((name) => `IA32_UINTR_${name}`),
+  'IA32_LBR_CTL', 'IA32_LBR_DEPTH', 'IA32_LER_FROM_IP', 'IA32_LER_TO_IP', 'IA32_LER_INFO',
+  ...Array.from(
+    { length: LBR_ENTRIES }, (_, n) => ['FROM_IP', 'TO_IP', 'INFO'].map((part) => `IA32_LBR_${n}_${part}`),
+  ).flat(),
+  'IA32_HWP_REQUEST', 'IA32_S_CET', 'IA32_INTERRUPT_SSP_TABLE_ADDR', 'IA32_PM_ENABLE',
+];
 /** AMD's, as its processors have had since K7. */
 const PERFORMANCE_COUNTERS = [0, 1, 2, 3] as const;
 
@@ -109,6 +128,9 @@ export const OFFSET = {
   changedFeaturesExtended: place('changed extended CPUID features', 64),
   perfEvtSel: PERFORMANCE_COUNTERS.map((n) => place(`PerfEvtSel${n}`, 64))[0]!,
   perfCtr: PERFORMANCE_COUNTERS.map((n) => place(`PerfCtr${n}`, 64))[0]!,
+  supervisor: SUPERVISOR_NAMES.map((name) => place(name, 64))[0]!,
+  /** User-interrupt flag: no MSR has it, XSAVES puts it into bit 63 of IA32_UINTR_MISC. SDM vol. 1, 13.5.11. */
+  uif: place('UIF', 8),
   /** What RDRAND and RDSEED draw from; it is the seed to begin with. */
   random: place('random state', 64, 'tracking'),
   dr0: place('DR0', 64), dr1: place('DR1', 64), dr2: place('DR2', 64), dr3: place('DR3', 64), dr6: place('DR6', 64),

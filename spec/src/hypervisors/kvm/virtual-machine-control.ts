@@ -30,7 +30,9 @@ export interface ControlStructure {
 /** Byte ranges that neither entry nor exit touches: what a machine check and an NMI leave is the processor's own. */
 const KEPT: readonly (readonly [start: number, end: number])[] = [
   [OFFSET.xcr0, OFFSET.xcr0 + 8],
+  [OFFSET.xss, OFFSET.xfdErr + 8],
   [OFFSET.mcgStatus, OFFSET.mcgStatus + 8],
+  [OFFSET.supervisor, OFFSET.uif + 8],
   [OFFSET.nmiPending, OFFSET.nmiPending + 1],
   [OFFSET.nmiBlocking, OFFSET.nmiBlocking + 1],
   ...EXTENDED_STATE,

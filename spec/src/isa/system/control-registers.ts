@@ -20,6 +20,13 @@ const CR4_FEATURES: readonly (readonly [bit: bigint, feature: Feature])[] = [
   [CR4.SMEP, 'SMEP'], [CR4.SMAP, 'SMAP'], [CR4.PKE, 'PKU'], [CR4.UMIP, 'UMIP'],
 ];
 
+const CR4_CET = 0x80_0000n;
+/** Bits that would start what the engine lacks, and the state components of IA32_XSS of which a processor has one. */
+const CR4_LACKING: readonly (readonly [bit: bigint, components: bigint, what: string])[] = [
+  [CR4_CET, 0x1800n, 'shadow stacks and tracking of indirect branches (CR4.CET)'],
+  [0x200_0000n, 0x4000n, 'user interrupts (CR4.UINTR)'],
+];
+
 const CONTROL_OFFSET: Readonly<Record<number, number>> = {
   0: OFFSET.cr0, 2: OFFSET.cr2, 3: OFFSET.cr3, 4: OFFSET.cr4, 8: OFFSET.cr8,
 };
@@ -113,10 +120,13 @@ function writeCr4(x: Execution, value: bigint): void {
   const { state } = x;
   const changed = value ^ state.cr4;
   const known = Object.values(CR4).reduce((all, flag) => all | flag, 0n);
-  const absent = CR4_FEATURES.reduce((all, [bit, feature]) => (x.cpu.features.has(feature) ? all : all | bit), 0n);
+  const absent = CR4_FEATURES.reduce((all, [bit, feature]) => (x.cpu.features.has(feature) ? all : all | bit), 0n)
+    | CR4_LACKING.reduce((all, [bit, components]) => ((x.cpu.xss ?? 0n) & components ? all : all | bit), 0n);
   if (value >> 32n || value & absent) {
     x.fault('#GP', `CR4 value ${hex(value)} sets a bit that this processor reserves`, 0);
   }
+  if (value & CR4_CET && !(state.cr0 & CR0.WP)) x.fault('#GP', 'CR4.CET needs CR0.WP', 0);
+  for (const [bit, , what] of CR4_LACKING) if (value & bit) x.unmodelled(what);
   if (value & ~known) x.unmodelled(`CR4 bits ${hex(value & ~known)}`);
   if (x.longMode && changed & (CR4.PAE | CR4.LA57)) {
     x.fault('#GP', 'CR4.PAE and CR4.LA57 cannot change in IA-32e mode', 0);

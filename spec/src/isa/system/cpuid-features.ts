@@ -36,8 +36,8 @@ const REPORTED: readonly Reported[] = [
 
 /** Bits that follow the processor's state are 1 here: CPUID reports the conjunction of both. */
 const everythingOn = (x: Execution): CpuidInputs => ({
-  ...x.placement, in64BitMode: true, xcr0: 1n, osxsave: x.cpu.features.has('XSAVE'), ospke: x.cpu.features.has('OSPKE'),
-  apicEnabled: true, monitor: true, limited: false,
+  ...x.placement, in64BitMode: true, xcr0: 1n, xss: 0n, osxsave: x.cpu.features.has('XSAVE'),
+  ospke: x.cpu.features.has('OSPKE'), apicEnabled: true, monitor: true, limited: false,
 });
 
 function unchanged(x: Execution, { leaf, low, high }: Reported): bigint {

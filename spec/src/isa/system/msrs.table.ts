@@ -14,6 +14,7 @@ import { APIC_BASE } from './control-bits.ts';
 import {
   writeApicBase, writeDebugctl, writeEfer, writeHwcr, writeMiscEnable, writeTsc, writeTscAdjust, writeVmCr, writeXss,
 } from './msr-writes.ts';
+import { SUPERVISOR_MSRS, hasArchitecturalRecords } from '../xsave/supervisor-registers.ts';
 import { FEATURE_MSRS } from './cpuid-features.ts';
 import { MEMORY_TYPE_MSRS } from './memory-types.ts';
 import {
@@ -120,6 +121,9 @@ const COMMON: readonly Msr[] = [
 /** Ratio of 10 to a bus of 100 MHz, and faulting of CPUID (bit 31). */
 const PLATFORM_INFO = 0x8000_0a00n;
 
+/** Last branch records as they were before the architecture had them. */
+const withOldRecords: Msr['on'] = (cpu) => intel(cpu) && !hasArchitecturalRecords(cpu);
+
 const INTEL: readonly Msr[] = [
   readOnly(0x17, 'IA32_PLATFORM_ID', 0n, intel),
   {
@@ -146,8 +150,8 @@ const INTEL: readonly Msr[] = [
   lacking(0x1ad, 'MSR_TURBO_RATIO_LIMIT', intel),
   lacking(0x1c8, 'MSR_LBR_SELECT', intel),
   lacking(0x1c9, 'MSR_LASTBRANCH_TOS', intel),
-  lacking(0x1dd, 'MSR_LER_FROM_LIP', intel),
-  lacking(0x1de, 'MSR_LER_TO_LIP', intel),
+  lacking(0x1dd, 'MSR_LER_FROM_LIP', withOldRecords),
+  lacking(0x1de, 'MSR_LER_TO_LIP', withOldRecords),
   lacking(0x1fc, 'MSR_POWER_CTL', intel),
   lacking(0x606, 'MSR_RAPL_POWER_UNIT', intel),
 ];
@@ -193,4 +197,5 @@ const AMD: readonly Msr[] = [
 
 export const MSR_TABLE: readonly Msr[] = [
   ...COMMON, ...SPECULATION, ...MEMORY_TYPE_MSRS, ...INTEL, ...AMD, ...FEATURE_MSRS,
+  ...SUPERVISOR_MSRS,
 ];

@@ -62,7 +62,8 @@ const CPUID = instruction({
     }
     const [leaf, subleaf] = [RAX, RCX].map((index) => Number(u(32, state.gpr[index]!)));
     const result = reportedFeatures(x, leaf!, subleaf!, cpuid(x.cpu, leaf!, subleaf!, {
-      ...x.placement, in64BitMode: x.mode === 64, xcr0: state.xcr0, monitor: monitorEnabled(x),
+      ...x.placement, in64BitMode: x.mode === 64, xcr0: state.xcr0, xss: state.quad(OFFSET.xss),
+      monitor: monitorEnabled(x),
       osxsave: (state.cr4 & CR4.OSXSAVE) !== 0n, ospke: (state.cr4 & CR4.PKE) !== 0n,
       apicEnabled: (state.quad(OFFSET.apicBase) & APIC_BASE.EN) !== 0n,
       limited: (state.quad(OFFSET.miscEnable) & LIMIT_CPUID) !== 0n,

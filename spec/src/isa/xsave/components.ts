@@ -11,6 +11,7 @@ import type { Execution } from '../execution.ts';
 import {
   type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
 } from './legacy-region.ts';
+import { SUPERVISOR_COMPONENTS } from './supervisor.ts';
 import { loadTileConfiguration } from './tile-configuration.ts';
 import { SSE, trackedInUse } from './tracking.ts';
 
@@ -120,6 +121,7 @@ export const COMPONENTS: readonly Component[] = [
     number: 7, name: 'Hi16_ZMM', start: VECTORS.start + 16 * 64, stride: 64, bytes: 64, count: 16, visible: highVectors,
   }),
   PKRU,
+  ...SUPERVISOR_COMPONENTS,
   {
     ...registers({ number: 17, name: 'TILECFG', start: OFFSET.tileConfiguration, stride: 64, bytes: 64, count: 1 }),
     load: loadTileConfiguration,
@@ -140,10 +142,10 @@ export const USUAL_COMPONENTS = 7n;
 export const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr === 0x1f80 ? 0n : SSE);
 
 /**
- * Which components go by their values where the others are tracked: PKRU does on every processor. SDM vol. 1, 13.6,
- * from memory.
+ * Which components go by their values where the others are tracked: PKRU does on every processor, SDM vol. 1, 13.6,
+ * from memory. So do supervisor components, though an XRSTORS that loads one has it in use whatever it loads.
  */
-const BY_VALUE = { tracked: [PKRU], 'by value': COMPONENTS } as const;
+const BY_VALUE = { tracked: [PKRU, ...SUPERVISOR_COMPONENTS], 'by value': COMPONENTS } as const;
 const TRACKED = { tracked: MODELLED_COMPONENTS & ~PKRU.bit, 'by value': 0n } as const;
 
 /** Components that exist in this mode: outside of 64-bit mode Hi16_ZMM state is always initial. SDM vol. 1, 13.6. */

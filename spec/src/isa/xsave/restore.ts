@@ -12,6 +12,7 @@ import { COMPACTED, areaLayout } from './compaction.ts';
 import { COMPONENTS, disabled, existing } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
 import { checkedMxcsr, wideForm } from './legacy-region.ts';
+import { checkSupervisor, keepsInUse } from './supervisor.ts';
 import { SSE, noteRestore } from './tracking.ts';
 
 const INITIAL_MXCSR = 0x1f80;
@@ -66,14 +67,16 @@ function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: bool
   const image = x.memory.readBytes(linear, layout.end);
   const mxcsr = mxcsrFor(x, image, rfbm, header);
   requireNotDisabled(x, rfbm & xstateBv);
+  const imageOf = (component: number): Uint8Array => image.subarray(layout.start(component));
+  checkSupervisor(x, rfbm, xstateBv, imageOf);
   if (mxcsr !== undefined) x.state.mxcsr = mxcsr;
   const wide = wideForm(x, i.rexW);
   for (const { number, bit, load, initialise } of COMPONENTS) {
-    if (rfbm & xstateBv & bit) load(x, image.subarray(layout.start(number)), wide);
+    if (rfbm & xstateBv & bit) load(x, imageOf(number), wide);
     if (rfbm & ~xstateBv & bit) initialise(x);
   }
-  const restored = rfbm & existing(x);
-  noteRestore(x, restored, restored & xstateBv);
+  const restored = rfbm & existing(x), kept = keepsInUse(x, rfbm & xstateBv, imageOf);
+  noteRestore(x, restored, (restored & xstateBv & ~kept) | (x.state.xinuse & kept));
   remember(x, linear, xcompBv);
 }
 

@@ -15,6 +15,7 @@ import { type AreaLayout, COMPACTED, areaLayout } from './compaction.ts';
 import { COMPONENTS, disabled, withMxcsr, xinuse } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
 import { type Piece, mxcsrPiece, wideForm } from './legacy-region.ts';
+import { ALWAYS_SAVED, afterSaving } from './supervisor.ts';
 import { SSE, modified } from './tracking.ts';
 
 /**
@@ -70,10 +71,11 @@ function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: 
   x.memory.requireWritable(linear, layout.end);
   const xstateBv = rfbm & withMxcsr(x) & ~disabled(x);
   // Whether a load of MXCSR alone modifies SSE state is not tracked, so SSE state is never passed over.
-  const stored = xstateBv & ~(supervisor ? unmodified(x, linear, xcompBv) & ~SSE : 0n);
+  const stored = xstateBv & ~(supervisor ? unmodified(x, linear, xcompBv) & ~SSE & ~ALWAYS_SAVED : 0n);
   putComponents(x, i, linear, stored, layout);
   if (stored & SSE) put(x, linear, mxcsrPiece(x));
   put(x, linear, { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) });
+  afterSaving(x, stored);
 }
 
 export const SAVES: readonly InstructionDefinition[] = [
