@@ -119,4 +119,19 @@ export const DIFFERENCES: readonly Difference[] = [
     source: 'SDM vol. 3B, 17.2.4 and 17.3.3',
     covers: ({ name, field }) => name === 'instruction-breakpoints' && field.includes('mov eax, 0xffffdfff'),
   },
+  {
+    what: 'CET_U and CET_S state are in use where one of their MSRs is not 0',
+    right: 'ours',
+    why: 'Bochs 2.7 has CET_U state in use exactly while both of its MSRs are 0, and CET_S state not while only IA32_PL2_SSP is something else.',
+    source: 'SDM vol. 1, 13.6 and 13.11, of an edition later than 2016',
+    covers: ({ name, point, field, bochs, engine }) => name === 'cet-saves' && field === 'header +1'
+      && ((point === 'saved 1800' && bochs === '10' && engine === '18') || (point === 'IA32_PL2_SSP alone in use' && bochs === '00' && engine === '10')),
+  },
+  {
+    what: 'XRSTORS of a value that WRMSR refuses is #GP(0)',
+    right: 'ours',
+    why: 'Bochs 2.7 asks WRMSR, which refuses, and goes on with what the MSR held.',
+    source: 'SDM vol. 1, 13.12',
+    covers: ({ name, field, bochs, engine }) => name === 'cet-restores' && /^records (IA32_U_CET|quadword)/.test(field) && bochs.startsWith('ff') && engine.startsWith('0d'),
+  },
 ];

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type CpuProfile, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { compactedLayout } from '../../spec/src/cpus/xsave-layout.ts';
+import { vmEntry, vmExit } from '../../spec/src/hypervisors/kvm/virtual-machine-control.ts';
 import { FIELDS } from '../../spec/src/state/fields.ts';
 import { randomFrom } from '../integer/random.ts';
 import { ALL_COMPONENTS, AREA, Bench, COMPACTED, everything } from './supervisor.ts';
@@ -443,4 +444,20 @@ describe('LBR state', () => {
     expect([1n, 4n, 64n, 1n << 63n].map(restore)).toEqual(['#GP(0)', '#GP(0)', '#GP(0)', '#GP(0)']);
     expect([24n, 0n, 8n].map(restore)).toEqual([undefined, undefined, undefined]);
   });
+});
+
+test('IA32_XSS, IA32_XFD and supervisor state are the processor\'s: no VM entry or exit of these kernels touches them', () => {
+  const bench = new Bench(), { machine } = bench;
+  machine.memory.map(0x20_0000n, 0x1_0000);
+  const [guest, host, rest] = [0x20_0000n, 0x20_8000n, 0x20_f000n];
+  const structure = { guest, host, event: rest, qualification: rest + 8n, length: rest + 16n, hostRip: 0x1000n };
+  machine.memory.writeBytes(guest, machine.state.snapshot());
+  scramble(bench, 17);
+  bench.set('IA32_XFD', 0x4_0000n);
+  const before = [bench.snapshot(), bench.get('IA32_XSS'), bench.get('IA32_XFD')];
+  const now = (): unknown[] => [bench.snapshot(), bench.get('IA32_XSS'), bench.get('IA32_XFD')];
+  vmEntry(machine, structure);
+  expect(now()).toEqual(before);
+  vmExit(machine, structure, { reason: 12 });
+  expect(now()).toEqual(before);
 });

@@ -79,6 +79,8 @@ const sources: QuirkSources = {
       + 'leave it; LDMXCSR sets XINUSE[1]; registers 8 to 15 are tracked apart (isa/xsave/tracking.ts); '
       + 'instructions of 256 bits with an XMM destination set XINUSE[2], VZEROUPPER clears it in 32-bit code, too',
   ),
+  xinuseOfPkru: inferred('messages of Thomas Gleixner, 2021-06-11, and of Dave Hansen of Intel, 2021-06-16, to '
+    + 'linux-kernel: WRPKRU of 0 leaves XINUSE[9] at 1 on Intel, and clears it on AMD'),
   nullSelector: inferred(
     'common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open',
   ),

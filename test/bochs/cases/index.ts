@@ -10,6 +10,7 @@ import { INIT_CASES } from './init.ts';
 import { LONG_MODE_CASES } from './long-mode.ts';
 import { PAGING_CASES } from './paging.ts';
 import { RESET_CASES } from './reset.ts';
+import { SUPERVISOR_CASES } from './supervisor.ts';
 import { TASK_FAULT_CASES } from './task-faults.ts';
 import { TASK_CASES } from './tasks.ts';
 import { VIRTUAL_8086_CASES } from './virtual-8086.ts';
@@ -24,6 +25,7 @@ export const CHAPTERS: readonly Chapter[] = [
   { title: 'virtual-8086 mode', cases: VIRTUAL_8086_CASES },
   { title: 'debug exceptions', cases: DEBUG_CASES },
   { title: 'x87 pointers', cases: FPU_CASES },
+  { title: 'supervisor state', cases: SUPERVISOR_CASES },
   { title: 'paging', cases: PAGING_CASES },
   { title: 'IA-32e mode', cases: LONG_MODE_CASES },
 ];

@@ -12,6 +12,9 @@ function requireKeys(x: Execution, mnemonic: string): void {
   if (x.general(RCX, 32) !== 0n) x.fault('#GP', `${mnemonic} needs ECX = 0`, 0);
 }
 
+/** State component 9. Where XINUSE is tracked, 0 brings it into use, too: see the sources of such a processor. */
+const PKRU_STATE = 0x200n;
+
 const RDPKRU = instruction({
   mnemonic: 'RDPKRU',
   title: 'Read protection key rights for user pages',
@@ -34,6 +37,8 @@ const WRPKRU = instruction({
     requireKeys(x, 'WRPKRU');
     if (x.general(RDX, 32) !== 0n) x.fault('#GP', 'WRPKRU needs EDX = 0', 0);
     x.state.setDoubleword(OFFSET.pkru, Number(x.general(RAX, 32)));
+    x.state.xinuse |= PKRU_STATE;
+    x.state.xmodified |= PKRU_STATE;
     x.paging.changed();
   },
   source: sdm('2C', '5.3, WRPKRU'),

@@ -142,11 +142,11 @@ export const USUAL_COMPONENTS = 7n;
 export const withMxcsr = (x: Execution): bigint => xinuse(x) | (x.state.mxcsr === 0x1f80 ? 0n : SSE);
 
 /**
- * Which components go by their values where the others are tracked: PKRU does on every processor, SDM vol. 1, 13.6,
- * from memory. So do supervisor components, though an XRSTORS that loads one has it in use whatever it loads.
+ * Which components are in use by their values, too, where the others are tracked: PKRU and supervisor components,
+ * which have few registers, and of which a write of the initial value was not asked. Loading one has it in use.
  */
 const BY_VALUE = { tracked: [PKRU, ...SUPERVISOR_COMPONENTS], 'by value': COMPONENTS } as const;
-const TRACKED = { tracked: MODELLED_COMPONENTS & ~PKRU.bit, 'by value': 0n } as const;
+const TRACKED = { tracked: MODELLED_COMPONENTS, 'by value': 0n } as const;
 
 /** Components that exist in this mode: outside of 64-bit mode Hi16_ZMM state is always initial. SDM vol. 1, 13.6. */
 export const existing = (x: Execution): bigint =>

@@ -1,4 +1,7 @@
-/** TILECFG state as a restore loads it. SDM vol. 1, 13.5 and chapter 18; vol. 2A, LDTILECFG; from memory. */
+/**
+ * TILECFG state as a restore loads it: what LDTILECFG refuses makes it initial, without a fault. SDM vol. 1, 13.5.14,
+ * of an edition later than 2016, as transcribed in a public repository; what LDTILECFG refuses is from memory.
+ */
 
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
@@ -22,6 +25,5 @@ function isAccepted(image: Uint8Array): boolean {
 
 export function loadTileConfiguration(x: Execution, image: Uint8Array): void {
   const configuration = image.subarray(0, BYTES);
-  if (!isAccepted(configuration)) x.unmodelled('XRSTOR of a TILECFG that LDTILECFG would refuse');
-  x.state.bytes.set(configuration, OFFSET.tileConfiguration);
+  x.state.bytes.set(isAccepted(configuration) ? configuration : new Uint8Array(BYTES), OFFSET.tileConfiguration);
 }
