@@ -25,9 +25,9 @@ const SDM_EDITION = 'December 2016';
 export const sdm = (volume: string, section: string): Citation =>
   ({ kind: 'manual', manual: 'Intel SDM', volume, section, edition: SDM_EDITION });
 
-/** The same of an edition that has what came later, which was not at hand, but for what says that it was. */
-export const laterSdm = (volume: string, section: string, edition = 'later than 2016, from memory'): Citation =>
-  ({ kind: 'manual', manual: 'Intel SDM', volume, section, edition });
+/** The same of an edition that has what came later, which was not at hand. */
+export const laterSdm = (volume: string, section: string): Citation =>
+  ({ kind: 'manual', manual: 'Intel SDM', volume, section, edition: 'later than 2016, from memory' });
 
 /** AMD64 Architecture Programmer's Manual, which was not at hand either, but for what names its edition. */
 export const apm = (volume: string, section: string, edition = '2023 or before, from memory'): Citation =>

@@ -162,6 +162,9 @@ const COMPONENTS: readonly SupervisorComponent[] = SUPERVISOR_TABLE.map(componen
 /** For the list of all: components.ts. */
 export const SUPERVISOR_COMPONENTS: readonly Component[] = COMPONENTS;
 
+/** Most saves and restores ask for none of them. */
+const ALL = COMPONENTS.reduce((mask, { bit }) => mask | bit, 0n);
+
 type ImageOf = (component: number) => Uint8Array;
 
 /**
@@ -169,7 +172,7 @@ type ImageOf = (component: number) => Uint8Array;
  * old value, the new one or the initial one where the instruction then faults: here it has the old one.
  */
 export function checkSupervisor(x: Execution, rfbm: bigint, xstateBv: bigint, imageOf: ImageOf): void {
-  for (const { number, bit, ready, check } of COMPONENTS) {
+  for (const { number, bit, ready, check } of rfbm & ALL ? COMPONENTS : []) {
     if (rfbm & bit) ready?.(x, (xstateBv & bit) !== 0n);
     if (rfbm & xstateBv & bit) check(x, imageOf(number));
   }
@@ -177,12 +180,12 @@ export function checkSupervisor(x: Execution, rfbm: bigint, xstateBv: bigint, im
 
 /** What XSAVES does to components that it has saved. */
 export function afterSaving(x: Execution, stored: bigint): void {
-  for (const { bit, saved } of COMPONENTS) if (stored & bit) saved?.(x.state);
+  for (const { bit, saved } of stored & ALL ? COMPONENTS : []) if (stored & bit) saved?.(x.state);
 }
 
 /**
- * Components whose save does more than to save: XSAVES does not pass over them where they were not modified. For UINTR
- * state inferred from what the clearing of UINV is for.
+ * Components whose save does more than to save, PT and UINTR: XSAVES does not pass over them where they were not
+ * modified. Inferred: who saves the state of a thread counts on TraceEn and UINV being cleared.
  */
 export const ALWAYS_SAVED = COMPONENTS.reduce((mask, { bit, saved }) => (saved ? mask | bit : mask), 0n);
 
