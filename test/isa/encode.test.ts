@@ -3,7 +3,7 @@ import { hex } from '../../spec/src/numbers/bits.ts';
 import { decode } from '../../spec/src/isa/decode.ts';
 import { type Encoding, encode } from '../../spec/src/isa/encode.ts';
 import type { Operand } from '../../spec/src/isa/operand.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from './forms.ts';
 import { MODES, Oracle, agree, ourLine } from './iced.ts';
 import { STRIDE } from './random.ts';
 import { encodingsOf } from './shapes.ts';

@@ -5,7 +5,7 @@ import { decode } from '../../spec/src/isa/decode.ts';
 import { encode } from '../../spec/src/isa/encode.ts';
 import type { Instruction as Ours } from '../../spec/src/isa/instruction.ts';
 import { print } from '../../spec/src/isa/print.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from './forms.ts';
 import { ADDRESS, MODES, Oracle } from './iced.ts';
 import { STRIDE } from './random.ts';
 import { encodingsOf } from './shapes.ts';

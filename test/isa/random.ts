@@ -1,7 +1,7 @@
 /** Byte strings for the decoder: seeded, half of them around opcodes that are in the table, with many prefixes. */
 
 import type { Mode } from '../../spec/src/isa/instruction.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from './forms.ts';
 
 /** Bytes per string: longer than any instruction. */
 export const STRIDE = 20;

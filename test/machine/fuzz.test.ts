@@ -6,7 +6,7 @@
 
 import { Fault, type Machine, Unmodelled, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import { OFFSET } from '../../spec/src/state/fields.ts';
 import { State, differences } from '../../spec/src/state/state.ts';
 import { type Random, randomFrom } from '../integer/random.ts';

@@ -6,7 +6,7 @@
 import { type Machine, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import type { Form } from '../../spec/src/isa/form.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import { SS } from '../../spec/src/state/fields.ts';
 import { DATA, VECTOR_FORMS, instanceOf, machineWith, outcomeOf, profileOf } from './vector-forms.ts';
 

@@ -6,7 +6,7 @@ import { encode, operandSizes } from '../../spec/src/isa/encode.ts';
 import type { Form, OperandForm } from '../../spec/src/isa/form.ts';
 import { type Mode, featuresOf } from '../../spec/src/isa/instruction.ts';
 import type { MemoryOperand, Operand } from '../../spec/src/isa/operand.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import { DS } from '../../spec/src/state/fields.ts';
 
 export const VECTOR_FORMS: readonly Form[] = FORMS.filter(({ definition }) => definition.exceptions !== undefined);

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { decode } from '../../spec/src/isa/decode.ts';
 import type { Form } from '../../spec/src/isa/form.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import { randomFrom } from '../integer/random.ts';
 import { EXCLUSIONS, exclusionOf, generatedForms } from './generate/forms.ts';
 import { MODES, type Vector, available, instanceOf } from './generate/index.ts';

@@ -1,7 +1,7 @@
 /** The options of `npm run conformance`. */
 
 import type { Form } from '../../spec/src/isa/form.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import { Sentence } from '../../tools/sentence.ts';
 import type { Mode } from './generate/draft.ts';
 import { chapterOf, featuresOf } from './generate/extended.ts';

@@ -2,7 +2,7 @@
 
 import type { CpuProfile } from 'hidden-state';
 import type { Form } from '../../spec/src/isa/form.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import type { Mode } from './generate/draft.ts';
 import { featuresOf } from './generate/extended.ts';
 import { exclusionOf } from './generate/forms.ts';

@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import { randomFrom } from '../integer/random.ts';
 import { chapterOf } from './generate/extended.ts';
 import { SEQUENCE_EXCLUSIONS, poolOf, sequenceImage, sequenceOf, sequenceRecord } from './generate/sequence.ts';

@@ -6,7 +6,7 @@
 
 import { type CpuProfile, Unmodelled } from 'hidden-state';
 import { randomFrom } from '../integer/random.ts';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import { Sentence } from '../../tools/sentence.ts';
 import { type Disagreement, disagreements, leftOpen } from './compare.ts';
 import { type Pool, type Sequence, poolOf, sequenceImage, sequenceOf, sequenceRecord, stepAt } from './generate/sequence.ts';

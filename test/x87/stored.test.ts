@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
-import { FORMS } from '../../spec/src/isa/table.ts';
+import { FORMS } from '../isa/forms.ts';
 import { X87 } from '../../spec/src/isa/x87/index.ts';
 import { RECORD_BYTES, type StateRecord, bytesOf, readHeader, recordAt } from './states.ts';
 import { Unit, type Verdict, judge } from './unit.ts';

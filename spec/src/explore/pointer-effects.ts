@@ -3,7 +3,7 @@
 import { assemble } from '../asm/assemble.ts';
 import type { CpuProfile } from '../cpus/profile.ts';
 import type { Form, OperandForm } from '../isa/form.ts';
-import { FORMS } from '../isa/table.ts';
+import { formsOfInstruction } from '../isa/table.ts';
 import { X87 } from '../isa/x87/index.ts';
 import { kernelState } from '../machine/initial.ts';
 import { Machine } from '../machine/machine.ts';
@@ -170,11 +170,7 @@ function startState(cpu: CpuProfile, exceptions: 'masked' | 'unmasked'): Uint8Ar
 }
 
 /** Every x87 instruction in every form of operand, as text for `pointerEffect`. */
-export const x87Instructions = (): string[] => {
-  const chapter = new Set(X87);
-  const texts = FORMS.filter(({ definition }) => chapter.has(definition)).map(textOf);
-  return [...new Set(texts)];
-};
+export const x87Instructions = (): string[] => [...new Set(X87.flatMap(formsOfInstruction).map(textOf))];
 
 function textOf({ definition, operands }: Form): string {
   return [definition.mnemonic.toLowerCase(), operands.map(operandText).join(', ')].filter(Boolean).join(' ');

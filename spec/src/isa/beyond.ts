@@ -1,5 +1,6 @@
 /** Looks up what an encoding is that is not in the table of instructions. */
 
+import { once } from '../numbers/once.ts';
 import { BEYOND } from './beyond.table.ts';
 import type { MandatoryPrefix, OpcodeMap } from './form.ts';
 import type { Mode } from './instruction.ts';
@@ -12,24 +13,27 @@ interface Entry {
   readonly modrm: readonly string[];
 }
 
-const entries = new Map<string, Entry[]>();
-for (const { what, only64 = false, encodings } of BEYOND) {
-  for (const line of encodings) {
-    const [opcodes = '', prefixes = '', modrm = ''] = line.split('|').map((part) => part.trim());
-    const words = opcodes.split(' ');
-    const vex = words[0] === 'VEX' ? `${words.shift()} ` : '';
-    const map = vex + (words[0]!.startsWith('0F') ? words.shift()! : 'primary');
-    for (const word of words) {
-      const [first = 0, last = first] = word.split('-').map((byte) => Number.parseInt(byte, 16));
-      for (let opcode = first; opcode <= last; opcode++) {
-        const key = `${map} ${opcode}`;
-        entries.set(
-          key, [...(entries.get(key) ?? []), { what, only64, prefixes: wordsOf(prefixes), modrm: wordsOf(modrm) }],
-        );
+const entries = once(() => {
+  const found = new Map<string, Entry[]>();
+  for (const { what, only64 = false, encodings } of BEYOND) {
+    for (const line of encodings) {
+      const [opcodes = '', prefixes = '', modrm = ''] = line.split('|').map((part) => part.trim());
+      const words = opcodes.split(' ');
+      const vex = words[0] === 'VEX' ? `${words.shift()} ` : '';
+      const map = vex + (words[0]!.startsWith('0F') ? words.shift()! : 'primary');
+      for (const word of words) {
+        const [first = 0, last = first] = word.split('-').map((byte) => Number.parseInt(byte, 16));
+        for (let opcode = first; opcode <= last; opcode++) {
+          const key = `${map} ${opcode}`;
+          found.set(
+            key, [...(found.get(key) ?? []), { what, only64, prefixes: wordsOf(prefixes), modrm: wordsOf(modrm) }],
+          );
+        }
       }
     }
   }
-}
+  return found;
+});
 
 function wordsOf(text: string): string[] {
   return text.split(' ').filter(Boolean);
@@ -46,7 +50,7 @@ function isOf(pattern: string, modrm: number): boolean {
 export function beyond(
   map: OpcodeMap, opcode: number, prefix: MandatoryPrefix, mode: Mode, vex: boolean, modrm: () => number,
 ): string | undefined {
-  const found = entries.get(`${vex ? 'VEX ' : ''}${map} ${opcode}`)?.find((entry) => (!entry.only64 || mode === 64)
+  const found = entries().get(`${vex ? 'VEX ' : ''}${map} ${opcode}`)?.find((entry) => (!entry.only64 || mode === 64)
     && (entry.prefixes.length === 0 || entry.prefixes.includes(prefix))
     && (entry.modrm.length === 0 || entry.modrm.some((pattern) => isOf(pattern, modrm()))));
   return found?.what;

@@ -1,6 +1,7 @@
 /** Searching and counting bits, and CRC32. SDM vol. 1, 5.1.6, 5.1.15 and 12.12. */
 
 import { u } from '../numbers/bits.ts';
+import { once } from '../numbers/once.ts';
 import { sdm } from '../state/citation.ts';
 import { AF, CF, OF, PF, SF, STATUS, ZF, resultFlags } from './flags.ts';
 import type { Execution } from './execution.ts';
@@ -102,8 +103,8 @@ const POPCNT = instruction({
 const REFLECTED_POLYNOMIAL = 0x82f6_3b78;
 
 /** What eight shifts of the division do to the low byte. */
-const CRC_BYTES = Uint32Array.from({ length: 256 }, (_, byte) =>
-  Array.from({ length: 8 }).reduce<number>((crc) => (crc >>> 1) ^ (crc & 1 ? REFLECTED_POLYNOMIAL : 0), byte));
+const crcBytes = once(() => Uint32Array.from({ length: 256 }, (_, byte) =>
+  Array.from({ length: 8 }).reduce<number>((crc) => (crc >>> 1) ^ (crc & 1 ? REFLECTED_POLYNOMIAL : 0), byte)));
 
 const CRC32 = instruction({
   mnemonic: 'CRC32',
@@ -115,7 +116,7 @@ const CRC32 = instruction({
     const value = x.read(source);
     const width = source.kind === 'relative' ? 0 : source.size;
     const crc = Array.from({ length: width / 8 }).reduce<number>(
-      (sum, _, n) => (sum >>> 8) ^ CRC_BYTES[(sum ^ Number(u(8, value >> BigInt(8 * n)))) & 0xff]!,
+      (sum, _, n) => (sum >>> 8) ^ crcBytes()[(sum ^ Number(u(8, value >> BigInt(8 * n)))) & 0xff]!,
       Number(u(32, x.read(i.operands[0]!))));
     x.write(i.operands[0]!, BigInt(crc >>> 0));
   },

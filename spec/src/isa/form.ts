@@ -184,9 +184,11 @@ const IMMEDIATES: ReadonlyMap<string, ImmediateSize> = new Map<string, Immediate
 
 /** Parses one line of an instruction's `forms`. Throws a `SyntaxError` that names the instruction and the line. */
 export function parseForm(text: string, definition: InstructionDefinition): Form {
-  const where = `${definition.mnemonic} form '${text}'`;
-  const [encodingText = '', operandText = '', flagText = ''] = text.split('|').map((part) => part.trim());
-  const encoding = parseEncoding(encodingText, where);
+  const where = nameOf(text, definition);
+  const opcode = matchOpcode(text, definition);
+  const rest = text.slice(opcode[0].length);
+  const [tailText = '', operandText = '', flagText = ''] = rest.split('|').map((part) => part.trim());
+  const encoding = { ...parseOpcode(opcode), ...parseTail(tailText, where) };
   const flags = parseFlags(flagText, where);
   let skip = 0;
   const operands = (operandText === '' ? [] : operandText.split(',')).map((name): OperandForm => {
@@ -205,59 +207,58 @@ export function parseForm(text: string, definition: InstructionDefinition): Form
   };
 }
 
-type Encoding = Pick<Form, 'vex' | 'map' | 'opcode' | 'prefix' | 'rexW' | 'registerInOpcode'> & Tail;
+/** `VEX.LZ.F2.0F38.W0`, the second dot's part only where there is a mandatory prefix. */
+const VEX = /VEX\.(LZ|LIG|128|256)\.(?:(66|F3|F2)\.)?(0F|0F38|0F3A)\.(W0|W1|WIG) /;
+/** `NP REX.W + 0F 38`. */
+const LEGACY = /(?:(NP|NFx|66|F3|F2) )?(REX\.W \+ )?(?:(0F(?: 3[8A])?) )?/;
+const PREFIXES = new RegExp(`^(?:${VEX.source}|${LEGACY.source})`);
+/** One expression, because the table is indexed by what it finds in all lines, and each new engine does that anew. */
+const OPCODE = new RegExp(`${PREFIXES.source}([0-9A-F]{2})(\\+r)?(?= |$)`);
+const MAPS: Readonly<Record<string, OpcodeMap>> =
+  { '0F': '0F', '0F 38': '0F38', '0F 3A': '0F3A', '0F38': '0F38', '0F3A': '0F3A' };
 
-/** `NP REX.W + 0F AE /4`: prefixes, opcode bytes, what follows them. */
-function parseEncoding(text: string, where: string): Encoding {
-  const tokens = text.split(/\s+/).filter((token) => token !== '+');
-  let rexW = false, prefix: MandatoryPrefix | undefined;
-  for (; tokens.length > 1 && /^(REX\.W|NP|NFx|66|F3|F2)$/.test(tokens[0]!); tokens.shift()) {
-    if (tokens[0] === 'REX.W') rexW = true;
-    else prefix = tokens[0] as MandatoryPrefix;
-  }
-  const vex = takeVex(tokens, where);
-  const map = vex?.map ?? takeMap(tokens);
-  const opcodeText = tokens.shift() ?? '';
-  if (!/^[0-9A-F]{2}(\+r)?$/.test(opcodeText)) {
-    throw new SyntaxError(`${where}: ${JSON.stringify(opcodeText)} is no opcode byte`);
-  }
-  const opcode = { map, opcode: Number.parseInt(opcodeText, 16), registerInOpcode: opcodeText.endsWith('+r') };
-  return { vex: vex?.vex, prefix: vex ? vex.prefix : prefix, rexW, ...opcode, ...parseTail(tokens, where) };
+/** The parts of a line of `forms` up to the opcode byte, as `OPCODE` numbers them. */
+function matchOpcode(text: string, definition: InstructionDefinition): RegExpExecArray {
+  const found = OPCODE.exec(text);
+  if (found) return found;
+  const [odd = ''] = text.slice(PREFIXES.exec(text)![0].length).split(/[ |]/);
+  const what = odd.startsWith('VEX.') ? 'VEX prefix' : 'opcode byte';
+  throw new SyntaxError(`${nameOf(text, definition)}: ${JSON.stringify(odd)} is no ${what}`);
 }
 
-/** `VEX.LZ.F2.0F38.W0`, the second dot's part only where there is a mandatory prefix. */
-function takeVex(tokens: string[], where: string): {
-  vex: VexForm;
-  map: OpcodeMap;
-  prefix: MandatoryPrefix;
-} | undefined {
-  if (!tokens[0]?.startsWith('VEX.')) return undefined;
-  const parts = /^VEX\.(LZ|LIG|128|256)\.(?:(66|F3|F2)\.)?(0F|0F38|0F3A)\.(W0|W1|WIG)$/.exec(tokens[0]);
-  if (!parts) throw new SyntaxError(`${where}: ${JSON.stringify(tokens[0])} is no VEX prefix`);
-  tokens.shift();
-  const [, length, prefix = 'NP', map, w] = parts;
-  const vex: VexForm = {
+const mapOf = (found: RegExpExecArray): OpcodeMap => MAPS[found[3] ?? found[7] ?? ''] ?? 'primary';
+
+/** By what a decoder finds a line of `forms`: its first opcode byte, and in how many registers are encoded. */
+export function opcodeOf(
+  text: string, definition: InstructionDefinition,
+): { vex: boolean; map: OpcodeMap; first: number; count: 1 | 8 } {
+  const found = matchOpcode(text, definition);
+  const first = Number.parseInt(found[8]!, 16);
+  return { vex: found[1] !== undefined, map: mapOf(found), first, count: found[9] === undefined ? 1 : 8 };
+}
+
+type Opcode = Pick<Form, 'vex' | 'map' | 'opcode' | 'prefix' | 'rexW' | 'registerInOpcode'>;
+
+function parseOpcode(found: RegExpExecArray): Opcode {
+  const [, length, implied = 'NP', , w, prefix, rexW, , opcode, register] = found;
+  const vex: VexForm | undefined = length === undefined ? undefined : {
     l: length === 'LIG' ? undefined : length === '256' ? 1 : 0,
     w: w === 'WIG' ? undefined : w === 'W1' ? 1 : 0,
   };
-  return { vex, map: map as OpcodeMap, prefix: prefix as MandatoryPrefix };
+  return {
+    vex, map: mapOf(found), opcode: Number.parseInt(opcode!, 16), prefix: (vex ? implied : prefix) as MandatoryPrefix,
+    rexW: rexW !== undefined, registerInOpcode: register !== undefined,
+  };
 }
 
-function takeMap(tokens: string[]): OpcodeMap {
-  const [first, second] = tokens;
-  if (first !== '0F' || second === undefined) return 'primary';
-  tokens.shift();
-  if (second !== '38' && second !== '3A') return '0F';
-  tokens.shift();
-  return `0F${second}`;
-}
+const nameOf = (text: string, definition: InstructionDefinition): string => `${definition.mnemonic} form '${text}'`;
 
 type Tail = Pick<Form, 'modrm' | 'modrmByte' | 'stackRegister' | 'immediate'>;
 
 /** What follows the opcode: `/r`, `/4`, `D0`, `C0+i`, `ib`. */
-function parseTail(tokens: readonly string[], where: string): Tail {
+function parseTail(text: string, where: string): Tail {
   let modrm: Form['modrm'], modrmByte: number | undefined, stackRegister = false, immediate: ImmediateSize = 0;
-  for (const token of tokens) {
+  for (const token of wordsOf(text)) {
     if (token === '/r') modrm = 'r';
     else if (/^\/[0-7]$/.test(token)) modrm = Number(token[1]);
     else if (/^[0-9A-F]{2}$/.test(token)) modrmByte = Number.parseInt(token, 16);
@@ -273,6 +274,8 @@ function parseTail(tokens: readonly string[], where: string): Tail {
   return { modrm, modrmByte, stackRegister, immediate };
 }
 
+const wordsOf = (text: string): string[] => text.split(' ').filter(Boolean);
+
 /** A word and a byte, as ENTER has them; two bytes, as EXTRQ has them. */
 const both = (first: ImmediateSize, second: ImmediateSize): ImmediateSize =>
   (second === 1 && first === 2 ? 3 : second === 1 && first === 1 ? 2 : second);
@@ -281,7 +284,7 @@ type Flags =
   'size64' | 'only' | 'w64' | 'onlySize' | 'onlyAddressSize' | 'rexB0' | 'notZero' | 'addressSized' | 'operandSized';
 
 function parseFlags(text: string, where: string): Pick<Form, Flags> {
-  const words = text.split(/\s+/).filter(Boolean);
+  const words = wordsOf(text);
   const unknown = words.find((word) => !/^(d64|f64|o64|i64|w64|b0|s16|s32|a16|a32|a64|r1|asz|osz)$/.test(word));
   if (unknown !== undefined) throw new SyntaxError(`${where}: unknown flag ${JSON.stringify(unknown)}`);
   return {

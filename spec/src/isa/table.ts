@@ -1,5 +1,6 @@
 /** All instructions, indexed for the decoder (by opcode) and for the assembler (by mnemonic). */
 
+import { once } from '../numbers/once.ts';
 import { ARITHMETIC } from './arithmetic.ts';
 import { BIT_COUNTS } from './bit-counts.ts';
 import { BIT_TESTS } from './bit-tests.ts';
@@ -26,7 +27,7 @@ import { SYSTEM } from './system/index.ts';
 import { TRAPS } from './traps.ts';
 import { X87 } from './x87/index.ts';
 import { XSAVE } from './xsave/index.ts';
-import { type Form, type OpcodeMap, parseForm } from './form.ts';
+import { type Form, type OpcodeMap, opcodeOf, parseForm } from './form.ts';
 import type { InstructionDefinition } from './instruction.ts';
 
 export const INSTRUCTIONS: readonly InstructionDefinition[] = [
@@ -36,33 +37,70 @@ export const INSTRUCTIONS: readonly InstructionDefinition[] = [
   ...X87, ...SIMD, ...XSAVE,
 ];
 
-/** Every encoding of every instruction. */
-export const FORMS: readonly Form[] = INSTRUCTIONS.flatMap((definition) =>
-  definition.forms.map((text) => parseForm(text, definition)));
+/**
+ * Parsed when an opcode or a mnemonic is first asked for: a program needs few of them, and a new engine waits for none.
+ */
+const parsed = new Map<InstructionDefinition, readonly Form[]>();
+
+/** The encodings of one instruction. Throws a `SyntaxError` that names it where one cannot be read. */
+export function formsOfInstruction(definition: InstructionDefinition): readonly Form[] {
+  const known = parsed.get(definition);
+  if (known) return known;
+  const forms = definition.forms.map((text) => parseForm(text, definition));
+  parsed.set(definition, forms);
+  return forms;
+}
 
 /** More particular encodings first: a whole ModRM byte, a mandatory prefix, REX.W, a digit. */
 const rank = (form: Form): number =>
   (form.modrmByte === undefined ? 8 : 0) + (form.prefix === undefined ? 4 : 0)
   + (form.rexW ? 0 : 2) + (form.registerInOpcode ? 1 : 0) + (form.modrm === 'r' ? 0.5 : 0);
 
-const byOpcode = new Map<string, Form[]>();
-const byMnemonic = new Map<string, Form[]>();
-for (const form of [...FORMS].sort((a, b) => rank(a) - rank(b))) {
-  for (let low = 0; low < (form.registerInOpcode ? 8 : 1); low++) {
-    const key = `${form.vex ? 'VEX ' : ''}${form.map} ${form.opcode + low}`;
-    byOpcode.set(key, [...(byOpcode.get(key) ?? []), form]);
-  }
-}
-for (const form of FORMS) {
-  for (const name of [form.definition.mnemonic, ...(form.definition.aliases ?? [])]) {
-    const key = name.toLowerCase();
-    byMnemonic.set(key, [...(byMnemonic.get(key) ?? []), form]);
-  }
+const MAPS: readonly OpcodeMap[] = ['primary', '0F', '0F38', '0F3A'];
+/** VEX or not, opcode map and opcode byte as one number. */
+const keyOf = (vex: boolean, map: OpcodeMap, opcode: number): number =>
+  ((vex ? MAPS.length : 0) + MAPS.indexOf(map)) * 256 + opcode;
+
+/** Grows a list under a key. */
+function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
 }
 
-export const formsOf = (map: OpcodeMap, opcode: number, vex = false): readonly Form[] =>
-  byOpcode.get(`${vex ? 'VEX ' : ''}${map} ${opcode}`) ?? [];
-export const formsNamed = (mnemonic: string): readonly Form[] => byMnemonic.get(mnemonic.toLowerCase()) ?? [];
+/** By opcode, which line of which instruction has it. */
+const opcodes = once(() => {
+  const index = new Map<number, { definition: InstructionDefinition; line: number }[]>();
+  for (const definition of INSTRUCTIONS) {
+    for (let line = 0; line < definition.forms.length; line++) {
+      const { vex, map, first, count } = opcodeOf(definition.forms[line]!, definition);
+      for (let n = 0; n < count; n++) append(index, keyOf(vex, map, first + n), { definition, line });
+    }
+  }
+  return index;
+});
+
+const byOpcode = new Map<number, readonly Form[]>();
+
+/** The encodings that begin with this opcode, in the order in which to try them. */
+export function formsOf(map: OpcodeMap, opcode: number, vex = false): readonly Form[] {
+  const key = keyOf(vex, map, opcode);
+  const known = byOpcode.get(key);
+  if (known) return known;
+  const lines = opcodes().get(key) ?? [];
+  const forms = lines.map(({ definition, line }) => formsOfInstruction(definition)[line]!)
+    .sort((a, b) => rank(a) - rank(b));
+  byOpcode.set(key, forms);
+  return forms;
+}
+
+const byMnemonic = new Map<string, InstructionDefinition[]>();
+for (const definition of INSTRUCTIONS) {
+  append(byMnemonic, definition.mnemonic.toLowerCase(), definition);
+  for (const alias of definition.aliases ?? []) append(byMnemonic, alias.toLowerCase(), definition);
+}
+export const formsNamed = (mnemonic: string): readonly Form[] =>
+  (byMnemonic.get(mnemonic.toLowerCase()) ?? []).flatMap(formsOfInstruction);
 export const MNEMONICS: readonly string[] = [...byMnemonic.keys()];
 
 /** One-byte opcodes that 64-bit mode gave up. SDM vol. 2D, table A-2, superscript i64. */

@@ -1,7 +1,7 @@
 /** Which forms of the table are run on the processor, and why the others are not. */
 
 import type { Form } from '../../../spec/src/isa/form.ts';
-import { FORMS } from '../../../spec/src/isa/table.ts';
+import { FORMS } from '../../isa/forms.ts';
 
 interface Exclusion { readonly forms: (form: Form) => boolean; readonly why: string }
 

@@ -1,6 +1,7 @@
 /** AES: rounds on a state of 16 bytes, columns of four. SDM vol. 1, 12.13; FIPS 197. */
 
 import { int, u } from '../../numbers/bits.ts';
+import { once } from '../../numbers/once.ts';
 import { invertByte, multiplyBytes } from '../../numbers/polynomials.ts';
 import { laterSdm } from '../../state/citation.ts';
 import type { InstructionDefinition } from '../instruction.ts';
@@ -10,19 +11,19 @@ import { by128 } from './lanewise.ts';
 import { type Row, rows } from './rows.ts';
 
 /** SubBytes: the inverse, then an affine transformation. FIPS 197, 5.1.1. */
-const S_BOX: readonly number[] = Array.from({ length: 256 }, (_, byte) => {
+const sBox = once((): Bytes => Array.from({ length: 256 }, (_, byte) => {
   const inverse = invertByte(byte);
   const rotated = (by: number): number => ((inverse << by) | (inverse >> (8 - by))) & 0xff;
   return 0x63 ^ inverse ^ rotated(1) ^ rotated(2) ^ rotated(3) ^ rotated(4);
-});
-const INVERSE_S_BOX: readonly number[] = S_BOX.map((_, byte) => S_BOX.indexOf(byte));
+}));
+const inverseSBox = once((): Bytes => sBox().map((_, byte) => sBox().indexOf(byte)));
 
 /** Bytes of the state, column by column. */
 type Bytes = readonly number[];
 const bytesOf = (value: bigint): number[] => split(128, 8, value).map(Number);
 const valueOf = (bytes: Bytes): bigint => join(8, bytes.map(BigInt));
 
-const substitute = (box: readonly number[], bytes: Bytes): number[] => bytes.map((byte) => box[byte]!);
+const substitute = (box: Bytes, bytes: Bytes): number[] => bytes.map((byte) => box[byte]!);
 
 /** Row `r` goes `r` columns to the left, or back to the right. */
 const shiftRows = (bytes: Bytes, direction: 1 | -1): number[] =>
@@ -35,19 +36,19 @@ const mixColumns = (bytes: Bytes, factors: Bytes): number[] =>
 const MIX: Bytes = [2, 3, 1, 1];
 const UNMIX: Bytes = [14, 11, 13, 9];
 
-const encryptLast: Compute = by128(({ a, b }) => valueOf(substitute(S_BOX, shiftRows(bytesOf(a), 1))) ^ b);
+const encryptLast: Compute = by128(({ a, b }) => valueOf(substitute(sBox(), shiftRows(bytesOf(a), 1))) ^ b);
 const encrypt: Compute = by128(({ a, b }) =>
-  valueOf(mixColumns(substitute(S_BOX, shiftRows(bytesOf(a), 1)), MIX)) ^ b);
-const decryptLast: Compute = by128(({ a, b }) => valueOf(substitute(INVERSE_S_BOX, shiftRows(bytesOf(a), -1))) ^ b);
+  valueOf(mixColumns(substitute(sBox(), shiftRows(bytesOf(a), 1)), MIX)) ^ b);
+const decryptLast: Compute = by128(({ a, b }) => valueOf(substitute(inverseSBox(), shiftRows(bytesOf(a), -1))) ^ b);
 const decrypt: Compute = by128(({ a, b }) =>
-  valueOf(mixColumns(substitute(INVERSE_S_BOX, shiftRows(bytesOf(a), -1)), UNMIX)) ^ b);
+  valueOf(mixColumns(substitute(inverseSBox(), shiftRows(bytesOf(a), -1)), UNMIX)) ^ b);
 const unmix: Compute = ({ a }) => valueOf(mixColumns(bytesOf(a), UNMIX));
 
 const rotateWord = (word: bigint): bigint => (word >> 8n) | u(32, word << 24n);
 
 /** AESKEYGENASSIST: doublewords 1 and 3 through the S-box, and the same rotated with the round constant. */
 const assist: Compute = ({ a, immediate }) => {
-  const [, x1, , x3] = split(128, 32, valueOf(substitute(S_BOX, bytesOf(a))));
+  const [, x1, , x3] = split(128, 32, valueOf(substitute(sBox(), bytesOf(a))));
   const constant = BigInt(immediate);
   return join(32, [x1!, rotateWord(x1!) ^ constant, x3!, rotateWord(x3!) ^ constant]);
 };

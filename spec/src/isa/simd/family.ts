@@ -61,33 +61,35 @@ export interface Family {
 }
 
 type Operation = InstructionDefinition['operation'];
-type Encoding = 'mmx' | 'sse' | 'avx' | 'avx2';
+const ENCODINGS = ['mmx', 'sse', 'avx', 'avx2'] as const;
+type Encoding = (typeof ENCODINGS)[number];
 const FILES = { mmx: 'mm', sse: 'xmm', avx: 'xmm', avx2: 'ymm' } as const;
 const WIDTHS = { mmx: 64, sse: 128, avx: 128, avx2: 256 } as const;
 
 /** The definitions of a family, one for each CPUID bit. */
-export const family = (row: Family): readonly InstructionDefinition[] =>
-  (['mmx', 'sse', 'avx', 'avx2'] as const).filter((encoding) => row.levels[encoding]).map((encoding) => vector({
+export function family(row: Family): readonly InstructionDefinition[] {
+  const operation = operationOf(row, /\bH/.test(row.operands), /\bL/.test(row.operands));
+  return ENCODINGS.filter((encoding) => row.levels[encoding]).map((encoding) => vector({
     mnemonic: encoding === 'mmx' || encoding === 'sse' ? row.mnemonic : row.vexMnemonic ?? `V${row.mnemonic}`,
     title: row.title,
     forms: [`${encodingText(row, encoding)} | ${operandText(row.operands, encoding)}`],
     cpuid: row.levels[encoding]!,
     exceptions: encoding === 'mmx' ? 'MMX' : row.exceptions,
-    operation: operationOf(row, /\bH/.test(row.operands), /\bL/.test(row.operands)),
+    operation,
     source: row.source,
   }));
+}
 
 /** `66 0F 38 00 /r` as it is, with NP on MMX registers, or `VEX.128.66.0F38.WIG 00 /r`. */
 function encodingText(row: Family, encoding: Encoding): string {
-  const [prefix, ...rest] = row.encoding.split(' ');
   if (encoding === 'sse') return row.encoding;
-  if (encoding === 'mmx') return ['NP', ...rest].join(' ');
-  const map = /^3[8A]$/.test(rest[1]!) ? `0F${rest[1]}` : '0F';
-  const tail = rest.slice(map === '0F' ? 1 : 2);
-  const is4 = /\bL\b/.test(row.operands) ? ['/is4'] : [];
+  const space = row.encoding.indexOf(' ');
+  const prefix = row.encoding.slice(0, space), rest = row.encoding.slice(space + 1);
+  if (encoding === 'mmx') return `NP ${rest}`;
+  const map = rest.startsWith('0F 38 ') ? '0F38' : rest.startsWith('0F 3A ') ? '0F3A' : '0F';
+  const tail = rest.slice(map === '0F' ? 3 : 6), is4 = /\bL\b/.test(row.operands) ? ' /is4' : '';
   const length = row.scalar ? 'LIG' : encoding === 'avx2' ? '256' : '128';
-  const vex = ['VEX', length, ...(prefix === 'NP' ? [] : [prefix]), map, row.w ?? 'WIG'].join('.');
-  return [vex, ...tail, ...is4].join(' ');
+  return `VEX.${length}.${prefix === 'NP' ? '' : `${prefix}.`}${map}.${row.w ?? 'WIG'} ${tail}${is4}`;
 }
 
 /** Hundreds of rows have the same few dozen operands. */
