@@ -7,8 +7,6 @@ import { captureNode } from '../tools/child.ts';
 import { Sentence } from '../tools/sentence.ts';
 import { digits, median, seconds, type Section } from './table.ts';
 
-/** Copies of each page, so that the ratio is that of a whole site and not of starting vitest twice. */
-const COPIES = 4;
 const RUNS = 3;
 
 /** The pages as doctests, against the same code written as plain test files. */
@@ -47,12 +45,10 @@ function writeBoth(root: string, folder: string, files: string[]): number {
     const { page } = inspectPage(file, readSource(root, file), { root });
     const name = basename(file, '.mdx');
     for (const { witness } of page.claims) standIn(join(folder, 'pages/test'), witness);
-    for (let copy = 0; copy < COPIES; copy++) {
-      copyFileSync(join(root, file), join(folder, `pages/content/${name}-${copy}.mdx`));
-      for (const block of page.blocks) {
-        writeFileSync(join(folder, `plain/tests/${name}-${copy}-${block.id}.test.ts`), copyText(block, page));
-        tests++;
-      }
+    copyFileSync(join(root, file), join(folder, `pages/content/${name}.mdx`));
+    for (const block of page.blocks) {
+      writeFileSync(join(folder, `plain/tests/${name}-${block.id}.test.ts`), copyText(block, page));
+      tests++;
     }
   }
   writeFileSync(join(folder, 'pages/vitest.config.ts'), configuration("['content/*.mdx']", true));

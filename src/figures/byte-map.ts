@@ -8,7 +8,7 @@ export interface ByteField {
   size: number;
   name: string;
   tone?: Tone;
-  /** Printed under the name. */
+  /** Printed under the name; what the form's bytes have there otherwise. */
   value?: string;
 }
 
@@ -16,6 +16,8 @@ export interface ByteField {
 export interface ByteForm {
   caption: string;
   fields: ByteField[];
+  /** From offset 0. */
+  bytes?: Uint8Array;
 }
 
 export interface ByteMapData {
@@ -60,15 +62,27 @@ function withGaps(fields: readonly ByteField[]): ByteField[] {
   return all;
 }
 
+/** A little-endian number as the manual prints it, as far as it fits under a name. */
+function valueIn(bytes: Uint8Array, { offset, size, name }: ByteField): string {
+  if (offset + size > bytes.length) {
+    throw new Error(`byte map: \`${name}\` ends at byte ${offset + size}, but there are ${bytes.length}`);
+  }
+  if (size > half) return `${size} bytes`;
+  return [...bytes.subarray(offset, offset + size)].reverse().map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+const withValue = (field: ByteField, bytes: Uint8Array | undefined): ByteField =>
+  (bytes && field.value === undefined ? { ...field, value: valueIn(bytes, field) } : field);
+
 const cell = ({ size, name, tone = 'plain', value, continued }: Segment): Html =>
   html`<span class="byte-field tone-${tone} bytes-${size}${continued && ' continued'}"${
     name && html` title="${name}, ${size} ${size === 1 ? 'byte' : 'bytes'}"`}><span class="name">${
     name || html`<span class="hush">unused</span>`}</span>${
     value !== undefined && html`<span class="value">${value}</span>`}</span>`;
 
-function form({ caption, fields }: ByteForm): Html {
+function form({ caption, fields, bytes }: ByteForm): Html {
   const halves = new Map<number, Segment[]>();
-  for (const segment of segments(withGaps(fields))) {
+  for (const segment of segments(withGaps(fields.map((field) => withValue(field, bytes))))) {
     const start = Math.floor(segment.offset / half) * half;
     halves.set(start, [...(halves.get(start) ?? []), segment]);
   }

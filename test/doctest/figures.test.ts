@@ -36,3 +36,14 @@ describe('figures that list', () => {
     expect(text(draw('verdict-table', table, { id: 'x', commits: true }))).toContain('639de2aafa');
   });
 });
+
+test('a byte map prints the numbers that its bytes are, where nothing else is said', () => {
+  const bytes = Uint8Array.from({ length: 20 }, (_, n) => n + 1);
+  const fields = [
+    { offset: 0, size: 4, name: 'A' }, { offset: 4, size: 2, name: 'B', value: 'said' }, { offset: 8, size: 10, name: 'C' },
+  ];
+  const drawn = draw('byte-map', { forms: [{ caption: '', bytes, fields }] }, { id: 'x' });
+  expect(drawn.text.match(/(?<=class="value">)[^<]+/g)).toEqual(['04030201', 'said', '10 bytes', '10 bytes']);
+  const short = { forms: [{ caption: '', bytes: bytes.slice(0, 6), fields }] };
+  expect(() => draw('byte-map', short, { id: 'x' })).toThrow('`C` ends at byte 18, but there are 6');
+});
