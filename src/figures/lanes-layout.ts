@@ -7,6 +7,8 @@ export const room = 722;
 const narrowest = 32;
 /** How far a label may reach over the last step. */
 const overhang = 50;
+/** From a bar's edge to the value in it. */
+export const valueInset = 6;
 const rowHeight = 17;
 const longestLabel = 26;
 const longestName = 15;

@@ -1,6 +1,6 @@
 import type { Timeline } from 'hidden-state';
 import { type Html, html } from './html.ts';
-import { type LaneLine, type Layout, aside, labelY, layOut, room } from './lanes-layout.ts';
+import { type LaneLine, type Layout, aside, labelY, layOut, room, valueInset } from './lanes-layout.ts';
 import { hex } from './values.ts';
 
 export interface LanesOptions {
@@ -74,7 +74,7 @@ const bars = ({ left, pitch, bars, barsTop, barHeight }: Layout, id: string): Ht
         tone === 'none' ? 'not written yet' : full}</title><rect x="${left + from * pitch + 1}" y="${y}" width="${
         (to - from + 1) * pitch - 2}" height="${barHeight - 4}" rx="3"${
         tone === 'none' && html` fill="url(#${id}-hatch)"`}/>${
-        text && html`<text x="${left + from * pitch + 7}" y="${y + 15}">${text}</text>`}</g>`,
+        text && html`<text x="${left + from * pitch + 1 + valueInset}" y="${y + 15}">${text}</text>`}</g>`,
     )}`;
   })}`;
 

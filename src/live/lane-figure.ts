@@ -1,3 +1,5 @@
+import { valueInset } from '../figures/lanes-layout.ts';
+
 /** Scrubs a drawn timeline: slider, arrow keys, wheel, touch; the step is in the address's fragment. */
 class LaneFigure extends HTMLElement {
   #step = 1;
@@ -15,6 +17,7 @@ class LaneFigure extends HTMLElement {
     drawing?.addEventListener('pointerdown', (event) => {
       if (event.button === 0 && !(event.target as Element).closest('a')) this.#drag(drawing, event);
     });
+    drawing?.addEventListener('scroll', () => this.#keepWhole(drawing), { passive: true });
     this.addEventListener('click', (event) => this.#follow(event));
     window.addEventListener('hashchange', this.#fromAddress);
     this.show(this.#step);
@@ -50,6 +53,26 @@ class LaneFigure extends HTMLElement {
   #scrollTo(x: number): void {
     const drawing = this.querySelector('.drawing');
     if (drawing && drawing.scrollWidth > drawing.clientWidth) drawing.scrollLeft = x - drawing.clientWidth / 2;
+  }
+
+  /**
+   * What scrolls out on the left is not cut in the middle, where the rest would look like another value: a bar's value
+   * moves along its bar as far as it goes, and what has no room any more is not shown.
+   */
+  #keepWhole(drawing: HTMLElement): void {
+    const edge = Number(this.dataset.left) + drawing.scrollLeft;
+    const values = [...drawing.querySelectorAll<SVGTextElement>('.bar text')].map((text) => {
+      const bar = (text.previousElementSibling as SVGRectElement).getBBox();
+      return { text, start: bar.x + valueInset, last: bar.x + bar.width - text.getComputedTextLength() - valueInset };
+    });
+    for (const { text, start, last } of values) {
+      const x = Math.max(start, Math.min(edge + valueInset, last));
+      text.setAttribute('x', String(x));
+      text.classList.toggle('cut', x < edge);
+    }
+    for (const text of drawing.querySelectorAll<SVGTextElement>('.event text')) {
+      text.classList.toggle('cut', Number(text.getAttribute('x')) < edge);
+    }
   }
 
   #fromAddress = (): void => {

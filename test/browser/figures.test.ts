@@ -83,6 +83,23 @@ test('labels of the lanes do not overlap', async () => {
   expect(overlapping).toEqual([]);
 });
 
+test('no value of a scrolled timeline is cut at its left end', async () => {
+  for (const width of [1280, 720]) {
+    await using visited = await visit('/hazards/irq-fpu-with-guest-xcr0/', { viewport: { width, height: 900 } });
+    const figure = visited.page.locator('lane-figure').first();
+    const count = Number(await figure.getAttribute('data-count'));
+    for (const step of [1, Math.ceil(count / 2), count]) {
+      await figure.locator('input').fill(String(step));
+      await visited.page.waitForTimeout(50);
+      const values = await figure.locator('.bar text').evaluateAll((texts) => texts
+        .filter((text) => getComputedStyle(text).visibility === 'visible').map((text) => text.getBoundingClientRect().left));
+      const names = await figure.locator('.names').evaluate((names) => names.getBoundingClientRect().right);
+      expect(values.length).toBeGreaterThan(0);
+      expect(Math.min(...values)).toBeGreaterThanOrEqual(names);
+    }
+  }
+});
+
 test('on a phone the lanes are a list, and touching a step selects it', async () => {
   await using visited = await visit(hazard, { viewport: { width: 390, height: 844 }, hasTouch: true });
   const lanes = visited.page.locator('lane-figure').first();
