@@ -6,7 +6,9 @@ export {
 export {
   type Control, type Outcome, type Precision, type RoundingMode, DE, IE, OE, PE, UE, ZE, controlOf, masked,
 } from './float80/control.ts';
-export { type Operand, type Source, fromFloat32, fromFloat64, fromFloat80, fromInteger } from './float80/operand.ts';
+export {
+  type Operand, type Source, fromFloat32, fromFloat64, fromFloat80, fromInteger, fromParts,
+} from './float80/operand.ts';
 export { add, subtract, subtractReversed } from './float80/add.ts';
 export { multiply } from './float80/multiply.ts';
 export { divide, divideReversed } from './float80/divide.ts';

@@ -113,9 +113,11 @@ export class State {
 
   /** Physical x87 register Rj as an 80-bit pattern. */
   x87(j: number): bigint {
-    const at = OFFSET.st + 16 * j;
-    return (BigInt(this.word(at + 8)) << 64n) | this.quad(at);
+    return (BigInt(this.x87SignAndExponent(j)) << 64n) | this.x87Significand(j);
   }
+  /** Bits 79:64 of it, and bits 63:0. */
+  x87SignAndExponent(j: number): number { return this.word(OFFSET.st + 16 * j + 8); }
+  x87Significand(j: number): bigint { return this.quad(OFFSET.st + 16 * j); }
   setX87(j: number, value: bigint): void {
     const at = OFFSET.st + 16 * j;
     this.setQuad(at, BigInt.asUintN(64, value));

@@ -3,16 +3,27 @@
 import { s, u } from '../../numbers/bits.ts';
 
 /** The lanes of `bits` bits of a vector of `width` bits, unsigned. */
-export const split = (width: number, bits: number, value: bigint): bigint[] =>
-  Array.from({ length: width / bits }, (_, n) => u(bits, value >> BigInt(n * bits)));
+export function split(width: number, bits: number, value: bigint): bigint[] {
+  const lanes: bigint[] = [], by = BigInt(bits);
+  let rest = value;
+  for (let n = width / bits; n > 0; n--) {
+    lanes.push(u(bits, rest));
+    rest >>= by;
+  }
+  return lanes;
+}
 
 /** The same, signed. */
 export const splitSigned = (width: number, bits: number, value: bigint): bigint[] =>
   split(width, bits, value).map((lane) => s(bits, lane));
 
 /** The vector of these lanes, each taken modulo 2^`bits`. */
-export const join = (bits: number, lanes: readonly bigint[]): bigint =>
-  lanes.reduceRight((value, lane) => u(lanes.length * bits, value << BigInt(bits)) | u(bits, lane), 0n);
+export function join(bits: number, lanes: readonly bigint[]): bigint {
+  const width = lanes.length * bits, by = BigInt(bits);
+  let value = 0n;
+  for (let n = lanes.length - 1; n >= 0; n--) value = u(width, value << by) | u(bits, lanes[n]!);
+  return value;
+}
 
 /** A copy of `value` with `bits` bits from lane `index` on replaced. */
 export function insert(bits: number, index: number, value: bigint, lane: bigint): bigint {

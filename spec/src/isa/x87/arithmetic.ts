@@ -8,7 +8,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { control, indexOf, isEmpty, pop, setSt, signal, st, underflow, x87Instruction } from './unit.ts';
+import { control, indexOf, isEmpty, pop, setSt, signal, stOperand, underflow, x87Instruction } from './unit.ts';
 
 type Compute = (destination: Source, source: Source, control: Control) => Outcome;
 
@@ -43,7 +43,7 @@ function family({ mnemonic, title, digit, reversedDigit, compute, source }: Fami
     operation(x, i) {
       const memory = i.operands[0] as MemoryOperand;
       const bits = x.load(memory, memory.size / 8);
-      deliver(x, 0, isEmpty(x.state, 0), () => compute(st(x.state, 0), convert(i, bits), control(x.state)));
+      deliver(x, 0, isEmpty(x.state, 0), () => compute(stOperand(x.state, 0), convert(i, bits), control(x.state)));
     },
     source,
   });
@@ -55,7 +55,8 @@ function family({ mnemonic, title, digit, reversedDigit, compute, source }: Fami
     operation(x, i) {
       const [to, from] = [indexOf(i), indexOf(i, 1)];
       const empty = isEmpty(x.state, to) || isEmpty(x.state, from);
-      const written = deliver(x, to, empty, () => compute(st(x.state, to), st(x.state, from), control(x.state)));
+      const written = deliver(x, to, empty, () =>
+        compute(stOperand(x.state, to), stOperand(x.state, from), control(x.state)));
       if (pops && written) pop(x.state);
     },
     source,

@@ -10,7 +10,7 @@ import type { Execution } from '../execution.ts';
 import { CF, PF, STATUS, ZF } from '../flags.ts';
 import type { InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { FSW, control, indexOf, isEmpty, physical, pop, signal, st, underflow, x87Instruction } from './unit.ts';
+import { FSW, control, indexOf, isEmpty, physical, pop, signal, stOperand, underflow, x87Instruction } from './unit.ts';
 
 type Compare = typeof compare;
 
@@ -32,7 +32,7 @@ function missing(state: State): Comparison {
 }
 
 const compareStack = (x: Execution, empty: boolean, other: () => Source, operation: Compare): Comparison =>
-  empty ? missing(x.state) : operation(st(x.state, 0), other(), control(x.state));
+  empty ? missing(x.state) : operation(stOperand(x.state, 0), other(), control(x.state));
 
 type Answer = (x: Execution, relation: Relation) => void;
 const inStatusWord: Answer = (x, relation) => setConditions(x.state, CONDITION[relation]);
@@ -69,7 +69,7 @@ const withRegister = (
   operation(x, i) {
     const other = index ?? indexOf(i, 1);
     const empty = isEmpty(x.state, 0) || isEmpty(x.state, other);
-    conclude(x, compareStack(x, empty, () => st(x.state, other), compared), answer, pops);
+    conclude(x, compareStack(x, empty, () => stOperand(x.state, other), compared), answer, pops);
   },
   source,
 });

@@ -9,7 +9,7 @@ import { sdm } from '../../state/citation.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import type { InstructionDefinition } from '../instruction.ts';
-import { FSW, control, isEmpty, pop, push, setSt, signal, st, underflow, x87Instruction } from './unit.ts';
+import { FSW, control, isEmpty, pop, push, setSt, signal, st, stOperand, underflow, x87Instruction } from './unit.ts';
 
 /** An outcome with what it makes of the condition codes beside C1. */
 interface Result extends Outcome {
@@ -47,7 +47,8 @@ const unary = (
   kind: 'arithmetic',
   operation(x) {
     markOpen(x, mnemonic, isOpen);
-    const result = isEmpty(x.state, 0) ? underflow(x.state) : compute(st(x.state, 0), control(x.state), mannerOf(x));
+    const result = isEmpty(x.state, 0) ? underflow(x.state)
+      : compute(stOperand(x.state, 0), control(x.state), mannerOf(x));
     report(x.state, result, cleared);
     if (result.written) setSt(x.state, 0, result.value);
   },
@@ -67,7 +68,7 @@ const binary = (
     markOpen(x, mnemonic, isOpen);
     const missing = isEmpty(x.state, 0) || isEmpty(x.state, 1);
     const result = missing ? underflow(x.state)
-      : compute(st(x.state, 0), st(x.state, 1), control(x.state), mannerOf(x));
+      : compute(stOperand(x.state, 0), stOperand(x.state, 1), control(x.state), mannerOf(x));
     report(x.state, result, cleared);
     if (result.written) setSt(x.state, pops ? 1 : 0, result.value);
     if (result.written && pops) pop(x.state);
@@ -97,7 +98,7 @@ const pushing = (
     const full = !isEmpty(x.state, 7), missing = isEmpty(x.state, 0);
     const { below, above } = missing ? { below: absent, above: absent.value }
       : full ? { below: { ...absent, c1: 1 }, above: absent.value }
-      : compute(st(x.state, 0), control(x.state), mannerOf(x));
+      : compute(stOperand(x.state, 0), control(x.state), mannerOf(x));
     report(x.state, below, cleared);
     if (below.written) setSt(x.state, 0, below.value), push(x.state, above);
   },

@@ -3,10 +3,9 @@
  * chapter 8.
  */
 
-import type { Outcome } from '../../numbers/float80.ts';
-import { REAL_INDEFINITE, controlOf } from '../../numbers/float80.ts';
+import { type Operand, type Outcome, REAL_INDEFINITE, controlOf, fromParts } from '../../numbers/float80.ts';
 import { u } from '../../numbers/bits.ts';
-import { CS } from '../../state/fields.ts';
+import { CS, OFFSET } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
@@ -40,6 +39,12 @@ export const controlWord = (value: number): number => (value & 0x1f3f) | 0x40;
 export const physical = (state: State, i: number): number => (topOf(state.fsw) + i) & 7;
 export const isEmpty = (state: State, i: number): boolean => ((state.ftw >> physical(state, i)) & 1) === 0;
 export const st = (state: State, i: number): bigint => state.x87(physical(state, i));
+
+/** ST(i) taken apart: what arithmetic computes with. */
+export function stOperand(state: State, i: number): Operand {
+  const register = physical(state, i);
+  return fromParts(state.x87SignAndExponent(register), state.x87Significand(register));
+}
 
 /** The i of an operand ST(i). */
 export const indexOf = (i: Instruction, n = 0): number => (i.operands[n] as RegisterOperand).index;
@@ -103,6 +108,10 @@ type X87Definition = InstructionDefinition & {
   mark?: (x: Execution) => void;
 };
 
+/** Numbers, not bigints: every x87 instruction looks at the one and sets the other, XINUSE's and XMODIFIED's bit. */
+const EM_OR_TS = Number(CR0.EM | CR0.TS);
+const X87_STATE = 1;
+
 /** Declares an x87 instruction: the checks in the manual's order, the operation, then the pointers. */
 export const x87Instruction = (
   { kind, operation, mark = touch, ...rest }: X87Definition,
@@ -110,7 +119,7 @@ export const x87Instruction = (
   cpuid: 'FPU',
   ...rest,
   operation(x, i) {
-    if (x.state.cr0 & (CR0.EM | CR0.TS)) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
+    if (x.state.doubleword(OFFSET.cr0) & EM_OR_TS) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
     if (kind !== 'no-wait control') raisePending(x);
     const address = kind === 'arithmetic' ? operandAddress(x, i) : undefined;
     operation(x, i);
@@ -148,8 +157,9 @@ function waitForInterrupt(x: Execution): void {
 
 /** The x87 state is in use and modified, for the XSAVE family: any x87 instruction does it. */
 export function touch(x: Execution): void {
-  x.state.xinuse |= 1n;
-  x.state.xmodified |= 1n;
+  const { state } = x;
+  state.setDoubleword(OFFSET.xinuse, state.doubleword(OFFSET.xinuse) | X87_STATE);
+  state.setDoubleword(OFFSET.xmodified, state.doubleword(OFFSET.xmodified) | X87_STATE);
   driveFerr(x);
 }
 

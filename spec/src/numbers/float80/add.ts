@@ -4,8 +4,8 @@ import { int, u } from '../bits.ts';
 import { type Operation, infinityOf, perform, zeroOf } from './arithmetic.ts';
 import type { Control, Outcome } from './control.ts';
 import { type Operand, type Source, operand } from './operand.ts';
-import type { Unrounded } from './round.ts';
-import { normalise, shiftRightSticky } from './shift.ts';
+import { type Unrounded, normalised } from './round.ts';
+import { shiftRightSticky } from './shift.ts';
 
 /** The values are opposite: their sum is zero. */
 export const cancels = (x: Unrounded, y: Unrounded): boolean =>
@@ -36,10 +36,10 @@ function addAligned(x: Unrounded, y: Unrounded): Unrounded {
   const larger = x.significand >> 1n;
   const smaller = shiftRightSticky(y.significand >> 1n, int(x.exponent - y.exponent));
   const exponent = int(x.exponent + 1);
-  if (x.sign === y.sign) return { sign: x.sign, ...normalise(128, exponent, u(128, larger + smaller)) };
+  if (x.sign === y.sign) return normalised(x.sign, exponent, u(128, larger + smaller));
   const sign = larger > smaller ? x.sign : y.sign;
   const difference = larger > smaller ? u(128, larger - smaller) : u(128, smaller - larger);
-  return { sign, ...normalise(128, exponent, difference) };
+  return normalised(sign, exponent, difference);
 }
 
 /** Subtraction negates numbers only: a NaN keeps its sign. */

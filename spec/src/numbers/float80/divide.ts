@@ -5,7 +5,7 @@ import { type Operation, infinityOf, perform, zeroOf } from './arithmetic.ts';
 import type { Control, Outcome } from './control.ts';
 import { BIAS } from './format.ts';
 import type { Source } from './operand.ts';
-import { normalise } from './shift.ts';
+import { normalised } from './round.ts';
 
 export const quotient: Operation = {
   invalid: (x, y) => (x.kind === 'zero' && y.kind === 'zero') || (x.kind === 'infinity' && y.kind === 'infinity'),
@@ -19,7 +19,7 @@ export const quotient: Operation = {
     const dividend = u(130, x.significand << 66n);
     const sticky = dividend % y.significand === 0n ? 0n : 1n;
     const significand = u(128, dividend / y.significand << 61n) | sticky;
-    return { sign: x.sign ^ y.sign, ...normalise(128, int(x.exponent - y.exponent + BIAS), significand) };
+    return normalised(x.sign ^ y.sign, int(x.exponent - y.exponent + BIAS), significand);
   },
 };
 

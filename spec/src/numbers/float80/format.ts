@@ -19,12 +19,14 @@ export const QUIET_BIT = 0x4000_0000_0000_0000n;
 /** The QNaN that is the masked response to an invalid operation. SDM vol. 1, 4.8.3.7. */
 export const REAL_INDEFINITE: Float80 = 0xffff_c000_0000_0000_0000n;
 
-export const signOf = (x: Float80): number => Number(u(1, x >> 79n));
-export const exponentOf = (x: Float80): number => Number(u(15, x >> 64n));
+/** Bits 79:64: the sign above the exponent. */
+export const signAndExponentOf = (x: Float80): number => Number(x >> 64n);
+export const signOf = (x: Float80): number => signAndExponentOf(x) >> 15;
+export const exponentOf = (x: Float80): number => signAndExponentOf(x) & 0x7fff;
 export const significandOf = (x: Float80): bigint => u(64, x);
 
 export const pack = (sign: number, exponent: number, significand: bigint): Float80 =>
-  u(80, BigInt(sign) << 79n) | u(80, u(15, BigInt(exponent)) << 64n) | u(64, significand);
+  u(80, BigInt((sign << 15) | (exponent & 0x7fff)) << 64n) | u(64, significand);
 
 /**
  * The encodings of SDM vol. 1, tables 4-3 and 8-3. The last three are not supported since the Intel 387: an operand
@@ -34,11 +36,13 @@ export type Float80Class =
   | 'zero' | 'denormal' | 'pseudo-denormal' | 'normal' | 'infinity' | 'quiet NaN' | 'signalling NaN'
   | 'unnormal' | 'pseudo-infinity' | 'pseudo-NaN';
 
-export function classify(x: Float80): Float80Class {
-  const exponent = exponentOf(x), significand = significandOf(x), fraction = u(63, significand);
-  const integer = (significand & INTEGER_BIT) !== 0n;
-  if (exponent === 0) return integer ? 'pseudo-denormal' : fraction === 0n ? 'zero' : 'denormal';
+export const classify = (x: Float80): Float80Class => classOf(exponentOf(x), significandOf(x));
+
+/** The same of the parts. */
+export function classOf(exponent: number, significand: bigint): Float80Class {
+  const integer = significand >= INTEGER_BIT;
+  if (exponent === 0) return integer ? 'pseudo-denormal' : significand === 0n ? 'zero' : 'denormal';
   if (exponent < GREATEST_EXPONENT) return integer ? 'normal' : 'unnormal';
-  if (!integer) return fraction === 0n ? 'pseudo-infinity' : 'pseudo-NaN';
-  return fraction === 0n ? 'infinity' : (significand & QUIET_BIT) !== 0n ? 'quiet NaN' : 'signalling NaN';
+  if (!integer) return significand === 0n ? 'pseudo-infinity' : 'pseudo-NaN';
+  return significand === INTEGER_BIT ? 'infinity' : (significand & QUIET_BIT) !== 0n ? 'quiet NaN' : 'signalling NaN';
 }

@@ -7,8 +7,7 @@
 import { int, u } from '../bits.ts';
 import type { Control, Outcome } from './control.ts';
 import { REGISTER } from './destinations.ts';
-import { type Unrounded, round } from './round.ts';
-import { normalise } from './shift.ts';
+import { type Unrounded, normalised, round } from './round.ts';
 import { BIAS } from './format.ts';
 
 /** A value strictly between `low` and `high`, both times 2^`exponent`. */
@@ -81,7 +80,7 @@ export function squared(magnitude: bigint, exponent: number, bits: number): bigi
 export function unrounded(sign: number, significand: bigint, exponent: number, sticky: bigint): Unrounded {
   const excess = int(bitLength(significand) - 127);
   const kept = excess > 0 ? shiftRight(significand, excess) : u(128, significand << BigInt(-excess));
-  return { sign, ...normalise(128, int(exponent + excess + BIAS + 127), kept | sticky) };
+  return normalised(sign, int(exponent + excess + BIAS + 127), kept | sticky);
 }
 
 /** Any number of bits, the lowest of which then collects what is lost. */

@@ -1,7 +1,7 @@
 /** Source operands taken apart. Those from memory widen without loss, but stay denormal or signalling as they were. */
 
 import { int, u } from '../bits.ts';
-import { BIAS, type Float80, INTEGER_BIT, classify, exponentOf, pack, signOf, significandOf } from './format.ts';
+import { BIAS, type Float80, INTEGER_BIT, classOf, pack, signAndExponentOf, significandOf } from './format.ts';
 import { normalise } from './shift.ts';
 
 export interface Operand {
@@ -27,11 +27,14 @@ export const zero = (sign: number): Operand =>
 
 function finite(sign: number, exponent: number, significand: bigint, denormal: boolean): Operand {
   const normal = normalise(64, exponent, significand);
-  return { kind: 'finite', sign, ...normal, denormal };
+  return { kind: 'finite', sign, exponent: normal.exponent, significand: normal.significand, denormal };
 }
 
-export function fromFloat80(x: Float80): Operand {
-  const sign = signOf(x), exponent = exponentOf(x), significand = significandOf(x), kind = classify(x);
+export const fromFloat80 = (x: Float80): Operand => fromParts(signAndExponentOf(x), significandOf(x));
+
+/** A pattern by its bits 79:64 and 63:0, as a register holds them. */
+export function fromParts(signAndExponent: number, significand: bigint): Operand {
+  const sign = signAndExponent >> 15, exponent = signAndExponent & 0x7fff, kind = classOf(exponent, significand);
   switch (kind) {
     case 'zero': return zero(sign);
     case 'normal': return { kind: 'finite', sign, exponent, significand, denormal: false };
@@ -44,21 +47,25 @@ export function fromFloat80(x: Float80): Operand {
   }
 }
 
-/** A format whose integer bit is implied: `fraction` and `exponent` are the widths of its fields. */
-function fromImplied(x: bigint, fractionBits: number, exponentBits: number): Operand {
+/** A format whose integer bit is implied, by the widths of its fields. */
+function implied(exponentBits: number, fractionBits: number): (x: bigint) => Operand {
+  const width = int(1 + exponentBits + fractionBits), below = BigInt(fractionBits), free = BigInt(63 - fractionBits);
   const greatest = int((1 << exponentBits) - 1), rebias = int(BIAS - (greatest >> 1));
-  const above = Number(x >> BigInt(fractionBits)), sign = above >> exponentBits, exponent = above & greatest;
-  const fraction = u(63, x << BigInt(63 - fractionBits));
-  if (exponent === greatest) return fromFloat80(pack(sign, 0x7fff, INTEGER_BIT | fraction));
-  if (exponent === 0) return fraction === 0n ? zero(sign) : finite(sign, int(rebias + 1), fraction, true);
-  return {
-    kind: 'finite', sign, exponent: int(exponent + rebias), significand: INTEGER_BIT | fraction, denormal: false,
+  return (bits) => {
+    const x = u(width, bits);
+    const above = Number(x >> below), sign = above >> exponentBits, exponent = above & greatest;
+    const fraction = u(63, x << free);
+    if (exponent === greatest) return fromParts((sign << 15) | 0x7fff, INTEGER_BIT | fraction);
+    if (exponent === 0) return fraction === 0n ? zero(sign) : finite(sign, int(rebias + 1), fraction, true);
+    return {
+      kind: 'finite', sign, exponent: int(exponent + rebias), significand: INTEGER_BIT | fraction, denormal: false,
+    };
   };
 }
 
-export const fromFloat16 = (x: bigint): Operand => fromImplied(u(16, x), 10, 5);
-export const fromFloat32 = (x: bigint): Operand => fromImplied(u(32, x), 23, 8);
-export const fromFloat64 = (x: bigint): Operand => fromImplied(u(64, x), 52, 11);
+export const fromFloat16 = implied(5, 10);
+export const fromFloat32 = implied(8, 23);
+export const fromFloat64 = implied(11, 52);
 
 /** A two's complement integer of `width` bits, 16, 32 or 64: always exact. */
 export function fromInteger(width: number, x: bigint): Operand {

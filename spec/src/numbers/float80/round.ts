@@ -7,13 +7,19 @@ import { int, u } from '../bits.ts';
 import {
   type Outcome, type Precision, type RoundingControl, type RoundingMode, OE, PE, UE, exactly, masked, unwritten,
 } from './control.ts';
-import { shiftRightSticky } from './shift.ts';
+import { COUNT, POWER, normalise, shiftRightSticky } from './shift.ts';
 
 /** A nonzero finite value before rounding: 128-bit significand, bit 127 set, bit 0 sticky; exponent biased by 3FFFh. */
 export interface Unrounded {
   readonly sign: number;
   readonly exponent: number;
   readonly significand: bigint;
+}
+
+/** A nonzero value of 128 bits, with its top bit set. */
+export function normalised(sign: number, exponent: number, significand: bigint): Unrounded {
+  const normal = normalise(128, exponent, significand);
+  return { sign, exponent: normal.exponent, significand: normal.significand };
 }
 
 /** Where a result goes: the exponents it can hold, the bits it is rounded to, its encodings. */
@@ -45,8 +51,8 @@ export interface RoundedBits {
 
 /** Drops the low `count` bits of a 128-bit significand, 1 to 127, in the given mode. SDM vol. 1, table 4-8. */
 export function dropBits(sign: number, significand: bigint, count: number, mode: RoundingMode): RoundedBits {
-  const kept = significand >> BigInt(count);
-  const rest = u(count, significand), half = u(128, 1n << BigInt(count - 1));
+  const kept = significand >> COUNT[count]!;
+  const rest = u(count, significand), half = POWER[count - 1]!;
   const inexact = rest !== 0n;
   const up =
     mode === 'nearest' ? rest > half || (rest === half && u(1, kept) === 1n)
@@ -66,7 +72,7 @@ interface Rounded {
 /** As if the exponent were unbounded: `significand` has exactly `precision` bits. */
 function roundUnbounded(x: Unrounded, precision: Precision, mode: RoundingMode): Rounded {
   const { kept, inexact, up } = dropBits(x.sign, x.significand, int(128 - precision), mode);
-  const carry = kept >> BigInt(precision) !== 0n;
+  const carry = up && kept === POWER[precision];
   return { exponent: carry ? int(x.exponent + 1) : x.exponent, significand: carry ? kept >> 1n : kept, inexact, up };
 }
 
@@ -99,7 +105,7 @@ function underflow(x: Unrounded, rounded: Rounded, to: Destination, control: Rou
 function overflow(sign: number, rounded: Rounded, to: Destination, control: RoundingControl, flags: number): Outcome {
   if (!masked(OE, control)) return trapped(sign, rounded, -TRAPPED_EXPONENT_ADJUSTMENT, to, flags | OE);
   const away = control.mode === 'nearest' || control.mode === (sign === 0 ? 'up' : 'down');
-  const greatest = u(64, u(64, 1n << BigInt(to.precision)) - 1n);
+  const greatest = u(64, POWER[to.precision]! - 1n);
   const value = away ? to.infinity(sign) : to.encode(sign, to.greatestExponent, greatest);
   return { written: true, value, flags: flags | OE | PE, c1: away ? 1 : 0 };
 }

@@ -7,6 +7,10 @@ export interface Normal {
   readonly significand: bigint;
 }
 
+/** 0 to 128 as shift counts, and their powers of two: to make a bigint costs more than to shift by one. */
+export const COUNT: readonly bigint[] = Array.from({ length: 129 }, (_, n) => BigInt(n));
+export const POWER: readonly bigint[] = COUNT.map((n) => u(129, 1n << n));
+
 /** Zeros above the highest 1 of `width` bits, found by pieces of 32. */
 function leadingZeros(width: number, significand: bigint): number {
   let at = int(width - 32);
@@ -17,13 +21,15 @@ function leadingZeros(width: number, significand: bigint): number {
 
 /** The same value with the top bit of its `width` bits set. `significand` is not zero; `width` is 64 or 128. */
 export function normalise(width: number, exponent: number, significand: bigint): Normal {
+  if (significand >= POWER[width - 1]!) return { exponent, significand };
   const count = leadingZeros(width, significand);
-  if (count === 0) return { exponent, significand };
-  return { exponent: int(exponent - count), significand: u(width, significand << BigInt(count)) };
+  return { exponent: int(exponent - count), significand: u(width, significand << COUNT[count]!) };
 }
 
 /** Shifts a 128-bit significand right; bit 0 of the result is also 1 where any bit shifted out was 1. */
 export function shiftRightSticky(significand: bigint, count: number): bigint {
+  if (count === 0) return significand;
   if (count >= 128) return significand === 0n ? 0n : 1n;
-  return (significand >> BigInt(count)) | (u(count, significand) === 0n ? 0n : 1n);
+  const shifted = significand >> COUNT[count]!;
+  return u(count, significand) === 0n ? shifted : shifted | 1n;
 }
