@@ -1,3 +1,4 @@
+import { add, controlOf, divide, multiply, type Outcome, squareRoot } from '../spec/src/numbers/float80.ts';
 import { asm64, cpus, type CpuProfile, Machine } from 'hidden-state';
 import { digits, median, type Section } from './table.ts';
 
@@ -33,6 +34,28 @@ const FUNCTIONS = {
   FPTAN: pushing('fptan'),
 };
 
+/** Numbers between 1 and 4 as registers hold them, without a pattern. */
+const NUMBERS = Array.from({ length: 64 }, (_, n) =>
+  (BigInt(0x3fff + (n & 1)) << 64n) | 1n << 63n | (BigInt(n + 1) * 0x1e37_79b9_7f4a_7c15n & ((1n << 63n) - 1n)));
+const control = controlOf(0x37f);
+/** What is left of an instruction without the machine around it. */
+const ARITHMETIC: Readonly<Record<string, (x: bigint, y: bigint) => Outcome>> = {
+  'FADD': (x, y) => add(x, y, control), 'FMUL': (x, y) => multiply(x, y, control), 'FDIV': (x, y) => divide(x, y, control),
+  'FSQRT': (x) => squareRoot(x, control),
+};
+
+/** Microseconds of one operation of the library of numbers. */
+function arithmeticAlone(operate: (x: bigint, y: bigint) => Outcome): number {
+  const times = Array.from({ length: RUNS + 2 }, () => {
+    let flags = 0;
+    const started = performance.now();
+    for (let n = 0; n < ITERATIONS; n++) flags |= operate(NUMBERS[n & 63]!, NUMBERS[(n + 1) & 63]!).flags;
+    if (flags === 0) throw new Error('none of these results is inexact');
+    return performance.now() - started;
+  });
+  return median(times.slice(2)) * 1000 / ITERATIONS;
+}
+
 /** Milliseconds of a loop; the first runs of each warm up. */
 function milliseconds(body: string, cpu: CpuProfile): number {
   const program = guest(body);
@@ -58,6 +81,7 @@ export function x87Operations(): Section {
     title: `x87 instructions, without their loop (median of ${RUNS} runs of ${ITERATIONS.toLocaleString('en')})`,
     rows: [
       ...Object.entries(BASIC).map(([what, loops]) => row(what, microseconds(loops))),
+      ...Object.entries(ARITHMETIC).map(([what, operate]) => row(`${what}, its arithmetic alone`, arithmeticAlone(operate))),
       ...Object.entries(FUNCTIONS).flatMap(([what, loops]) => [
         row(`${what}, through 67 bits`, microseconds(loops)), row(`${what}, correctly rounded`, microseconds(loops, cpus.zen4)),
       ]),

@@ -148,7 +148,8 @@ type Encodings = Omit<VectorDefinition, 'operation'> & { readonly compute: Compu
 /** Bits of the vectors that an instruction is about. */
 export function widthOf({ form, operands }: Instruction): number {
   if (form.vex?.l === 1) return 256;
-  const register = operands.find((operand) => operand.kind === 'register' && /^(mm|xmm)$/.test(operand.file));
+  const register = operands.find((operand) =>
+    operand.kind === 'register' && (operand.file === 'mm' || operand.file === 'xmm'));
   return register?.kind === 'register' && register.file === 'mm' ? 64 : 128;
 }
 

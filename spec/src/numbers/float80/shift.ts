@@ -7,9 +7,9 @@ export interface Normal {
   readonly significand: bigint;
 }
 
-/** 0 to 128 as shift counts, and their powers of two: to make a bigint costs more than to shift by one. */
-export const COUNT: readonly bigint[] = Array.from({ length: 129 }, (_, n) => BigInt(n));
-export const POWER: readonly bigint[] = COUNT.map((n) => u(129, 1n << n));
+/** 0 to 256 as shift counts, and their powers of two: to make a bigint costs more than to shift by one. */
+export const COUNT: readonly bigint[] = Array.from({ length: 257 }, (_, n) => BigInt(n));
+export const POWER: readonly bigint[] = COUNT.map((n) => u(257, 1n << n));
 
 /** Zeros above the highest 1 of `width` bits, found by pieces of 32. */
 function leadingZeros(width: number, significand: bigint): number {

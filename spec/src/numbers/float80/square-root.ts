@@ -8,12 +8,11 @@ import { type Source, operand, toFloat80 } from './operand.ts';
 
 /** The integer part of the square root of a 134-bit number, and whether anything is left. */
 function integerRoot(x: bigint): { root: bigint; exact: boolean } {
-  // 53 bits of it are right, and twice as many after a step of Newton's method.
+  // 53 bits of it are right, and twice as many after a step of Newton's method, which never ends below the root. It
+  // ends above it by less than 1, so on it where that is an integer.
   const near = BigInt(Math.floor(Math.sqrt(Number(x))));
-  const better = u(70, near + x / near) >> 1n;
-  const above = u(140, better * better) > x ? u(70, better - 1n) : better;
-  const root = u(140, u(70, above + 1n) * u(70, above + 1n)) <= x ? u(70, above + 1n) : above;
-  return { root, exact: u(140, root * root) === x };
+  const better = u(70, near + x / near) >> 1n, square = u(140, better * better);
+  return { root: square > x ? u(70, better - 1n) : better, exact: square === x };
 }
 
 export const squareRootOf: Operation = {

@@ -2,6 +2,7 @@
 
 import { int, u } from '../bits.ts';
 import { DE, IE, type Outcome, ZE, masked } from '../float80/control.ts';
+import { COUNT } from '../float80/shift.ts';
 import type { SimdControl } from './control.ts';
 
 /** What is found before computing; overflow, underflow and precision are found after it. */
@@ -27,7 +28,7 @@ export function together(value: bigint, flags: number, control: SimdControl): Ve
 }
 
 /** Lane `n` of lanes of `width` bits. */
-export const lane = (vector: bigint, width: number, n: number): bigint => u(width, vector >> BigInt(int(width * n)));
+export const lane = (vector: bigint, width: number, n: number): bigint => u(width, vector >> COUNT[width * n]!);
 
 /** `count` lanes of `width` bits; `of` answers for lane `n`. */
 export function eachLane(
@@ -36,7 +37,7 @@ export function eachLane(
   let value = 0n, flags = 0;
   for (let n = 0; n < count; n++) {
     const outcome = of(n);
-    value |= u(int(width * (n + 1)), u(width, outcome.value) << BigInt(int(width * n)));
+    value |= u(int(width * (n + 1)), u(width, outcome.value) << COUNT[width * n]!);
     flags |= outcome.flags;
   }
   return together(value, flags, control);
