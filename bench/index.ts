@@ -6,6 +6,7 @@ import { printSections, type Section } from './table.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const sections: Record<string, () => Promise<Section>> = {
+  start: async () => (await import('./start.ts')).startOfAnEngine(),
   mips: async () => (await import('./mips.ts')).guestMips(),
   x87: async () => (await import('./x87.ts')).x87Operations(),
   peers: async () => (await import('./peers.ts')).besidePeers(),

@@ -96,11 +96,12 @@ export function formsOf(map: OpcodeMap, opcode: number, vex = false): readonly F
 
 const byMnemonic = new Map<string, InstructionDefinition[]>();
 for (const definition of INSTRUCTIONS) {
-  append(byMnemonic, definition.mnemonic.toLowerCase(), definition);
-  for (const alias of definition.aliases ?? []) append(byMnemonic, alias.toLowerCase(), definition);
+  append(byMnemonic, definition.mnemonic, definition);
+  for (const alias of definition.aliases ?? []) append(byMnemonic, alias, definition);
 }
+/** The encodings of what has this name, in upper or in lower case. */
 export const formsNamed = (mnemonic: string): readonly Form[] =>
-  (byMnemonic.get(mnemonic.toLowerCase()) ?? []).flatMap(formsOfInstruction);
+  (byMnemonic.get(mnemonic.toUpperCase()) ?? []).flatMap(formsOfInstruction);
 export const MNEMONICS: readonly string[] = [...byMnemonic.keys()];
 
 /** One-byte opcodes that 64-bit mode gave up. SDM vol. 2D, table A-2, superscript i64. */
