@@ -99,9 +99,18 @@ for (const definition of INSTRUCTIONS) {
   append(byMnemonic, definition.mnemonic, definition);
   for (const alias of definition.aliases ?? []) append(byMnemonic, alias, definition);
 }
+const formsByName = new Map<string, readonly Form[]>();
+
 /** The encodings of what has this name, in upper or in lower case. */
-export const formsNamed = (mnemonic: string): readonly Form[] =>
-  (byMnemonic.get(mnemonic.toUpperCase()) ?? []).flatMap(formsOfInstruction);
+export function formsNamed(name: string): readonly Form[] {
+  const known = formsByName.get(name);
+  if (known) return known;
+  const definitions = byMnemonic.get(name.toUpperCase());
+  if (!definitions) return [];
+  const forms = definitions.flatMap(formsOfInstruction);
+  formsByName.set(name, forms);
+  return forms;
+}
 export const MNEMONICS: readonly string[] = [...byMnemonic.keys()];
 
 /** One-byte opcodes that 64-bit mode gave up. SDM vol. 2D, table A-2, superscript i64. */
