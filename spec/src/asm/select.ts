@@ -1,7 +1,7 @@
 /** Which encoding a line gets: the shortest that fits; what is ambiguous or impossible is an error that says so. */
 
 import { hex, s, u } from '../numbers/bits.ts';
-import { accepts, encode, operandSizes } from '../isa/encode.ts';
+import { accepts, asksFor, encode, operandSizes } from '../isa/encode.ts';
 import { sizeOf } from '../isa/decode.ts';
 import type { Form, OperandForm } from '../isa/form.ts';
 import type { Mode } from '../isa/instruction.ts';
@@ -34,7 +34,7 @@ export function select(line: Line, mode: Mode, address: bigint, atLeast: number)
   const reasons: string[] = [];
   for (const form of forms.filter((form) => exists(form, mode))) {
     const operands = withStackTop(form, line.operands);
-    if (form.operands.length !== operands.length) continue;
+    if (!asksForThese(form, operands)) continue;
     for (const size of possibleSizes(form, mode, line)) {
       for (const wide of atLeast > 0 && line.operands.some(isMemory) ? [false, true] : [false]) {
         const bytes = attempt(form, { ...line, operands }, mode, size, address, wide);
@@ -52,6 +52,11 @@ export function select(line: Line, mode: Mode, address: bigint, atLeast: number)
   const long = preferred.filter(({ bytes }) => bytes.length >= atLeast);
   return (long.length ? long : preferred).reduce((a, b) => (b.bytes.length < a.bytes.length ? b : a)).bytes;
 }
+
+/** As many operands, of the same kinds. */
+const asksForThese = (form: Form, operands: readonly Parsed[]): boolean =>
+  form.operands.length === operands.length
+    && form.operands.every((wanted, n) => asksFor(wanted, withoutDisplacement(wanted, operands[n]!)));
 
 /** Where neither a prefix nor an operand says the size (JMP, PUSH 5, RET) it is the default one. */
 function possibleSizes(form: Form, mode: Mode, { prefixes, operands }: Line): readonly number[] {

@@ -35,29 +35,38 @@ export function operandSizes(form: Form, mode: Mode): number[] {
   return form.sized ? [32, 64, 16] : [32];
 }
 
-/** Whether `operand` can stand where `form` asks for one, at operand size `size`. */
+/** Whether `form` asks for an operand of this kind, whatever its size: most forms of an instruction do not. */
+export function asksFor(form: OperandForm, operand: Operand): boolean {
+  switch (operand.kind) {
+    case 'register': return form.register && form.file === operand.file;
+    case 'memory': return form.memory;
+    case 'immediate': return form.place === 'immediate' || (form.place === 'implicit' && form.file === 'none');
+    case 'far': case 'relative': return form.place === operand.kind;
+  }
+}
+
+/** Whether `operand` can stand where `form` asks for one of its kind, at operand size `size`. */
 export function accepts(form: OperandForm, operand: Operand, size: number): boolean {
+  if (!asksFor(form, operand)) return false;
   const bits = sizeOf(form.size, size);
   switch (operand.kind) {
     case 'register': {
-      if (!form.register || form.file !== operand.file) return false;
       if (operand.file === 'gpr' && operand.size !== (form.registerSize || bits)) return false;
       return form.place !== 'implicit' || (operand.index === form.value && !operand.high);
     }
     case 'memory': {
-      if (!form.memory) return false;
       const plain = operand.base < 0 && operand.index < 0 && !operand.ripRelative;
       if (form.place === 'offset' ? !plain : operand.direct) return false;
       if (form.vectorIndex !== operand.vectorIndex) return false;
       return operand.size === 0 || bits === 0 || operand.size === bits;
     }
     case 'immediate':
-      if (form.place === 'implicit') return form.file === 'none' && operand.value === BigInt(form.value);
-      return form.place === 'immediate' && fits(operand.value, bits, form.signed ? size : bits);
+      if (form.place === 'implicit') return operand.value === BigInt(form.value);
+      return fits(operand.value, bits, form.signed ? size : bits);
     case 'far':
-      return form.place === 'far' && (operand.size === 0 || operand.size === bits) && fits(operand.offset, bits, bits);
+      return (operand.size === 0 || operand.size === bits) && fits(operand.offset, bits, bits);
     case 'relative':
-      return form.place === 'relative' && fits(s(64, operand.displacement), bits, 64);
+      return fits(s(64, operand.displacement), bits, 64);
   }
 }
 
