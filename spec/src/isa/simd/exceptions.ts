@@ -3,6 +3,7 @@
  * and AVX; vol. 3B, 22.25.3, for what has MMX registers.
  */
 
+import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import { AC } from '../flags.ts';
 import type { Instruction } from '../instruction.ts';
@@ -24,7 +25,9 @@ export type ExceptionClass =
 const MXCSR_MM = 1 << 17;
 
 /** XCR0[2:1]: the operating system manages XMM and YMM registers. */
-const SSE_AND_AVX = 6n;
+const SSE_AND_AVX = 6;
+/** Numbers, as they stand in the low doublewords: they are asked for before every instruction. */
+const EM = Number(CR0.EM), TS = Number(CR0.TS), OSFXSR = Number(CR4.OSFXSR), OSXSAVE = Number(CR4.OSXSAVE);
 
 /**
  * Raises what `exceptions` demands of the processor's state and of memory operands' addresses, in the manual's order.
@@ -32,7 +35,7 @@ const SSE_AND_AVX = 6n;
 export function requireVector(x: Execution, i: Instruction, exceptions: ExceptionClass): void {
   if (i.form.vex) requireVex(x, i);
   else requireLegacy(x, exceptions);
-  if (x.state.cr0 & CR0.TS) x.fault('#NM', 'CR0.TS is 1');
+  if (x.state.doubleword(OFFSET.cr0) & TS) x.fault('#NM', 'CR0.TS is 1');
   if (usesMmx(i)) {
     raisePending(x);
     if (i.operands[0]!.kind === 'memory') beforeMmxStore(x);
@@ -59,15 +62,16 @@ export const usesMmx = (i: Instruction): boolean =>
   i.operands.some((operand) => operand.kind === 'register' && operand.file === 'mm');
 
 function requireLegacy(x: Execution, exceptions: ExceptionClass): void {
-  if (x.state.cr0 & CR0.EM) x.fault('#UD', 'CR0.EM is 1');
-  if (exceptions !== 'MMX' && !(x.state.cr4 & CR4.OSFXSR)) x.fault('#UD', 'CR4.OSFXSR is 0');
+  if (x.state.doubleword(OFFSET.cr0) & EM) x.fault('#UD', 'CR0.EM is 1');
+  if (exceptions !== 'MMX' && !(x.state.doubleword(OFFSET.cr4) & OSFXSR)) x.fault('#UD', 'CR4.OSFXSR is 0');
 }
 
 /** CR0.EM means nothing to what has a VEX prefix. SDM vol. 2A, 2.4. */
 function requireVex(x: Execution, i: Instruction): void {
   x.requireProtected(i.definition.mnemonic);
-  if (!(x.state.cr4 & CR4.OSXSAVE)) x.fault('#UD', 'CR4.OSXSAVE is 0');
-  if ((x.state.xcr0 & SSE_AND_AVX) !== SSE_AND_AVX) x.fault('#UD', 'XCR0 does not enable SSE and AVX state');
+  if (!(x.state.doubleword(OFFSET.cr4) & OSXSAVE)) x.fault('#UD', 'CR4.OSXSAVE is 0');
+  const enabled = x.state.doubleword(OFFSET.xcr0) & SSE_AND_AVX;
+  if (enabled !== SSE_AND_AVX) x.fault('#UD', 'XCR0 does not enable SSE and AVX state');
 }
 
 /**

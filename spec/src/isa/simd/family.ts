@@ -127,8 +127,9 @@ const operationOf = (row: Pick<Family, 'compute' | 'zeroing'>, destructive: bool
   (x, i) => {
     const [destination, ...rest] = i.operands as readonly [Operand, ...Operand[]];
     const legacy = !i.form.vex;
-    const sources = [...(destructive && legacy ? [destination] : []), ...rest, ...(selects && legacy ? [XMM0] : [])];
-    const vectors = sources.filter(({ kind }) => kind !== 'immediate');
+    const vectors: Operand[] = destructive && legacy ? [destination] : [];
+    for (const operand of rest) if (operand.kind !== 'immediate') vectors.push(operand);
+    if (selects && legacy) vectors.push(XMM0);
     const [a = 0n, b = 0n, c = 0n] = vectors.map((operand) => x.read(operand));
     const last = i.operands.at(-1)!;
     const immediate = last.kind === 'immediate' ? Number(last.value) : 0;
