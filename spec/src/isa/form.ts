@@ -228,13 +228,12 @@ function matchOpcode(text: string, definition: InstructionDefinition): RegExpExe
 
 const mapOf = (found: RegExpExecArray): OpcodeMap => MAPS[found[3] ?? found[7] ?? ''] ?? 'primary';
 
-/** By what a decoder finds a line of `forms`: its first opcode byte, and in how many registers are encoded. */
+/** Where a decoder finds a line of `forms`: the map, the first opcode byte, how many bytes (one for each register). */
 export function opcodeOf(
   text: string, definition: InstructionDefinition,
-): { vex: boolean; map: OpcodeMap; first: number; count: 1 | 8 } {
+): { map: OpcodeMap; first: number; count: 1 | 8 } {
   const found = matchOpcode(text, definition);
-  const first = Number.parseInt(found[8]!, 16);
-  return { vex: found[1] !== undefined, map: mapOf(found), first, count: found[9] === undefined ? 1 : 8 };
+  return { map: mapOf(found), first: Number.parseInt(found[8]!, 16), count: found[9] === undefined ? 1 : 8 };
 }
 
 type Opcode = Pick<Form, 'vex' | 'map' | 'opcode' | 'prefix' | 'rexW' | 'registerInOpcode'>;

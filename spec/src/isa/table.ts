@@ -56,11 +56,6 @@ const rank = (form: Form): number =>
   (form.modrmByte === undefined ? 8 : 0) + (form.prefix === undefined ? 4 : 0)
   + (form.rexW ? 0 : 2) + (form.registerInOpcode ? 1 : 0) + (form.modrm === 'r' ? 0.5 : 0);
 
-const MAPS: readonly OpcodeMap[] = ['primary', '0F', '0F38', '0F3A'];
-/** VEX or not, opcode map and opcode byte as one number. */
-const keyOf = (vex: boolean, map: OpcodeMap, opcode: number): number =>
-  ((vex ? MAPS.length : 0) + MAPS.indexOf(map)) * 256 + opcode;
-
 /** Grows a list under a key. */
 function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
   const list = lists.get(key);
@@ -68,29 +63,42 @@ function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
   else lists.set(key, [value]);
 }
 
-/** By opcode, which line of which instruction has it. */
-const opcodes = once(() => {
-  const index = new Map<number, { definition: InstructionDefinition; line: number }[]>();
+const MAPS: readonly OpcodeMap[] = ['primary', '0F', '0F38', '0F3A'];
+/** Opcode map and opcode byte as one number. */
+const keyOf = (map: OpcodeMap, opcode: number): number => MAPS.indexOf(map) * 256 + opcode;
+
+/** One line of an instruction's `forms`. */
+interface Line {
+  readonly definition: InstructionDefinition;
+  readonly number: number;
+}
+
+/** By opcode, the lines that have it: with a VEX prefix, or without. */
+function indexOpcodes(vex: boolean): ReadonlyMap<number, readonly Line[]> {
+  const index = new Map<number, Line[]>();
   for (const definition of INSTRUCTIONS) {
-    for (let line = 0; line < definition.forms.length; line++) {
-      const { vex, map, first, count } = opcodeOf(definition.forms[line]!, definition);
-      for (let n = 0; n < count; n++) append(index, keyOf(vex, map, first + n), { definition, line });
+    for (let number = 0; number < definition.forms.length; number++) {
+      const text = definition.forms[number]!;
+      if (text.startsWith('VEX.') !== vex) continue;
+      const { map, first, count } = opcodeOf(text, definition);
+      for (let n = 0; n < count; n++) append(index, keyOf(map, first + n), { definition, number });
     }
   }
   return index;
-});
+}
 
-const byOpcode = new Map<number, readonly Form[]>();
+/** Two, because few programs have instructions with a VEX prefix. */
+const lines = { vex: once(() => indexOpcodes(true)), legacy: once(() => indexOpcodes(false)) };
+const byOpcode = { vex: new Map<number, readonly Form[]>(), legacy: new Map<number, readonly Form[]>() };
 
 /** The encodings that begin with this opcode, in the order in which to try them. */
 export function formsOf(map: OpcodeMap, opcode: number, vex = false): readonly Form[] {
-  const key = keyOf(vex, map, opcode);
-  const known = byOpcode.get(key);
+  const kind = vex ? 'vex' : 'legacy', key = keyOf(map, opcode);
+  const known = byOpcode[kind].get(key);
   if (known) return known;
-  const lines = opcodes().get(key) ?? [];
-  const forms = lines.map(({ definition, line }) => formsOfInstruction(definition)[line]!)
-    .sort((a, b) => rank(a) - rank(b));
-  byOpcode.set(key, forms);
+  const forms = (lines[kind]().get(key) ?? [])
+    .map(({ definition, number }) => formsOfInstruction(definition)[number]!).sort((a, b) => rank(a) - rank(b));
+  byOpcode[kind].set(key, forms);
   return forms;
 }
 
