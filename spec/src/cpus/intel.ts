@@ -32,6 +32,7 @@ const quirks: Quirks = {
     bounds: 'both read first',
     vectorAlignment: 'after the segment',
     stateArea: 'in order',
+    misalignedArea: '#GP',
     call: 'target first',
     return: 'in order',
     returnTarget: 'in full, before SS',
@@ -162,7 +163,7 @@ export const sapphireRapids: CpuProfile = cpuProfile({
     selectorPop: 'two bytes', compares: 'destination first', narrowRepetition: 'cuts registers', wrapping: 'wraps',
     bounds: 'lower one first', call: 'stack first', return: 'flags and CS first',
     returnTarget: 'in 32 bits, after SS', farCall: 'stack of the target', vectorAlignment: 'before the segment',
-    stateArea: 'ends first',
+    stateArea: 'ends first', misalignedArea: '#AC for its first four bytes',
   },
   // PT, PASID, CET_U, CET_S, HDC, UINTR, LBR, HWP.
   xss: 0x1_fd00n,

@@ -70,6 +70,11 @@ export interface AccessOrder {
    * environment the first word and then the last byte.
    */
   readonly stateArea: 'in order' | 'ends first';
+  /**
+   * An FXSAVE or XSAVE area that is not aligned on its 16 or 64 bytes, while alignment is checked: #GP in any case, or
+   * #AC where its first four bytes are not aligned, and #GP where they are. SDM vol. 2A, FXSAVE, leaves it open.
+   */
+  readonly misalignedArea: '#GP' | '#AC for its first four bytes';
   /** Whether a near CALL checks its target or the stack that it pushes on first. */
   readonly call: 'target first' | 'stack first';
   /**

@@ -4,7 +4,6 @@
  */
 
 import type { Execution } from '../execution.ts';
-import { AC } from '../flags.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { requireAlignedVector } from '../save-area.ts';
@@ -54,6 +53,24 @@ function beforeMmxStore(x: Execution): void {
   }
 }
 
+/**
+ * Instructions of these classes never report #AC: VMASKMOV and VPMASKMOV, half precision, gathers. SDM vol. 2C, 5.3,
+ * VMASKMOV, VCVTPH2PS and VGATHERDPS.
+ */
+export const reportsAlignment = (exceptions: ExceptionClass): boolean =>
+  exceptions !== '6, masked' && exceptions !== 11 && exceptions !== 12;
+
+/** What `body` accesses is not checked for alignment. */
+export function unchecked(x: Execution, body: () => void): void {
+  const { alignment } = x;
+  x.alignment = undefined;
+  try {
+    body();
+  } finally {
+    x.alignment = alignment;
+  }
+}
+
 /** An MMX register takes part: the x87 state is at stake. */
 export const usesMmx = (i: Instruction): boolean =>
   i.operands.some((operand) => operand.kind === 'register' && operand.file === 'mm');
@@ -90,10 +107,9 @@ export function requireAligned(
 /**
  * #AC for an operand that is not aligned on `alignment` bytes, where CR0.AM and RFLAGS.AC ask for it at level 3.
  */
-export function checkAlignment(x: Execution, operand: MemoryOperand, alignment: number): void {
-  const checking = x.cpl === 3 && (x.flags & AC) !== 0 && (x.state.cr0 & CR0.AM) !== 0n;
+function checkAlignment(x: Execution, operand: MemoryOperand, alignment: number): void {
   const misaligned = (x.linearUnchecked(operand.segment, x.offset(operand)) & BigInt(alignment - 1)) !== 0n;
-  if (checking && misaligned) {
+  if (x.alignment !== undefined && misaligned) {
     x.linear(operand.segment, x.offset(operand), operand.size / 8, false);
     x.fault('#AC', `an operand of ${operand.size / 8} bytes is not aligned`, 0);
   }
