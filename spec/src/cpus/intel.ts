@@ -46,7 +46,7 @@ const quirks: Quirks = {
     sysretStack: 'loads SS',
     sysenterBits: 64,
   },
-  debugTraps: { stackLoads: 'the first shields', betweenIterations: 'RF = 1' },
+  debugTraps: { stackLoads: 'the first shields', betweenIterations: 'RF = 1', maskedBytes: 'every byte' },
   faultingMmxStore: 'leaves TOP at 0',
   tscAuxHigh: 'reserved',
   approximations: 'interval middles',
@@ -78,7 +78,10 @@ const sources: QuirkSources = {
     'a Sapphire Rapids class Xeon', '2026-11',
     'FNOP, FWAIT and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it, FNSTCW, FNSTSW, FNENI, FNDISI and FNSETPM '
       + 'leave it; LDMXCSR sets XINUSE[1]; XRSTOR in 32-bit code clears XINUSE[1] only where XMM8 to XMM15 are 0; '
-      + 'instructions of 256 bits with an XMM destination set XINUSE[2], VZEROUPPER clears it in 32-bit code, too',
+      + 'instructions of 256 bits with an XMM destination set XINUSE[2], VZEROUPPER clears it in 32-bit code, too. '
+      + 'Asked by a tracer after #PF, #GP and #AC: XINUSE[0] is 1 after FST, FIST, FISTTP, FBSTP, FBLD, FLDCW, FLDENV, '
+      + 'FRSTOR, FNSTENV, FNSAVE and MASKMOVQ, 0 after FLD, FILD, FADD, FCOM, FICOM, FNSTCW, FNSTSW, MOVD, MOVQ and '
+      + 'MOVNTQ; XINUSE[2] is 1 after a gather of 256 bits whose first element faults',
   ),
   nullSelector: inferred(
     'common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open',
@@ -96,9 +99,13 @@ const sources: QuirkSources = {
   fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
   stackLoads: sdm('3A', '6.8.3'),
   betweenIterations: sdm('3B', '17.3.1.1'),
+  maskedBytes: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'a breakpoint of one byte at each of the operand, four masks: each is '
+      + 'met; VPMASKMOVD meets those on elements that are selected',
+  ),
   faultingMmxStore: measured(
-    'a Sapphire Rapids class Xeon', '2026-11', 'MOVQ, MOVD and MOVNTQ that raise #PF, #GP or #AC leave TOP = 0 and the '
-      + 'tags, MASKMOVQ leaves all registers valid, too; what reads memory leaves all',
+    'a Sapphire Rapids class Xeon', '2026-11', 'MOVQ, MOVD and MOVNTQ that raise #PF, #GP or #AC leave TOP = 0, the '
+      + 'tags and XINUSE[0]; MASKMOVQ leaves all registers valid, too, and XINUSE[0] = 1; what reads memory leaves all',
   ),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
   approximations: inferred('an Emerald Rapids, measured; that Intel has kept the values since SSE is from memory, as '

@@ -102,6 +102,11 @@ export interface DebugTraps {
   stackLoads: 'the first shields' | 'each shields';
   /** What an event between two iterations of a string instruction saves as RF. */
   betweenIterations: 'RF = 1' | 'RF = 0';
+  /**
+   * Which bytes of MASKMOVQ and MASKMOVDQU meet a data breakpoint: all that the operand has, also with a mask of zeros,
+   * for which SDM vol. 2B, 4.3, MASKMOVDQU, leaves it open; or those that are stored.
+   */
+  maskedBytes: 'every byte' | 'selected bytes';
 }
 
 /** Processors of which it is known what becomes of flags that the manual leaves undefined. */
@@ -118,7 +123,8 @@ export interface Quirks {
   readonly x87: X87Behaviour;
   /**
    * XINUSE and XMODIFIED: `tracked` sets a component's bit when an instruction writes it and clears it only on a
-   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not. `by value` has
+   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not. A fault of the
+   * operand comes too late for x87 stores, FBLD, FLDCW, FLDENV, FRSTOR, FNSTENV and FNSAVE. `by value` has
    * it set while the component differs from that configuration, and also from the write of a register until a zeroing
    * idiom (XMM) or until FNCLEX, FNINIT or a load of the environment (x87).
    */

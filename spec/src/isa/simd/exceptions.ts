@@ -8,7 +8,7 @@ import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { requireAlignedVector } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
-import { FSW, raisePending, touch } from '../x87/unit.ts';
+import { FSW, raisePending } from '../x87/unit.ts';
 
 /**
  * 1: memory operands are aligned in any encoding. 2 and 4: of 128 bits they are without a VEX prefix, save those of `4,
@@ -45,11 +45,11 @@ export function requireVector(x: Execution, i: Instruction, exceptions: Exceptio
   }
 }
 
-/** On some processors a fault of a store finds TOP at 0 already. */
+/** On some processors a fault of a store finds TOP at 0 already. That is no use of x87 state: XINUSE stays. */
 function beforeMmxStore(x: Execution): void {
   if (x.cpu.faultingMmxStore === 'leaves TOP at 0') {
+    x.state.xmodified |= x.state.fsw & FSW.TOP ? 1n : 0n;
     x.state.fsw &= ~FSW.TOP;
-    touch(x);
   }
 }
 

@@ -3,6 +3,7 @@
 import { bit, u } from '../../numbers/bits.ts';
 import type { Feature } from '../../cpus/features.table.ts';
 import { DS, RDI } from '../../state/fields.ts';
+import { metByWrite, pend, watchesAccesses } from '../debug/breakpoints.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
@@ -107,8 +108,10 @@ const bytesToPointer = (
     if (usesMmx(i) && x.cpu.faultingMmxStore === 'leaves TOP at 0') enterMmx(x);
     // Bytes that are not selected fault, too, and so does a mask of zeros; the upper half comes first, and #AC where it
     // is not aligned on its 8 bytes, before a look at the lower one: all this on a Sapphire Rapids class Xeon.
-    if (memory.size === 128) x.requireStorable({ ...memory, displacement: 8n }, 8);
-    x.requireStorable(memory, 8);
+    const halves = memory.size === 128 ? [{ ...memory, displacement: 8n }, memory] : [memory];
+    const met = halves.map((half) => metByWrite(x.state, x.requireStorable(half, 8), 8));
+    const meets = x.cpu.debugTraps.maskedBytes === 'every byte' && watchesAccesses(x.state);
+    if (meets) pend(x.state, met.reduce((all, some) => all | some));
     storeElements(x, memory.segment, 8, elements);
   },
   source: entry(mnemonic.replace(/^V/, '')),

@@ -101,11 +101,13 @@ type X87Definition = InstructionDefinition & {
   kind: Kind;
   /** What it notes for the XSAVE family; `touch` where nothing is said. */
   mark?: (x: Execution) => void;
+  /** Where XINUSE is tracked, it brings x87 state into use before its operand may fault. */
+  marksFirst?: boolean;
 };
 
 /** Declares an x87 instruction: the checks in the manual's order, the operation, then the pointers. */
 export const x87Instruction = (
-  { kind, operation, mark = touch, ...rest }: X87Definition,
+  { kind, operation, mark = touch, marksFirst = false, ...rest }: X87Definition,
 ): InstructionDefinition => instruction({
   cpuid: 'FPU',
   ...rest,
@@ -113,6 +115,7 @@ export const x87Instruction = (
     if (x.state.cr0 & (CR0.EM | CR0.TS)) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
     if (kind !== 'no-wait control') raisePending(x);
     const address = kind === 'arithmetic' ? operandAddress(x, i) : undefined;
+    if (marksFirst && x.cpu.xinuse === 'tracked') mark(x);
     operation(x, i);
     mark(x);
     if (kind === 'arithmetic') recordPointers(x, i, address);
