@@ -1,6 +1,7 @@
 /** All cases, by chapter. */
 
 import type { BochsCase, Chapter } from '../case.ts';
+import { COPROCESSOR_ERROR } from './coprocessor-error.ts';
 import { DEBUG_CASES } from './debug.ts';
 import { DESCRIPTOR_CACHE_CASES } from './descriptor-caches.ts';
 import { FLAGS_CASES } from './flags.ts';
@@ -24,6 +25,7 @@ export const CHAPTERS: readonly Chapter[] = [
   { title: 'virtual-8086 mode', cases: VIRTUAL_8086_CASES },
   { title: 'debug exceptions', cases: DEBUG_CASES },
   { title: 'x87 pointers', cases: FPU_CASES },
+  { title: 'x87 exceptions outside of the processor', cases: [COPROCESSOR_ERROR] },
   { title: 'paging', cases: PAGING_CASES },
   { title: 'IA-32e mode', cases: LONG_MODE_CASES },
 ];

@@ -122,7 +122,7 @@ export const x87Instruction = (
   },
 });
 
-/** FERR# follows ES where CR0.NE is 0. SDM vol. 1, 8.7.2. */
+/** FERR# follows ES where CR0.NE is 0, at the end of the instruction. SDM vol. 1, 8.7.2; vol. 3B, 22.18.6.7. */
 export function driveFerr(x: Execution): void {
   x.coprocessor?.drive((x.state.fsw & FSW.ES) !== 0 && !(x.state.cr0 & CR0.NE));
 }
