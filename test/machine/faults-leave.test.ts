@@ -224,6 +224,26 @@ describe('XINUSE[0] after a fault', () => {
   });
 });
 
+describe('a masked store with a byte or an element that faults writes none', () => {
+  const all = (1n << 128n) - 1n;
+  test.for([['vpmaskmovd [rbx], xmm2, xmm1', 3], ['vmaskmovpd [rbx], ymm2, ymm1', 2], ['maskmovdqu xmm1, xmm2', 3], ['vmaskmovdqu xmm1, xmm2', 3], ['maskmovq mm1, mm2', 3]] as const)('%s', ([text, bytes]) => {
+    for (const mask of [all, 1n << 127n | 1n << 63n | 1n << 31n | 1n << 7n]) {
+      const machine = machineWith(assemble(text, { mode: 64 }).bytes, sapphireRapids), { state, memory } = machine;
+      // The last elements are on the page that is not there.
+      state.gpr[3] = state.gpr[7] = ABSENT - BigInt(bytes);
+      memory.writeBytes(ABSENT - 16n, new Uint8Array(16).fill(0x5a));
+      for (const set of [state.setXmm, state.setYmmHigh]) {
+        set.call(state, 1, all);
+        set.call(state, 2, mask);
+      }
+      state.setX87(1, all & 0xffff_ffff_ffff_ffffn);
+      state.setX87(2, mask & 0xffff_ffff_ffff_ffffn);
+      expect(outcomeOf(machine)).toBe('#PF');
+      expect(memory.readBytes(ABSENT - 16n, 16)).toEqual(new Uint8Array(16).fill(0x5a));
+    }
+  });
+});
+
 describe('data breakpoints of masked stores', () => {
   /** DR6[0] where a breakpoint of one byte is at `at`. */
   const meets = (text: string, at: number, mask: bigint, cpu: CpuProfile = sapphireRapids): boolean => {
