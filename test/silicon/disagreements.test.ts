@@ -256,7 +256,9 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
       expect([0x202, AC].map((rflags) => run('mov ecx, [eax]', { ...around, rflags }).vector)).toEqual([14, 17]);
     });
 
-    test('FXSAVE looks at the alignment of its first four bytes before it asks whether the segment may be written', () => {
+    test('FXSAVE and FXRSTOR look at the alignment of their first four bytes before they ask whether the segment may be written or read', () => {
+      const executeOnly: Case = { mode: 16, segments: [DATA_16, local(2), STACK_16, DATA_16, 0, 0], rflags: AC, cpu: sapphireRapids };
+      expect([0x41n, 0x44n].map((offset) => run('fxrstor [cs:bx]', { ...executeOnly, registers: { 3: offset, 4: 0x800n } }).vector)).toEqual([17, 13]);
       const readOnly: Case = { segments: [0x2b, 0x23, 0x2b, local(11), 0, 0], rflags: AC, cpu: sapphireRapids };
       expect([0x41n, 0x44n, 0x40n].map((offset) => run('fxsave [eax]', { ...readOnly, registers: { 0: offset } }).vector)).toEqual([17, 13, 13]);
       // Beyond the limit within four bytes.

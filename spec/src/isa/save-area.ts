@@ -36,8 +36,8 @@ export function alignedArea(
   const endsFirst = x.cpu.accesses.stateArea === 'ends first';
   const { segment } = operand, offset = x.offset(operand);
   const checked = endsFirst ? firstAccess(x, segment, offset) : bytes;
-  // That first access is one that reads: whether the segment may be written is asked behind the alignment.
-  const linear = x.linear(segment, offset, checked, write && !endsFirst);
+  // That first look is at the limit: whether the segment may be read or written is asked behind the alignment.
+  const linear = x.linear(segment, offset, checked, write && !endsFirst, endsFirst);
   if (misaligned) refuse(x, linear, alignment);
   x.linear(segment, offset, checked, write);
   if (endsFirst) askFirst(x, operand, { linear, checked, bytes, write, probe });
