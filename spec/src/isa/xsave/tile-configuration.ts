@@ -1,20 +1,19 @@
 /**
- * TILECFG state as a restore loads it. SDM vol. 1, 13.5 and chapter 18; vol. 2A, LDTILECFG; from memory. They do not
- * say what XRSTOR makes of an image that LDTILECFG would refuse. Bochs, whose author is at Intel, leaves TILECFG and
- * TILEDATA initial then (cpu/xsave.cc, xrstor_tilecfg_state, and cpu/avx/amx.cc, configure_tiles, at 5edaa9d3e1), and
- * so it is here: no processor with AMX was at hand.
+ * TILECFG state as a restore loads it: what LDTILECFG refuses makes it initial, without a fault. SDM vol. 1, 13.5.14,
+ * of an edition later than 2016, as transcribed in a public repository; what LDTILECFG refuses is from memory.
  */
 
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 
-const BYTES = 64, TILES = 8, ROWS = 16, BYTES_PER_ROW = 64, TILE_DATA_BYTES = TILES * ROWS * BYTES_PER_ROW;
+const BYTES = 64, TILES = 8, ROWS = 16, BYTES_PER_ROW = 64;
 const PALETTE = 0, FIRST_RESERVED = 2, COLUMNS = 16, AFTER_COLUMNS = 32, ROWS_AT = 48, AFTER_ROWS = 56;
 
 const allZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
-/** What LDTILECFG accepts of palette 1: tiles that have both rows and columns, or neither. */
-function describesTiles(image: Uint8Array): boolean {
+/** What LDTILECFG accepts: palette 0, with nothing else, or tiles of palette 1 that have both rows and columns. */
+function isAccepted(image: Uint8Array): boolean {
+  if (image[PALETTE] === 0) return allZero(image);
   const columns = (n: number): number => image[COLUMNS + 2 * n]! | (image[COLUMNS + 2 * n + 1]! << 8);
   const rows = (n: number): number => image[ROWS_AT + n]!;
   const reserved = [[FIRST_RESERVED, COLUMNS], [AFTER_COLUMNS, ROWS_AT], [AFTER_ROWS, BYTES]]
@@ -24,10 +23,7 @@ function describesTiles(image: Uint8Array): boolean {
       columns(n) <= BYTES_PER_ROW && rows(n) <= ROWS && (columns(n) === 0) === (rows(n) === 0));
 }
 
-/** Palette 0 is the initial configuration, whatever else the image has. */
 export function loadTileConfiguration(x: Execution, image: Uint8Array): void {
-  const described = describesTiles(image), { bytes } = x.state;
-  bytes.set(described ? image.subarray(0, BYTES) : new Uint8Array(BYTES), OFFSET.tileConfiguration);
-  const refused = !described && image[PALETTE] !== 0;
-  if (refused) bytes.fill(0, OFFSET.tiles, OFFSET.tiles + TILE_DATA_BYTES);
+  const configuration = image.subarray(0, BYTES);
+  x.state.bytes.set(isAccepted(configuration) ? configuration : new Uint8Array(BYTES), OFFSET.tileConfiguration);
 }
