@@ -78,10 +78,7 @@ const sources: QuirkSources = {
     'a Sapphire Rapids class Xeon', '2026-11',
     'FNOP, FWAIT and FLDCW 037Fh set XINUSE[0], FNINIT does not clear it, FNSTCW, FNSTSW, FNENI, FNDISI and FNSETPM '
       + 'leave it; LDMXCSR sets XINUSE[1]; XRSTOR in 32-bit code clears XINUSE[1] only where XMM8 to XMM15 are 0; '
-      + 'instructions of 256 bits with an XMM destination set XINUSE[2], VZEROUPPER clears it in 32-bit code, too. '
-      + 'Asked by a tracer after #PF, #GP and #AC: XINUSE[0] is 1 after FST, FIST, FISTTP, FBSTP, FBLD, FLDCW, FLDENV, '
-      + 'FRSTOR, FNSTENV, FNSAVE and MASKMOVQ, 0 after FLD, FILD, FADD, FCOM, FICOM, FNSTCW, FNSTSW, MOVD, MOVQ and '
-      + 'MOVNTQ; XINUSE[2] is 1 after a gather of 256 bits whose first element faults',
+      + 'instructions of 256 bits with an XMM destination set XINUSE[2], VZEROUPPER clears it in 32-bit code, too',
   ),
   nullSelector: inferred(
     'common practice of kernels, which rely on it; the SDM leaves the hidden part of a null segment open',
@@ -99,6 +96,12 @@ const sources: QuirkSources = {
   fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
   stackLoads: sdm('3A', '6.8.3'),
   betweenIterations: sdm('3B', '17.3.1.1'),
+  xinuseAfterFault: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'XSTATE_BV as a tracer reads it after #PF, #GP and #AC: XINUSE[0] is 1 '
+      + 'after FST, FIST, FISTTP, FBSTP, FBLD, FLDCW, FLDENV, FRSTOR, FNSTENV, FNSAVE and MASKMOVQ, 0 after FLD, FILD, '
+      + 'FADD, FCOM, FICOM, FNSTCW, FNSTSW, MOVD, MOVQ and MOVNTQ; XINUSE[2] is 1 after a gather of 256 bits whose '
+      + 'first element faults; that XMODIFIED[0] goes with it is inferred',
+  ),
   maskedBytes: measured(
     'a Sapphire Rapids class Xeon', '2026-11', 'a breakpoint of one byte at each of the operand, four masks: each is '
       + 'met; VPMASKMOVD meets those on elements that are selected',

@@ -123,8 +123,7 @@ export interface Quirks {
   readonly x87: X87Behaviour;
   /**
    * XINUSE and XMODIFIED: `tracked` sets a component's bit when an instruction writes it and clears it only on a
-   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not. A fault of the
-   * operand comes too late for x87 stores, FBLD, FLDCW, FLDENV, FRSTOR, FNSTENV and FNSAVE. `by value` has
+   * restore to the initial configuration; FWAIT and LDMXCSR count as writes, FNSTCW and FNSTSW do not. `by value` has
    * it set while the component differs from that configuration, and also from the write of a register until a zeroing
    * idiom (XMM) or until FNCLEX, FNINIT or a load of the environment (x87).
    */
