@@ -7,7 +7,7 @@ import { Fault, type Machine } from 'hidden-state';
 import { decode } from '../../spec/src/isa/decode.ts';
 import type { Instruction, Mode } from '../../spec/src/isa/instruction.ts';
 import type { MemoryOperand, RegisterOperand } from '../../spec/src/isa/operand.ts';
-import { CS } from '../../spec/src/state/fields.ts';
+import { CS, FIELDS } from '../../spec/src/state/fields.ts';
 import { State, differences } from '../../spec/src/state/state.ts';
 
 const TOP = 0x3800;
@@ -124,6 +124,19 @@ export function faultProblem(machine: Machine, before: Uint8Array, cause: Fault)
   return other.length === 0 ? undefined : `${cause.message} changed ${other.join(', ')}`;
 }
 
+const SSE = 2n, AVX = 4n, UPPER = 0x44n;
+/** XINUSE and XMODIFIED, of which there may be more than one, for some registers each. */
+const TRACKING = FIELDS.filter(({ name }) => /^X(INUSE|MODIFIED)/.test(name));
+
+/** A gather brings `used` into use, takes nothing out of it, and modifies no more than that and upper halves. */
+function noteProblems(before: State, after: State, used: bigint): string[] {
+  const gained = (name: string): bigint => BigInt(after.get(name)) & ~BigInt(before.get(name));
+  const wrong = TRACKING.filter(({ name }) => (BigInt(before.get(name)) & ~BigInt(after.get(name))) !== 0n
+    || (gained(name) & ~(name.startsWith('XINUSE') ? used : used | UPPER)) !== 0n);
+  const all = TRACKING.filter(({ name }) => name.startsWith('XINUSE')).reduce((bits, { name }) => bits | BigInt(after.get(name)), 0n);
+  return [...wrong.map(({ name }) => name), ...((all & used) === used ? [] : ['XINUSE, which lacks a component'])];
+}
+
 /** Beyond its two registers a gather that faults brings SSE state, and with 256 bits AVX state, into use. */
 function gatherProblem(machine: Machine, was: State, i: Instruction, changed: readonly string[]): string | undefined {
   const { state } = machine, left = new State(was.bytes.slice());
@@ -131,12 +144,11 @@ function gatherProblem(machine: Machine, was: State, i: Instruction, changed: re
     const at = state.vectorOffset((i.operands[place] as RegisterOperand).index);
     left.bytes.set(state.bytes.subarray(at, at + 64), at);
   }
-  const used = i.form.vex!.l === 1 ? 6n : 2n;
-  left.xinuse |= used;
-  left.xmodified = state.xmodified;
+  const trackingProblems = noteProblems(was, state, i.form.vex!.l === 1 ? SSE | AVX : SSE);
+  for (const { name } of TRACKING) left.set(name, state.get(name) as bigint);
   left.xmmWritten = state.xmmWritten;
   left.set('CR2', state.get('CR2') as bigint);
   const other = differences(left.bytes, state.bytes, { tracking: true }).map(({ field }) => field.name);
-  const problems = [...gatherProblems(machine, was, i), ...other.map((name) => `it changed ${name}`)];
+  const problems = [...gatherProblems(machine, was, i), ...trackingProblems, ...other.map((name) => `it changed ${name}`)];
   return problems.length === 0 ? undefined : `${i.definition.mnemonic} (${changed.join(', ')}): ${problems.join('; ')}`;
 }
