@@ -17,6 +17,14 @@ export interface Place {
   readonly engine: string;
 }
 
+/**
+ * A record of the case `coprocessor-error`, of one of `attempts`, of which nothing differs but the interrupts, what the
+ * first one found, and requests: not #MF, SI, and what is left in the end.
+ */
+const ofCoprocessor = ({ name, field, bochs, engine }: Place, attempts: RegExp): boolean =>
+  name === 'coprocessor-error' && attempts.test(field)
+  && [[12, 20], [24, 32]].every(([from, to]) => bochs.slice(from, to) === engine.slice(from, to));
+
 export const DIFFERENCES: readonly Difference[] = [
   {
     what: 'RDX after RESET holds no signature',
@@ -97,6 +105,29 @@ export const DIFFERENCES: readonly Difference[] = [
     why: 'Since the Pentium 4 only an unmasked exception writes it; the processors that Bochs models are later ones.',
     source: 'SDM vol. 1, 8.1.9.1',
     covers: ({ field, engine }) => field === 'FOP' && engine === '0',
+  },
+  {
+    what: 'FERR# is asserted by the next instruction that waits',
+    right: 'ours',
+    why: 'Since the P6 family it is asserted upon completion of the instruction that caused the exception, or unmasked it: the '
+      + 'interrupt is taken behind that one, and the request is there although nothing waits.',
+    source: 'SDM vol. 3B, 22.18.6.7',
+    covers: (at) => ofCoprocessor(at, /^records (fdivp, interrupts (on|off)|out 0xf0 without an exception|out 0xf0, fnclex, and another exception|fldcw that unmasks)$/),
+  },
+  {
+    what: 'an instruction that would have to wait for the interrupt is executed before it',
+    right: 'ours',
+    why: 'Bochs requests IRQ 13 and goes on with the instruction; a processor stops before it, so that the handler returns to it '
+      + 'and finds TOP and the registers as the exception left them.',
+    source: 'SDM vol. 1, 8.7.2; vol. 3A, 2.5, CR0.NE',
+    covers: (at) => ofCoprocessor(at, /^records (fld1|fwait|movq mm0, mm1) waits$/),
+  },
+  {
+    what: 'while IGNNE# is asserted, instructions that wait request IRQ 13 again',
+    right: 'ours',
+    why: 'A write to port F0h takes the request back, as in Bochs, and asserts IGNNE#, of which Bochs knows nothing.',
+    source: 'SDM vol. 1, 8.7.2 and D.2.1.2; IBM PC AT Technical Reference, math coprocessor control',
+    covers: (at) => ofCoprocessor(at, /^records (out 0xf0 takes the request back, and fld1 goes on|a handler that leaves the exception pending)$/),
   },
   {
     what: 'general detect pushes RF = 0',

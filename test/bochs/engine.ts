@@ -1,6 +1,8 @@
 /** The engine as the machine that a case's ROM finds, and its state as a dump. */
 
 import { Machine } from 'hidden-state';
+import { CoprocessorError } from '../../spec/src/machine/devices/coprocessor-error.ts';
+import { Pic } from '../../spec/src/machine/devices/pic.ts';
 import { type BochsCase, IVY_BRIDGE } from './case.ts';
 import type { Dump } from './dump.ts';
 import { type Rom } from './rom.ts';
@@ -21,9 +23,19 @@ function romMachine(rom: Rom, { processor = IVY_BRIDGE }: BochsCase): Machine {
   machine.memory.ram(EXTENDED, EXTENDED_BYTES);
   for (const at of ROM_AT) machine.memory.rom(at, rom.bytes);
   for (const first of NOBODY) machine.ports.attach(first, { read: () => 0xffff_ffff, write: () => {} }, 0x20);
+  attachCoprocessorError(machine);
   machine.ports.attach(SYSTEM_CONTROL, { write: (_port, _bytes, value) => { if (value & 1) machine.interrupts.init(); } });
   machine.reset();
   return machine;
+}
+
+/** FERR# and IGNNE#, and the interrupt controllers that FERR# goes to: of a PC's board, all that a case's ROM uses. */
+function attachCoprocessorError(machine: Machine): void {
+  const pic = new Pic(), coprocessor = new CoprocessorError((level) => pic.setLine(13, level));
+  for (const port of Pic.PORTS) machine.ports.attach(port, pic);
+  machine.ports.attach(CoprocessorError.PORT, coprocessor);
+  machine.interrupts.controller = pic;
+  machine.execution.coprocessor = coprocessor.pins(0);
 }
 
 /** Where an XCHG BX, BX can begin: two or three bytes before a point. */

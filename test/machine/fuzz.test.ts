@@ -1,7 +1,7 @@
 /**
  * Random bytes, in every mode, end in a fault, in Unmodelled, in HLT or at the budget: never in an error of the host
- * language. And a step that faults has changed nothing but CR2. `FUZZ_STREAMS=1000000` for a long run, `FUZZ_SEED` for
- * another one.
+ * language. And a step that faults has changed nothing but CR2, and what fault-rules.ts says. `FUZZ_STREAMS=1000000`
+ * for a long run, `FUZZ_SEED` for another one.
  */
 
 import { Fault, type Machine, Unmodelled, cpus } from 'hidden-state';
@@ -10,6 +10,7 @@ import { FORMS } from '../isa/forms.ts';
 import { OFFSET } from '../../spec/src/state/fields.ts';
 import { State, differences } from '../../spec/src/state/state.ts';
 import { type Random, randomFrom } from '../integer/random.ts';
+import { faultProblem } from './fault-rules.ts';
 import { CODE, DATA, DATA_BYTES, WORLDS, type World, isTable } from './worlds.ts';
 
 const STREAMS = Math.ceil(Number(process.env.FUZZ_STREAMS ?? 50_000) / WORLDS.length);
@@ -95,12 +96,10 @@ function follow(machine: Machine, written: () => string): string {
       if (error instanceof Unmodelled) return 'unmodelled';
       if (!(error instanceof Fault)) return `host error ${error instanceof Error ? error.stack : String(error)}`;
       const changed = differences(before, state.bytes, { tracking: true }).map(({ field }) => field.name).filter((name) => !FAULT_REGISTERS.includes(name) && !isOfRepetition(machine, before, name));
-      // A trap comes after its instruction; a switched task may fault when it is there; a gather keeps what has arrived.
-      const done = error.mnemonic === '#DB' || changed.includes('TR') || / v?p?gather\w+ /.test(error.message);
-      // On Intel a store from an MMX register has reset TOP by then, and MASKMOVQ the tags: vectors.test.ts.
-      const ofMmx = / (?:mov[dq]|movntq|maskmovq) .*mm\d/.test(error.message) ? ['FSW', 'FTW', 'XINUSE', 'XMODIFIED'] : [];
-      if (changed.every((name) => ofMmx.includes(name)) && written() === memory) return 'fault';
-      return !done && (changed.length > 0 || written() !== memory) ? `${error.message} changed ${changed.join(', ') || 'memory'}` : 'fault';
+      // A trap comes after its instruction; a switched task may fault when it is there.
+      if (error.mnemonic === '#DB' || changed.includes('TR')) return 'fault';
+      if (written() !== memory) return `${error.message} changed memory`;
+      return (changed.length > 0 ? faultProblem(machine, before, error) : undefined) ?? 'fault';
     }
   }
   return 'budget';

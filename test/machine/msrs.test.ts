@@ -108,6 +108,21 @@ describe('what the vendors do not share', () => {
   });
 });
 
+describe('IA32_MISC_ENABLE', () => {
+  test('fopcode compatibility mode is of family 0Fh: reserved, and the fault says what it is', () => {
+    for (const cpu of ALL.filter(({ vendor }) => vendor === 'GenuineIntel')) {
+      expect(() => step(at(WRITE, cpu, 0x1a0, 0x4_1805n), 2)).toThrow(/^#GP\(0\).*IA32_MISC_ENABLE\[2\], fopcode compatibility mode/);
+      expect((cpu.signature >> 8) & 15).toBe(6);
+    }
+  });
+  test('the other reserved bits', () => {
+    const kept = [0, 3, 7, 11, 12, 16, 18, 22, 23, 34];
+    for (let bit = 0; bit < 64; bit++) {
+      expect([bit, written(haswell, 0x1a0, 0x4_1801n | (1n << BigInt(bit))) === '#GP(0)']).toEqual([bit, !kept.includes(bit)]);
+    }
+  });
+});
+
 describe('IA32_EFER', () => {
   const EFER = 0xc000_0080;
   test('reserved bits by processor', () => {

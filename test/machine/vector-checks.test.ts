@@ -148,7 +148,9 @@ describe('a memory operand that is not aligned', () => {
       const operand = form.operands.find(({ memory }) => memory);
       if (where === 'register' || typeof operand?.size !== 'number') return undefined;
       if (aligned(form) > 1) return '#GP';
-      return operand.size > 8 && operand.size <= 64 && form.definition.exceptions !== '6, masked' ? '#AC' : 'none';
+      // SDM vol. 2C, 5.3, VMASKMOV, VCVTPH2PS and VCVTPS2PH: these report no #AC.
+      const spared = form.definition.exceptions === '6, masked' || form.definition.exceptions === 11;
+      return operand.size > 8 && operand.size <= 64 && !spared ? '#AC' : 'none';
     }, 500);
 });
 

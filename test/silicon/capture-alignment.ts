@@ -1,7 +1,7 @@
 /** Captures alignment checking anew: `node --conditions=source test/silicon/capture-alignment.ts`. */
 
 import { writeFileSync } from 'node:fs';
-import { ACCESSES, ADDRESSES, type AlignmentCapture, IMAGE, accessRecords, addressRecords, addressResult, patternOf } from './alignment.ts';
+import { ACCESSES, ADDRESSES, type AlignmentCapture, IMAGE, accessName, accessRecords, addressRecords, addressResult, patternOf } from './alignment.ts';
 import { processorName } from './profile.ts';
 import { openRunner } from './runner.ts';
 
@@ -9,7 +9,10 @@ const runner = openRunner(IMAGE);
 const capture: AlignmentCapture = {
   processor: processorName(runner.cpuid),
   date: new Date().toISOString().slice(0, 10),
-  accesses: Object.fromEntries(ACCESSES.map(({ text }) => [text, patternOf(runner.run(accessRecords(text)))])),
+  accesses: Object.fromEntries(ACCESSES.map((access) => {
+    const records = accessRecords(access);
+    return [accessName(access), patternOf(records, runner.run(records))];
+  })),
   addresses: Object.fromEntries(ADDRESSES.map((address) => {
     const { rflags, vector } = addressResult(runner.run(addressRecords(address)));
     return [address.toString(16), [rflags.toString(16), vector]];

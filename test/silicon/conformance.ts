@@ -2,6 +2,7 @@
 
 import type { CpuProfile } from 'hidden-state';
 import { randomFrom } from '../integer/random.ts';
+import { AC } from '../../spec/src/isa/flags.ts';
 import { Sentence } from '../../tools/sentence.ts';
 import { image, instanceOf } from './generate/index.ts';
 import { Model } from './model.ts';
@@ -65,7 +66,8 @@ function live(options: Options): void {
     for (let done = 0; done < count; done += BATCH) {
       const batch = Array.from({ length: Math.min(BATCH, count - done) }, (_, n) => {
         const { form, mode } = pairs[(done + n) % pairs.length]!;
-        const vector = instanceOf(form, mode, random, around);
+        const instance = instanceOf(form, mode, random, around);
+        const vector = options.alignment ? { ...instance, rflags: instance.rflags | AC } : instance;
         return { vector, record: recordOf(vector, seed, done + n) };
       });
       const results = runner.run(batch.map(({ record }) => record));

@@ -241,6 +241,44 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
     expect([at(0xfffdn), at(0xfffbn)]).toEqual([12, 13]);
   });
 
+  describe('while alignment is checked', () => {
+    const AC = 0x4_0202;
+    const odd = (text: string, given: Case = {}): number =>
+      run(`vpcmpeqd ymm2, ymm2, ymm2\n${text}`, { mode: 64, rflags: AC, registers: { 0: data + 0x401n, 7: data + 0x401n }, cpu: sapphireRapids, ...given }).vector;
+
+    test('gathers, masked moves and conversions of half precision raise no #AC, other accesses of 8 bytes do', () => {
+      const spared = ['vpgatherdq ymm0, [rax + xmm1], ymm2', 'vmaskmovps xmm0, xmm2, [rax]', 'vpmaskmovq [rax], ymm2, ymm0', 'vcvtph2ps xmm0, qword ptr [rax]', 'vcvtps2ph qword ptr [rax], xmm0, 0'];
+      expect(spared.map((text) => odd(text))).toEqual(spared.map(() => 13));
+      expect(['vmovq xmm0, [rax]', 'vbroadcastsd ymm0, [rax]', 'maskmovdqu xmm0, xmm1'].map((text) => odd(text))).toEqual([17, 17, 17]);
+    });
+
+    test('an access around the end of a flat segment is #AC before its first byte faults in paging', () => {
+      const around: Case = { registers: { 0: 0xffff_fffdn }, cpu: sapphireRapids };
+      expect([0x202, AC].map((rflags) => run('mov ecx, [eax]', { ...around, rflags }).vector)).toEqual([14, 17]);
+    });
+
+    test('FXSAVE and FXRSTOR look at the alignment of their first four bytes before they ask whether the segment may be written or read', () => {
+      const executeOnly: Case = { mode: 16, segments: [DATA_16, local(2), STACK_16, DATA_16, 0, 0], rflags: AC, cpu: sapphireRapids };
+      expect([0x41n, 0x44n].map((offset) => run('fxrstor [cs:bx]', { ...executeOnly, registers: { 3: offset, 4: 0x800n } }).vector)).toEqual([17, 13]);
+      const readOnly: Case = { segments: [0x2b, 0x23, 0x2b, local(11), 0, 0], rflags: AC, cpu: sapphireRapids };
+      expect([0x41n, 0x44n, 0x40n].map((offset) => run('fxsave [eax]', { ...readOnly, registers: { 0: offset } }).vector)).toEqual([17, 13, 13]);
+      // Beyond the limit within four bytes.
+      expect(run('fxsave [eax]', { ...readOnly, registers: { 0: 0xffdn } }).vector).toBe(13);
+    });
+
+    test('MASKMOVDQU asks for its upper half, and for its alignment, before it looks at the lower one', () => {
+      // The lower half begins below the limit of an expand-down segment.
+      const low: Case = { segments: [0x2b, 0x23, 0x2b, local(14), 0, 0], registers: { 7: 0x47bn }, cpu: sapphireRapids };
+      expect([0x202, AC].map((rflags) => run('maskmovdqu xmm0, xmm1', { ...low, rflags }).vector)).toEqual([13, 17]);
+      expect(run('maskmovdqu xmm0, xmm1', { ...low, rflags: AC, registers: { 7: 0x478n } }).vector).toBe(13);
+    });
+
+    test('MASKMOVQ to a segment that may not be written is #GP, not #AC', () => {
+      expect(run('cs maskmovq mm0, mm1', { rflags: AC, registers: { 7: data + 1n }, cpu: sapphireRapids }).vector).toBe(13);
+      expect(run('maskmovq mm0, mm1', { rflags: AC, registers: { 7: data + 1n }, cpu: sapphireRapids }).vector).toBe(17);
+    });
+  });
+
   test('a store that an unmasked exception leaves without a result does not ask for its operand', () => {
     // FCW with #IA unmasked; the stack is empty.
     const text = 'fldcw [ebx]\n fninit\n fldcw [ebx]\n fst dword ptr [eax]\n hlt';

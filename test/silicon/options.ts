@@ -19,6 +19,8 @@ export interface Options {
   /** How many sequences, in place of single instructions; instructions in each, on average. */
   readonly sequences: number | undefined;
   readonly length: number;
+  /** Every instance begins with RFLAGS.AC = 1. */
+  readonly alignment: boolean;
 }
 
 const DEFAULT_COUNT = 200_000, DEFAULT_SEED = 20_261_121, DEFAULT_LENGTH = 12, LONGEST = 40;
@@ -34,6 +36,7 @@ prints where the two differ. Where that is not possible it replays the stored se
                       vectors, areas), or by how they begin (VP*)
   --except FIST,FST*  all but these, in the same words
   --mode 16|32|64     only this kind of code
+  --alignment checked all of them with RFLAGS.AC = 1
   --store file.gz     keep what the processor did, with its CPUID
   --replay file.gz    compare with what was kept, in place of this processor
   --sequences 20000   so many random sequences of x87, MMX, SSE, AVX and XSAVE instructions, in place of single ones
@@ -66,7 +69,7 @@ export const isWantedName = ({ only, except }: Pick<Options, 'only' | 'except'>,
   (!only || only.has(mnemonic)) && !except.has(mnemonic);
 export const isWanted = (options: Pick<Options, 'only' | 'except'>, { definition }: Form): boolean => isWantedName(options, definition.mnemonic);
 
-const NAMES = ['--count', '--seed', '--only', '--except', '--mode', '--store', '--replay', '--sequences', '--length'];
+const NAMES = ['--count', '--seed', '--only', '--except', '--mode', '--store', '--replay', '--sequences', '--length', '--alignment'];
 
 /** The options, or the text of the help. Throws a `Sentence` about the one that is wrong. */
 export function parseOptions(args: readonly string[]): Options | string {
@@ -85,10 +88,14 @@ export function parseOptions(args: readonly string[]): Options | string {
   const [sequences, length] = ['--sequences', '--length'].map((name) => (given.has(name) ? whole(name, given.get(name)!) : undefined));
   const other = ['--count', '--mode', '--replay'].find((name) => sequences !== undefined && given.has(name));
   if (other !== undefined) throw new Sentence(`--sequences and ${other} do not go together: sequences are of 32 and of 64-bit code, as many as --sequences says`);
+  const alignment = given.get('--alignment');
+  if (alignment !== undefined && alignment !== 'checked') throw new Sentence(`--alignment wants checked, not ${JSON.stringify(alignment)}`);
+  const unused = ['--replay', '--sequences'].find((name) => alignment !== undefined && given.has(name));
+  if (unused !== undefined) throw new Sentence(`--alignment and ${unused} do not go together: it is for single instructions on this processor`);
   if (length !== undefined && sequences === undefined) throw new Sentence('--length is that of sequences: give --sequences too');
   if (length !== undefined && (length < 1 || length > LONGEST)) throw new Sentence(`--length wants 1 to ${LONGEST}, not ${length}`);
   return {
-    sequences, length: length ?? DEFAULT_LENGTH,
+    sequences, length: length ?? DEFAULT_LENGTH, alignment: alignment !== undefined,
     count: count === undefined ? DEFAULT_COUNT : whole('--count', count), countGiven: count !== undefined,
     seed: seed === undefined ? DEFAULT_SEED : whole('--seed', seed),
     only: only === undefined ? undefined : mnemonics('--only', only),

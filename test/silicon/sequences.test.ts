@@ -37,6 +37,8 @@ test.each([
   [['--length', '5'], '--length is that of sequences: give --sequences too'],
   [['--sequences', '5', '--length', '0'], '--length wants 1 to 40, not 0'],
   [['--sequences', '5', '--mode', '16'], '--sequences and --mode do not go together'],
+  [['--alignment', 'on'], '--alignment wants checked, not "on"'],
+  [['--alignment', 'checked', '--sequences', '5'], '--alignment and --sequences do not go together'],
 ])('%j is refused with a sentence', (args, sentence) => {
   expect(() => parseOptions(args)).toThrow(sentence);
 });

@@ -35,6 +35,7 @@ const quirks: Quirks = {
     bounds: 'both read first',
     vectorAlignment: 'after the segment',
     stateArea: 'in order',
+    misalignedArea: '#GP',
     call: 'stack first',
     return: 'flags first',
     returnTarget: 'in full, before SS',
@@ -48,7 +49,7 @@ const quirks: Quirks = {
     sysretStack: 'loads the selector',
     sysenterBits: 32,
   },
-  debugTraps: { stackLoads: 'each shields', betweenIterations: 'RF = 0' },
+  debugTraps: { stackLoads: 'each shields', betweenIterations: 'RF = 0', maskedBytes: 'selected bytes' },
   faultingMmxStore: 'leaves all as it was',
   tscAuxHigh: 'dropped',
   approximations: 'unknown',
@@ -97,7 +98,8 @@ const sources: QuirkSources = {
     'IRET whose words are absent reports RFLAGS, then CS, RIP, SS, RSP',
     'RETF to another level reads CS, RIP, SS and RSP before a bad CS is #GP',
     'a far CALL from compatibility to 64-bit mode pushes at RSP without the base of SS, the other way at SS:ESP',
-    'vectorAlignment and stateArea were not asked: they are in the order of the manual',
+    'vectorAlignment and stateArea were not asked: they are in the order of the manual; nor was misalignedArea: #GP is '
+      + 'all that AMD APM vol. 5, FXSAVE, and vol. 4, XSAVE, have, from memory',
   ),
   fastCalls: inferred('AMD APM vol. 3, SYSCALL, SYSRET, SYSENTER and SYSEXIT, from memory; AMD publication 21086: bits '
     + '1:0 of SS become 3; for the fault of SYSRET Xen 6b091fa445 (CVE-2012-0217), for SS the comment on '
@@ -108,6 +110,7 @@ const sources: QuirkSources = {
     'traps between iterations of REP MOVSB and REPNE SCASB, by TF and by a data breakpoint, save RF = 0',
     'that interrupts do the same is inferred',
   ),
+  maskedBytes: inferred('nothing: not measured'),
   faultingMmxStore: inferred('nothing: not measured'),
   vectorFeatures: onZen4('CPUID has AES, PCLMULQDQ, F16C, FMA, AVX2, SHA, SSE4A, VAES, VPCLMULQDQ and GFNI'),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),

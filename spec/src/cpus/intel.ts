@@ -32,6 +32,7 @@ const quirks: Quirks = {
     bounds: 'both read first',
     vectorAlignment: 'after the segment',
     stateArea: 'in order',
+    misalignedArea: '#GP',
     call: 'target first',
     return: 'in order',
     returnTarget: 'in full, before SS',
@@ -45,7 +46,7 @@ const quirks: Quirks = {
     sysretStack: 'loads SS',
     sysenterBits: 64,
   },
-  debugTraps: { stackLoads: 'the first shields', betweenIterations: 'RF = 1' },
+  debugTraps: { stackLoads: 'the first shields', betweenIterations: 'RF = 1', maskedBytes: 'every byte' },
   faultingMmxStore: 'leaves TOP at 0',
   tscAuxHigh: 'reserved',
   approximations: 'interval middles',
@@ -97,9 +98,19 @@ const sources: QuirkSources = {
   fastCalls: sdm('2B', '4.3, SYSCALL, SYSENTER, SYSEXIT and SYSRET'),
   stackLoads: sdm('3A', '6.8.3'),
   betweenIterations: sdm('3B', '17.3.1.1'),
+  xinuseAfterFault: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'XSTATE_BV as a tracer reads it after #PF, #GP and #AC: XINUSE[0] is 1 '
+      + 'after FST, FIST, FISTTP, FBSTP, FBLD, FLDCW, FLDENV, FRSTOR, FNSTENV, FNSAVE and MASKMOVQ, 0 after FLD, FILD, '
+      + 'FADD, FCOM, FICOM, FNSTCW, FNSTSW, MOVD, MOVQ and MOVNTQ; XINUSE[2] is 1 after a gather of 256 bits whose '
+      + 'first element faults; that XMODIFIED[0] goes with it is inferred',
+  ),
+  maskedBytes: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'a breakpoint of one byte at each of the operand, four masks: each is '
+      + 'met; VPMASKMOVD meets those on elements that are selected',
+  ),
   faultingMmxStore: measured(
-    'a Sapphire Rapids class Xeon', '2026-11', 'MOVQ, MOVD and MOVNTQ that raise #PF, #GP or #AC leave TOP = 0 and the '
-      + 'tags, MASKMOVQ leaves all registers valid, too; what reads memory leaves all',
+    'a Sapphire Rapids class Xeon', '2026-11', 'MOVQ, MOVD and MOVNTQ that raise #PF, #GP or #AC leave TOP = 0, the '
+      + 'tags and XINUSE[0]; MASKMOVQ leaves all registers valid, too, and XINUSE[0] = 1; what reads memory leaves all',
   ),
   tscAuxHigh: inferred("KVM's handling of the MSR by vendor, from memory"),
   approximations: inferred('an Emerald Rapids, measured; that Intel has kept the values since SSE is from memory, as '
@@ -164,7 +175,7 @@ export const sapphireRapids: CpuProfile = cpuProfile({
     selectorPop: 'two bytes', compares: 'destination first', narrowRepetition: 'cuts registers', wrapping: 'wraps',
     bounds: 'lower one first', call: 'stack first', return: 'flags and CS first',
     returnTarget: 'in 32 bits, after SS', farCall: 'stack of the target', vectorAlignment: 'before the segment',
-    stateArea: 'ends first',
+    stateArea: 'ends first', misalignedArea: '#AC for its first four bytes',
   },
   // PT, PASID, CET_U, CET_S, UINTR, LBR.
   xss: 0xdd00n,

@@ -70,6 +70,11 @@ export interface AccessOrder {
    * environment the first word and then the last byte.
    */
   readonly stateArea: 'in order' | 'ends first';
+  /**
+   * An FXSAVE or XSAVE area that is not aligned on its 16 or 64 bytes, while alignment is checked: #GP in any case, or
+   * #AC where its first four bytes are not aligned, and #GP where they are. SDM vol. 2A, FXSAVE, leaves it open.
+   */
+  readonly misalignedArea: '#GP' | '#AC for its first four bytes';
   /** Whether a near CALL checks its target or the stack that it pushes on first. */
   readonly call: 'target first' | 'stack first';
   /**
@@ -97,6 +102,11 @@ export interface DebugTraps {
   stackLoads: 'the first shields' | 'each shields';
   /** What an event between two iterations of a string instruction saves as RF. */
   betweenIterations: 'RF = 1' | 'RF = 0';
+  /**
+   * Which bytes of MASKMOVQ and MASKMOVDQU meet a data breakpoint: all that the operand has, also with a mask of zeros,
+   * for which SDM vol. 2B, 4.3, MASKMOVDQU, leaves it open; or those that are stored.
+   */
+  maskedBytes: 'every byte' | 'selected bytes';
 }
 
 /** Processors of which it is known what becomes of flags that the manual leaves undefined. */

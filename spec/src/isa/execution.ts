@@ -1,7 +1,6 @@
 /**
  * What an operation may touch: registers through `state`, memory through segments, flags, the next instruction pointer.
- * Every fault is raised before the first architectural write, so a faulting instruction leaves nothing behind; what a
- * gather has loaded by then stays.
+ * Every fault is raised before the first architectural write and leaves nothing behind but what a gather has loaded.
  */
 
 import { hex, isCanonical, isCanonicalRange, u } from '../numbers/bits.ts';
@@ -14,7 +13,7 @@ import type {
   CoprocessorPins, LocalApic, MemoryPort, MemoryPorts, Observer, PagingPort, Placement, PortSpace,
 } from './connections.ts';
 import { DR6 } from './debug/status.ts';
-import { IOPL, TF, VM } from './flags.ts';
+import { IOPL, TF, VM, seenBy } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
 import { outsideLimit, wrapsAround } from './segmentation/limit.ts';
@@ -50,6 +49,8 @@ export class Execution {
   /** What to do when an instruction reads a flag, or computes a result, that the architecture leaves undefined. */
   onUndefined: 'continue' | 'stop' = 'continue';
   observer: Observer | undefined;
+  /** Raises #AC for an access that is not aligned; absent while alignment is not checked. */
+  alignment: ((linear: bigint, bytes: number) => void) | undefined;
   /** The instruction being executed. */
   #current: Instruction | undefined;
   /** Where it goes, if not to the one behind it. */
@@ -310,6 +311,7 @@ export class Execution {
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
     const { wrapping } = this.cpu.accesses;
     if (wrapping === 'wraps' && wrapsAround(attributes, this.state.base(segment), limit, last)) {
+      this.alignment?.(offset, bytes);
       // The first byte faults as any other; what lies behind the end of the address space is not modelled.
       this.touch(offset, 1, write);
       this.unmodelled('an access that wraps around 4 GiB');
@@ -426,9 +428,9 @@ export class Execution {
     }
   }
 
-  /** The result that is about to be computed is one that the manual leaves open. */
-  leavesOpen(what: string, source: Citation): void {
-    if (this.onUndefined === 'stop') throw new Undefined(`${what}, at ${hex(this.ip)}`, [], source);
+  /** The result that is about to be computed is one that the manual leaves open: any value, or one of `allowed`. */
+  leavesOpen(what: string, source: Citation, allowed: readonly bigint[] = []): void {
+    if (this.onUndefined === 'stop') throw new Undefined(`${what}, at ${hex(this.ip)}`, allowed, source);
   }
 
   /** An iteration of this instruction went before. */
@@ -485,15 +487,5 @@ export class Execution {
   /** DS unless overridden: the segment of an operand that the instruction does not name. */
   sourceSegment(i: Instruction): number {
     return i.segment >= 0 ? i.segment : DS;
-  }
-}
-
-/** The flags that processors of `family` were seen to give. */
-function seenBy(family: CpuProfile['undefinedFlags'], seen: SeenFlags, before: number): number {
-  switch (family) {
-    case 'unchanged': return before;
-    case 'zen': return seen.zen;
-    case 'skylake': return seen.skylake;
-    case 'sapphire rapids': return seen.sapphireRapids ?? seen.skylake;
   }
 }

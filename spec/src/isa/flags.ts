@@ -1,5 +1,7 @@
 /** Status flags of RFLAGS, computed eagerly. SDM vol. 1, 3.4.3.1; rules by instruction in appendix A. */
 
+import type { CpuProfile, SeenFlags } from '../cpus/profile.ts';
+
 export const CF = 1 << 0, PF = 1 << 2, AF = 1 << 4, ZF = 1 << 6, SF = 1 << 7, OF = 1 << 11;
 export const TF = 1 << 8, IF = 1 << 9, DF = 1 << 10, NT = 1 << 14, RF = 1 << 16, VM = 1 << 17, AC = 1 << 18;
 export const VIF = 1 << 19, VIP = 1 << 20, ID = 1 << 21;
@@ -91,3 +93,13 @@ export const CONDITIONS: readonly {
 
 /** A condition's code as the last digit of an opcode. */
 export const hexDigit = (code: number): string => code.toString(16).toUpperCase();
+
+/** The flags that processors of `family` were seen to give. */
+export function seenBy(family: CpuProfile['undefinedFlags'], seen: SeenFlags, before: number): number {
+  switch (family) {
+    case 'unchanged': return before;
+    case 'zen': return seen.zen;
+    case 'skylake': return seen.skylake;
+    case 'sapphire rapids': return seen.sapphireRapids ?? seen.skylake;
+  }
+}

@@ -1,7 +1,9 @@
 /** Areas of x87 and SSE state in memory, which several rules may find wrong: the profile says which is asked first. */
 
 import { u } from '../numbers/bits.ts';
+import { sdm } from '../state/citation.ts';
 import { FS } from '../state/fields.ts';
+import { VECTORS } from '../state/outcomes.ts';
 import type { Execution } from './execution.ts';
 import type { MemoryOperand } from './operand.ts';
 import { outsideLimit } from './segmentation/limit.ts';
@@ -23,7 +25,10 @@ export function requireAlignedVector(x: Execution, operand: MemoryOperand, bytes
   if (misaligned) x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
 }
 
-/** The linear address of an FXSAVE or XSAVE area; #GP(0) where it is not aligned on `alignment` bytes. */
+/**
+ * The linear address of an FXSAVE or XSAVE area; where it is not aligned on `alignment` bytes, #GP(0), or #AC(0) while
+ * alignment is checked: SDM vol. 2A, 3.2, FXSAVE.
+ */
 export function alignedArea(
   x: Execution, operand: MemoryOperand, bytes: number, alignment: number, write: boolean, probe: Probe,
 ): bigint {
@@ -31,10 +36,23 @@ export function alignedArea(
   const endsFirst = x.cpu.accesses.stateArea === 'ends first';
   const { segment } = operand, offset = x.offset(operand);
   const checked = endsFirst ? firstAccess(x, segment, offset) : bytes;
-  const linear = x.linear(segment, offset, checked, write);
-  if (misaligned) x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
+  // That first look is at the limit: whether the segment may be read or written is asked behind the alignment.
+  const linear = x.linear(segment, offset, checked, write && !endsFirst, endsFirst);
+  if (misaligned) refuse(x, linear, alignment);
+  x.linear(segment, offset, checked, write);
   if (endsFirst) askFirst(x, operand, { linear, checked, bytes, write, probe });
   return endsFirst ? x.linear(segment, offset, bytes, write) : linear;
+}
+
+function refuse(x: Execution, linear: bigint, alignment: number): never {
+  if (x.alignment) {
+    x.leavesOpen(
+      `the vector of the exception for an area that is not aligned on ${alignment} bytes`, sdm('2A', '3.2, FXSAVE'),
+      [BigInt(VECTORS['#GP']), BigInt(VECTORS['#AC'])],
+    );
+  }
+  if (x.cpu.accesses.misalignedArea === '#AC for its first four bytes') x.alignment?.(linear, FIRST_ACCESS);
+  x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
 }
 
 /** Bytes that are looked at before the alignment is. */

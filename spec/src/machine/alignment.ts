@@ -1,6 +1,7 @@
 /**
  * Alignment checking: a port that looks at every access and passes it on. In place only while CR0.AM and RFLAGS.AC are
- * 1 at CPL 3; implicit accesses are not checked. SDM vol. 3A, 6.15, interrupt 17.
+ * 1 at CPL 3; implicit accesses are not checked, nor those of instructions that set `Execution.alignment` aside.
+ * SDM vol. 3A, 6.15, interrupt 17.
  */
 
 import { AC } from '../isa/flags.ts';
@@ -24,6 +25,13 @@ const ALIGNMENT: ReadonlyMap<number, number> = new Map([
   [2, 2], [4, 4], [6, 4], [8, 8], [10, 8], [14, 2], [28, 4], [94, 2], [108, 4],
 ]);
 
+/** #AC(0), before the page is looked at: so on a Sapphire Rapids class Xeon, measured 2026-11. */
+function requireAligned(x: Execution, linear: bigint, bytes: number): void {
+  const alignment = ALIGNMENT.get(bytes) ?? 1;
+  if (Number(linear & 15n) % alignment === 0) return;
+  x.fault('#AC', `${bytes} bytes at ${hex(linear)} are not aligned on ${alignment}`, 0);
+}
+
 class AlignedMemory implements MemoryPort {
   readonly #x: Execution;
   readonly #port: MemoryPort;
@@ -33,11 +41,8 @@ class AlignedMemory implements MemoryPort {
     this.#port = port;
   }
 
-  /** #AC(0), before the page is looked at: so on a Sapphire Rapids class Xeon, measured 2026-11. */
   #require(linear: bigint, bytes: number): void {
-    const alignment = ALIGNMENT.get(bytes) ?? 1;
-    if (Number(linear & 15n) % alignment === 0) return;
-    this.#x.fault('#AC', `${bytes} bytes at ${hex(linear)} are not aligned on ${alignment}`, 0);
+    this.#x.alignment?.(linear, bytes);
   }
 
   read(linear: bigint, bytes: number): bigint {
@@ -70,9 +75,11 @@ class AlignedMemory implements MemoryPort {
 export function aligned<T>(x: Execution, body: () => T): T {
   const { memory } = x;
   x.memory = new AlignedMemory(x, memory);
+  x.alignment = (linear, bytes) => requireAligned(x, linear, bytes);
   try {
     return body();
   } finally {
     x.memory = memory;
+    x.alignment = undefined;
   }
 }

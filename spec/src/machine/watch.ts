@@ -3,15 +3,10 @@
  * enabled.
  */
 
-import { metByRead, metByTransfer, metByWrite } from '../isa/debug/breakpoints.ts';
+import { metByRead, metByTransfer, metByWrite, pend } from '../isa/debug/breakpoints.ts';
 import type { MemoryPort, PortSpace } from '../isa/connections.ts';
 import type { Execution } from '../isa/execution.ts';
-import { OFFSET } from '../state/fields.ts';
 import type { State } from '../state/state.ts';
-
-/** What was met waits for the end of the instruction. */
-const pend = (state: State, met: bigint): void =>
-  state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | met);
 
 class WatchedMemory implements MemoryPort {
   readonly #state: State;

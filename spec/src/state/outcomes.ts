@@ -27,7 +27,8 @@ const KINDS: Readonly<Partial<Record<FaultMnemonic, ExceptionKind>>> = { '#BP': 
 
 /**
  * An architectural exception, raised by the instruction at `rip`. No architectural state was written by it, but for
- * exception flags in MXCSR, which the handler of #XM reads.
+ * exception flags in MXCSR, which the handler of #XM reads, the elements that a gather has loaded, and what the
+ * profile's processor does to x87 state before a store of it faults (`faultingMmxStore`, `xinuse`).
  */
 export class Fault extends Error {
   override readonly name = 'Fault';

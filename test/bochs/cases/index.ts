@@ -1,6 +1,7 @@
 /** All cases, by chapter. */
 
 import type { BochsCase, Chapter } from '../case.ts';
+import { COPROCESSOR_ERROR } from './coprocessor-error.ts';
 import { DEBUG_CASES } from './debug.ts';
 import { DESCRIPTOR_CACHE_CASES } from './descriptor-caches.ts';
 import { FLAGS_CASES } from './flags.ts';
@@ -19,6 +20,7 @@ export const CHAPTERS: readonly Chapter[] = [
   { title: 'RESET and INIT', cases: [...RESET_CASES, ...INIT_CASES] },
   { title: 'descriptor caches', cases: DESCRIPTOR_CACHE_CASES },
   { title: 'flags', cases: FLAGS_CASES },
+  { title: 'x87 exceptions outside of the processor', cases: [COPROCESSOR_ERROR] },
   { title: 'what a task switch checks', cases: TASK_FAULT_CASES },
   { title: 'gates', cases: GATE_CASES },
   { title: 'tasks', cases: TASK_CASES },

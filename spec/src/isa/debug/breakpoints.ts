@@ -56,6 +56,10 @@ export const metByInstruction = (state: State, linear: bigint): bigint => met(st
 export const metByTransfer = (state: State, port: number, bytes: number): bigint =>
   (state.cr4 & CR4.DE ? met(state, TRANSFERRING, BigInt(port), bytes) : 0n);
 
+/** What was met waits for the end of the instruction. */
+export const pend = (state: State, met: bigint): void =>
+  state.setQuad(OFFSET.pendingDebug, state.quad(OFFSET.pendingDebug) | met);
+
 /** Some enabled breakpoint waits for an access to memory or to a port. */
 export const watchesAccesses = (state: State): boolean => armed(state) && ALL.some((n) => {
   const { enabled, condition } = breakpoint(state, n);

@@ -5,12 +5,11 @@
 
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
-import { AC } from '../flags.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { requireAlignedVector } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
-import { FSW, raisePending, touch } from '../x87/unit.ts';
+import { FSW, raisePending } from '../x87/unit.ts';
 
 /**
  * 1: memory operands are aligned in any encoding. 2 and 4: of 128 bits they are without a VEX prefix, save those of `4,
@@ -49,13 +48,20 @@ export function requireVector(x: Execution, i: Instruction, exceptions: Exceptio
   }
 }
 
-/** On some processors a fault of a store finds TOP at 0 already. */
+/** On some processors a fault of a store finds TOP at 0 already. That is no use of x87 state: XINUSE stays. */
 function beforeMmxStore(x: Execution): void {
   if (x.cpu.faultingMmxStore === 'leaves TOP at 0') {
+    x.state.xmodified |= x.state.fsw & FSW.TOP ? 1n : 0n;
     x.state.fsw &= ~FSW.TOP;
-    touch(x);
   }
 }
+
+/**
+ * Instructions of these classes never report #AC: VMASKMOV and VPMASKMOV, half precision, gathers. SDM vol. 2C, 5.3,
+ * VMASKMOV, VCVTPH2PS and VGATHERDPS.
+ */
+export const reportsAlignment = (exceptions: ExceptionClass): boolean =>
+  exceptions !== '6, masked' && exceptions !== 11 && exceptions !== 12;
 
 /** An MMX register takes part: the x87 state is at stake. */
 export const usesMmx = (i: Instruction): boolean =>
@@ -94,10 +100,9 @@ export function requireAligned(
 /**
  * #AC for an operand that is not aligned on `alignment` bytes, where CR0.AM and RFLAGS.AC ask for it at level 3.
  */
-export function checkAlignment(x: Execution, operand: MemoryOperand, alignment: number): void {
-  const checking = x.cpl === 3 && (x.flags & AC) !== 0 && (x.state.cr0 & CR0.AM) !== 0n;
+function checkAlignment(x: Execution, operand: MemoryOperand, alignment: number): void {
   const misaligned = (x.linearUnchecked(operand.segment, x.offset(operand)) & BigInt(alignment - 1)) !== 0n;
-  if (checking && misaligned) {
+  if (x.alignment !== undefined && misaligned) {
     x.linear(operand.segment, x.offset(operand), operand.size / 8, false);
     x.fault('#AC', `an operand of ${operand.size / 8} bytes is not aligned`, 0);
   }

@@ -4,13 +4,14 @@
  * leaves the rest to be done when the instruction is executed again. SDM vol. 2C, 5.3, VGATHERDPS; vol. 1, 14.6.
  */
 
-import { bit, s, u } from '../../numbers/bits.ts';
+import { bit, int, s, u } from '../../numbers/bits.ts';
 import { type Citation, sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import { Fault } from '../../state/outcomes.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand, RegisterOperand } from '../operand.ts';
+import { DEBUGCTL } from '../system/control-bits.ts';
 import { insert, join, mask as ones, split } from './lanes.ts';
 import { vector } from './vector.ts';
 
@@ -37,23 +38,54 @@ function loadElement(x: Execution, { memory, element, index }: Gather, indexes: 
   return x.memory.read(x.linear(memory.segment, at, element / 8, false), element / 8);
 }
 
-/**
- * An element; undefined where its fault has to wait for data breakpoints that elements before it have met: those are
- * reported in its place, and the gather is executed again. SDM vol. 2C, 5.3, VGATHERDPS.
- */
-function arriving(x: Execution, traps: bigint, load: () => bigint): bigint | undefined {
+interface Arrival {
+  readonly values: ReadonlyMap<number, bigint>;
+  /** That of the first element that did not arrive. */
+  readonly fault: Fault | undefined;
+}
+
+/** The elements of `wanted`, from the first on, up to one that faults. */
+function arrivals(x: Execution, gather: Gather, indexes: bigint, wanted: readonly number[]): Arrival {
+  const values = new Map<number, bigint>();
   try {
-    return load();
+    for (const n of wanted) values.set(n, loadElement(x, gather, indexes, n));
   } catch (error) {
-    if (!(error instanceof Fault) || x.state.quad(OFFSET.pendingDebug) === traps) throw error;
-    return undefined;
+    if (!(error instanceof Fault)) throw error;
+    return { values, fault: error };
+  }
+  return { values, fault: undefined };
+}
+
+/**
+ * A run that is to stop at what is undefined does so at a fault with elements behind it that can be read: any of them
+ * may have been loaded before the fault is delivered.
+ */
+function reportOpen(
+  x: Execution, i: Instruction, gather: Gather, indexes: bigint, loaded: number, behind: readonly number[],
+): void {
+  // They are read for this alone: the run ends here, unless all of them fault as well.
+  const open = x.onUndefined === 'stop'
+    ? behind.filter((n) => arrivals(x, gather, indexes, [n]).fault === undefined) : [];
+  // From the highest on, so that the sets come out in their order.
+  const allowed = open.toReversed().reduce((sets, n) => sets.flatMap((set) => [set, set | BIT[n]!]), [loaded]);
+  if (open.length > 0) {
+    x.leavesOpen(
+      `the set of elements that ${i.definition.mnemonic} has loaded when one faults`, i.definition.source,
+      allowed.map(BigInt),
+    );
   }
 }
 
-/** It is left in between, as a string instruction is between two iterations: RF is saved as 1 with the same trap. */
-function interrupt(x: Execution): void {
+/**
+ * Traps that the elements before a fault have left pending are reported in its place: data breakpoints and, on a
+ * Sapphire Rapids class Xeon, a single step. The gather is left as a string instruction is between two iterations, so
+ * that RF is saved as 1, and is executed again. SDM vol. 2C, 5.3, VGATHERDPS.
+ */
+function raiseOrInterrupt(x: Execution, fault: Fault, { arrived, traps }: { arrived: boolean; traps: bigint }): void {
+  const stepped = arrived && x.singleStep && !(x.state.quad(OFFSET.debugctl) & DEBUGCTL.BTF);
+  if (!stepped && x.state.quad(OFFSET.pendingDebug) === traps) throw fault;
   x.next = x.ip;
-  x.singleStep = false;
+  x.singleStep = stepped;
   x.state.setByte(OFFSET.repeating, 1);
 }
 
@@ -84,21 +116,21 @@ const gathering = (
       const lanes = split(wide ? 256 : 128, element, x.read(whole(gather.mask)));
       const selected = lanes.map((lane) => bit(lane, element - 1));
       const indexes = x.read({ ...gather.destination, file: gather.memory.vectorIndex!, index: gather.memory.index });
-      x.write(whole(gather.mask), join(element, selected.map((chosen) => ones(element, chosen))));
+      const wanted = ELEMENTS.filter((n) => n < gather.count && selected[n]);
       const traps = x.state.quad(OFFSET.pendingDebug);
-      const complete = ELEMENTS.filter((n) => n < gather.count && selected[n]).every((n) => {
-        const value = arriving(x, traps, () => loadElement(x, gather, indexes, n));
-        if (value !== undefined) {
-          x.write(whole(gather.destination), insert(element, n, x.read(whole(gather.destination)), value));
-          x.write(whole(gather.mask), insert(element, n, x.read(whole(gather.mask)), 0n));
-        }
-        return value !== undefined;
-      });
-      if (complete) {
-        x.write(gather.destination, low(gather, x.read(gather.destination)));
+      const { values, fault } = arrivals(x, gather, indexes, wanted);
+      const loaded = [...values.keys()].reduce((set, n) => set | BIT[n]!, 0);
+      if (fault) reportOpen(x, i, gather, indexes, loaded, wanted.slice(int(values.size + 1)));
+      const missing = selected.map((chosen, n) => ones(element, chosen && !values.has(n)));
+      x.write(whole(gather.mask), join(element, missing));
+      const before = x.read(whole(gather.destination));
+      const merged = [...values].reduce((all, [n, value]) => insert(element, n, all, value), before);
+      if (values.size > 0) x.write(whole(gather.destination), merged);
+      if (fault === undefined) {
+        x.write(gather.destination, low(gather, merged));
         x.write(gather.mask, 0n);
       } else {
-        interrupt(x);
+        raiseOrInterrupt(x, fault, { arrived: values.size > 0, traps });
       }
     },
     source,
@@ -106,6 +138,8 @@ const gathering = (
 };
 
 const ELEMENTS = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+/** A set of elements is a number, of these. */
+const BIT = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80] as const;
 
 /** Four doublewords at four quadword indexes, or two, leave zeros above them. */
 const low = ({ element, count }: Gather, value: bigint): bigint => u(element * count, value);

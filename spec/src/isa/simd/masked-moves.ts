@@ -3,10 +3,11 @@
 import { bit, u } from '../../numbers/bits.ts';
 import type { Feature } from '../../cpus/features.table.ts';
 import { DS, RDI } from '../../state/fields.ts';
+import { metByWrite, pend, watchesAccesses } from '../debug/breakpoints.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { type ExceptionClass, checkAlignment, usesMmx } from './exceptions.ts';
+import { type ExceptionClass, usesMmx } from './exceptions.ts';
 import { widthOf } from './family.ts';
 import { join, split } from './lanes.ts';
 import { entry } from './rows.ts';
@@ -105,12 +106,12 @@ const bytesToPointer = (
     const elements = bytes.map((byte) => ({ ...byte, offset: u(i.addressSize, byte.offset) }));
     // TOP = 0 and all registers valid is what a fault of MASKMOVQ leaves there.
     if (usesMmx(i) && x.cpu.faultingMmxStore === 'leaves TOP at 0') enterMmx(x);
-    // #AC comes where the address is not a multiple of 8. Bytes that are not selected fault, too, and so does a mask of
-    // zeros; the upper half comes first: all this on a Sapphire Rapids class Xeon.
-    if (memory.size === 128) x.linear(memory.segment, x.offset({ ...memory, displacement: 8n }), 8, true);
-    checkAlignment(x, memory, 8);
-    if (memory.size === 128) x.requireStorable({ ...memory, displacement: 8n }, 8);
-    x.requireStorable(memory, 8);
+    // Bytes that are not selected fault, too, and so does a mask of zeros; the upper half comes first, and #AC where it
+    // is not aligned on its 8 bytes, before a look at the lower one: all this on a Sapphire Rapids class Xeon.
+    const halves = memory.size === 128 ? [{ ...memory, displacement: 8n }, memory] : [memory];
+    const met = halves.map((half) => metByWrite(x.state, x.requireStorable(half, 8), 8));
+    const meets = x.cpu.debugTraps.maskedBytes === 'every byte' && watchesAccesses(x.state);
+    if (meets) pend(x.state, met.reduce((all, some) => all | some));
     storeElements(x, memory.segment, 8, elements);
   },
   source: entry(mnemonic.replace(/^V/, '')),

@@ -4,8 +4,9 @@
 
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
+import { unchecked } from '../unchecked.ts';
 import { FSW, touch } from '../x87/unit.ts';
-import { requireVector, usesMmx } from './exceptions.ts';
+import { reportsAlignment, requireVector, usesMmx } from './exceptions.ts';
 
 export type VectorDefinition = InstructionDefinition & Required<Pick<InstructionDefinition, 'cpuid' | 'exceptions'>>;
 
@@ -16,7 +17,8 @@ export const vector = ({ operation, ...rest }: VectorDefinition): InstructionDef
   ...rest,
   operation(x, i) {
     requireVector(x, i, rest.exceptions);
-    operation(x, i);
+    if (reportsAlignment(rest.exceptions)) operation(x, i);
+    else unchecked(x, () => operation(x, i));
     if (usesMmx(i)) enterMmx(x);
   },
 });

@@ -70,7 +70,13 @@ const MISC_KEPT = 0x81_0009n;
 /** What it says and cannot be told: no branch trace storage, no precise event-based sampling, counters. */
 const MISC_READ_ONLY = 0x1880n;
 
+/** Where FOP is to be kept as before the Pentium 4; no profile is of family 0Fh. SDM vol. 1, 8.1.9.1. */
+const FOPCODE_COMPATIBILITY = 4n;
+
 export function writeMiscEnable(x: Execution, value: bigint): void {
+  if (value & FOPCODE_COMPATIBILITY) {
+    x.fault('#GP', 'IA32_MISC_ENABLE[2], fopcode compatibility mode, is of family 0Fh alone, and reserved here', 0);
+  }
   requireBits(x, 'IA32_MISC_ENABLE', value, MISC_KEPT | MISC_READ_ONLY | MONITOR_ENABLED | LIMIT_CPUID | XD_DISABLE);
   if (value & XD_DISABLE) x.unmodelled('disabling execute-disable (IA32_MISC_ENABLE[34])');
   x.state.setQuad(OFFSET.miscEnable, (value & ~MISC_READ_ONLY) | (x.state.quad(OFFSET.miscEnable) & MISC_READ_ONLY));

@@ -55,6 +55,7 @@ const FLDCW = x87Instruction({
   title: 'Load control word',
   forms: ['D9 /5 | m2byte'],
   kind: 'control',
+  marksFirst: true,
   operation(x, i) {
     const fcw = controlWord(Number(x.read(i.operands[0]!)));
     x.state.fcw = fcw;
@@ -93,6 +94,7 @@ const FNSTENV = x87Instruction({
   title: 'Store x87 environment, without wait',
   forms: ['D9 /6 | m14/28byte'],
   kind: 'no-wait control',
+  marksFirst: true,
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
@@ -109,6 +111,7 @@ const FLDENV = x87Instruction({
   title: 'Load x87 environment',
   forms: ['D9 /4 | m14/28byte'],
   kind: 'control',
+  marksFirst: true,
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
@@ -124,6 +127,7 @@ const FNSAVE = x87Instruction({
   title: 'Store x87 state, without wait',
   forms: ['DD /6 | m94/108byte'],
   kind: 'no-wait control',
+  marksFirst: true,
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
@@ -143,6 +147,7 @@ const FRSTOR = x87Instruction({
   title: 'Restore x87 state',
   forms: ['DD /4 | m94/108byte'],
   kind: 'control',
+  marksFirst: true,
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);

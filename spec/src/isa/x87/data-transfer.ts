@@ -57,6 +57,7 @@ const FBLD = x87Instruction({
   title: 'Load binary coded decimal',
   forms: ['DF /4 | m80bcd'],
   kind: 'arithmetic',
+  marksFirst: true,
   operation(x, i) {
     const digits = x.load(memoryOf(i), 10);
     if (!isDecimal(digits)) x.leavesOpen('the value of decimal digits above 9', sdm('2A', '3.2, FBLD'));
@@ -74,6 +75,7 @@ const storing = (
   title,
   forms,
   kind: 'arithmetic',
+  marksFirst: true,
   operation(x, i) {
     const memory = memoryOf(i);
     const outcome = isEmpty(x.state, 0)

@@ -106,6 +106,8 @@ type X87Definition = InstructionDefinition & {
   kind: Kind;
   /** What it notes for the XSAVE family; `touch` where nothing is said. */
   mark?: (x: Execution) => void;
+  /** Where XINUSE is tracked, it brings x87 state into use before its operand may fault. */
+  marksFirst?: boolean;
 };
 
 /** Numbers, not bigints: every x87 instruction looks at the one and sets the other, XINUSE's and XMODIFIED's bit. */
@@ -114,7 +116,7 @@ const X87_STATE = 1;
 
 /** Declares an x87 instruction: the checks in the manual's order, the operation, then the pointers. */
 export const x87Instruction = (
-  { kind, operation, mark = touch, ...rest }: X87Definition,
+  { kind, operation, mark = touch, marksFirst = false, ...rest }: X87Definition,
 ): InstructionDefinition => instruction({
   cpuid: 'FPU',
   ...rest,
@@ -122,13 +124,14 @@ export const x87Instruction = (
     if (x.state.doubleword(OFFSET.cr0) & EM_OR_TS) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
     if (kind !== 'no-wait control') raisePending(x);
     const address = kind === 'arithmetic' ? operandAddress(x, i) : undefined;
+    if (marksFirst && x.cpu.xinuse === 'tracked') mark(x);
     operation(x, i);
     mark(x);
     if (kind === 'arithmetic') recordPointers(x, i, address);
   },
 });
 
-/** FERR# follows ES where CR0.NE is 0. SDM vol. 1, 8.7.2. */
+/** FERR# follows ES where CR0.NE is 0, at the end of the instruction. SDM vol. 1, 8.7.2; vol. 3B, 22.18.6.7. */
 export function driveFerr(x: Execution): void {
   x.coprocessor?.drive((x.state.fsw & FSW.ES) !== 0 && !(x.state.cr0 & CR0.NE));
 }

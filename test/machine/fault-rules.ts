@@ -1,0 +1,154 @@
+/**
+ * What a step that ends in a fault may have changed: nothing, but where a rule says what. Written from the manual and
+ * from what processors were seen to leave, apart from the engine's own code for it.
+ */
+
+import { Fault, type Machine } from 'hidden-state';
+import { decode } from '../../spec/src/isa/decode.ts';
+import type { Instruction, Mode } from '../../spec/src/isa/instruction.ts';
+import type { MemoryOperand, RegisterOperand } from '../../spec/src/isa/operand.ts';
+import { CS, FIELDS } from '../../spec/src/state/fields.ts';
+import { State, differences } from '../../spec/src/state/state.ts';
+
+const TOP = 0x3800;
+
+const vectorIn = (state: State, { index }: RegisterOperand): bigint => (state.ymmHigh(index) << 128n) | state.xmm(index);
+
+/** Reads where an instruction could; undefined where it would fault. */
+function readable({ execution }: Machine, segment: number, offset: bigint, bytes: number): bigint | undefined {
+  try {
+    return execution.memory.read(execution.linear(segment, offset, bytes, false), bytes);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Where the registers of a gather that faulted differ from what SDM vol. 2C, 5.3, VGATHERDPS, lets it leave, in
+ * sentences. Elements below the one that faults are there, that one is not; above it each selected one either is there,
+ * where it can be read at all, or is not. Bits that belong to no element may have become zero.
+ */
+function gatherProblems(machine: Machine, before: State, i: Instruction): string[] {
+  const { state: after } = machine;
+  const [destination, memory, mask] = i.operands as [RegisterOperand, MemoryOperand, RegisterOperand];
+  const [, kind, element] = /GATHER([DQ])(D|Q|PS|PD)$/.exec(i.definition.mnemonic)!;
+  const index = kind === 'D' ? 32 : 64, size = element === 'D' || element === 'PS' ? 32 : 64;
+  const width = i.form.vex!.l === 1 ? 256 : 128, count = width / Math.max(index, size);
+  const lane = (value: bigint, n: number, bits = size): bigint => BigInt.asUintN(bits, value >> BigInt(n * bits));
+  const ones = (1n << BigInt(size)) - 1n;
+  const [was, is] = [before, after].map((state) => ({ destination: vectorIn(state, destination), mask: vectorIn(state, mask) })) as [Record<'destination' | 'mask', bigint>, Record<'destination' | 'mask', bigint>];
+  const indexes = vectorIn(before, { ...destination, index: memory.index });
+  const base = memory.base < 0 ? 0n : before.gpr[memory.base]!;
+  const loaded = (n: number): bigint | undefined => {
+    const offset = memory.displacement + base + BigInt.asIntN(index, lane(indexes, n, index)) * BigInt(memory.scale);
+    return readable(machine, memory.segment, BigInt.asUintN(memory.addressSize, offset), size / 8);
+  };
+  const problems: string[] = [];
+  const demand = (condition: boolean, what: string): void => void (condition || problems.push(what));
+  let faulting: number | undefined;
+  for (let n = 0; n < width / size; n++) {
+    const selected = lane(was.mask, n) >> BigInt(size - 1) === 1n;
+    const left = { destination: lane(is.destination, n), mask: lane(is.mask, n) }, kept = left.destination === lane(was.destination, n);
+    if (n >= count) {
+      demand(kept || left.destination === 0n, `bits above the elements, lane ${n} of the destination`);
+      demand([0n, selected ? ones : 0n].includes(left.mask), `bits above the elements, lane ${n} of the mask`);
+    } else if (!selected) {
+      demand(kept && left.mask === 0n, `element ${n}, which is not selected`);
+    } else {
+      const value = loaded(n), there = value !== undefined && left.mask === 0n && left.destination === value, missing = left.mask === ones && kept;
+      if (faulting === undefined && value === undefined) faulting = n;
+      demand(faulting === undefined ? there : n === faulting ? missing : there || missing, `element ${n}, where ${faulting ?? 'none so far'} faults`);
+    }
+  }
+  demand(faulting !== undefined, 'no element faults');
+  if (width === 128) {
+    demand(is.mask >> 128n === 0n, 'bits 255:128 of the mask');
+    demand([0n, was.destination >> 128n].includes(is.destination >> 128n), 'bits 255:128 of the destination');
+  }
+  return problems;
+}
+
+/** The instruction at RIP; undefined where it cannot be fetched or does not decode. */
+function instructionAt(machine: Machine, rip: bigint, mode: Mode): Instruction | undefined {
+  const linear = machine.execution.mode === 64 ? rip : BigInt.asUintN(32, rip + machine.state.base(CS));
+  try {
+    return decode((n) => Number(machine.execution.memory.read(linear + BigInt(n), 1)), mode);
+  } catch (error) {
+    if (error instanceof Fault || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+const STORES_MMX = /^(MOVD|MOVQ|MOVNTQ)$/;
+/** x87 instructions that bring x87 state into use although their operand faults, where XINUSE is tracked. */
+const MARK_FIRST = /^(FSTP?|FISTP?|FISTTP|FBSTP|FBLD|FLDCW|FLDENV|FRSTOR|FNSTENV|FNSAVE)$/;
+
+/** The state as a fault of the operand of `i` leaves it, from that before; undefined where it leaves all of it. */
+function leftBy(machine: Machine, before: State, i: Instruction): State | undefined {
+  const { cpu } = machine, { mnemonic } = i.definition, left = new State(before.bytes.slice());
+  const [first] = i.operands, mmx = i.operands.some((operand) => operand.kind === 'register' && operand.file === 'mm');
+  if (mmx && cpu.faultingMmxStore === 'leaves TOP at 0' && (mnemonic === 'MASKMOVQ' || (STORES_MMX.test(mnemonic) && first?.kind === 'memory'))) {
+    left.fsw = before.fsw & ~TOP;
+    if (mnemonic === 'MASKMOVQ') {
+      left.ftw = 0xff;
+      left.xinuse |= 1n;
+    }
+    if (mnemonic === 'MASKMOVQ' || before.fsw & TOP) left.xmodified |= 1n;
+    return left;
+  }
+  if (MARK_FIRST.test(mnemonic) && i.operands.some(({ kind }) => kind === 'memory') && cpu.xinuse === 'tracked') {
+    left.xinuse |= 1n;
+    left.xmodified |= 1n;
+    return left;
+  }
+  return undefined;
+}
+
+/**
+ * What is wrong with what a step has left that ended in a fault of `cause`; undefined where nothing is. `before` is the
+ * state that it began with. CR2 and DR6 belong to the fault.
+ */
+export function faultProblem(machine: Machine, before: Uint8Array, cause: Fault): string | undefined {
+  const { state } = machine, was = new State(before.slice());
+  const changedFrom = (expected: State): string[] => {
+    for (const name of ['CR2', 'DR6']) expected.set(name, state.get(name) as bigint);
+    return differences(expected.bytes, state.bytes, { tracking: true }).map(({ field }) => field.name);
+  };
+  const changed = changedFrom(was);
+  const ofAccess = ['#PF', '#GP', '#SS', '#AC'].includes(cause.mnemonic);
+  const i = ofAccess ? instructionAt(machine, was.rip, machine.execution.mode) : undefined;
+  if (changed.length === 0) return undefined;
+  if (i && /^VP?GATHER/.test(i.definition.mnemonic)) return gatherProblem(machine, was, i, changed);
+  const left = i && leftBy(machine, was, i), other = left ? changedFrom(left) : changed;
+  return other.length === 0 ? undefined : `${cause.message} changed ${other.join(', ')}`;
+}
+
+const SSE = 2n, AVX = 4n, UPPER = 0x44n;
+/** XINUSE and XMODIFIED, of which there may be more than one, for some registers each. */
+const TRACKING = FIELDS.filter(({ name }) => /^X(INUSE|MODIFIED)/.test(name));
+
+/** A gather brings `used` into use, takes nothing out of it, and modifies no more than that and upper halves. */
+function noteProblems(before: State, after: State, used: bigint): string[] {
+  const gained = (name: string): bigint => BigInt(after.get(name)) & ~BigInt(before.get(name));
+  const wrong = TRACKING.filter(({ name }) => (BigInt(before.get(name)) & ~BigInt(after.get(name))) !== 0n
+    || (gained(name) & ~(name.startsWith('XINUSE') ? used : used | UPPER)) !== 0n);
+  const all = TRACKING.filter(({ name }) => name.startsWith('XINUSE')).reduce((bits, { name }) => bits | BigInt(after.get(name)), 0n);
+  return [...wrong.map(({ name }) => name), ...((all & used) === used ? [] : ['XINUSE, which lacks a component'])];
+}
+
+/** Beyond its two registers a gather that faults brings SSE state, and with 256 bits AVX state, into use. */
+function gatherProblem(machine: Machine, was: State, i: Instruction, changed: readonly string[]): string | undefined {
+  const { state } = machine, left = new State(was.bytes.slice());
+  for (const place of [0, 2]) {
+    const at = state.vectorOffset((i.operands[place] as RegisterOperand).index);
+    left.bytes.set(state.bytes.subarray(at, at + 64), at);
+  }
+  const trackingProblems = noteProblems(was, state, i.form.vex!.l === 1 ? SSE | AVX : SSE);
+  for (const { name } of TRACKING) left.set(name, state.get(name) as bigint);
+  left.xmmWritten = state.xmmWritten;
+  left.set('CR2', state.get('CR2') as bigint);
+  const other = differences(left.bytes, state.bytes, { tracking: true }).map(({ field }) => field.name);
+  const problems = [...gatherProblems(machine, was, i), ...trackingProblems, ...other.map((name) => `it changed ${name}`)];
+  return problems.length === 0 ? undefined : `${i.definition.mnemonic} (${changed.join(', ')}): ${problems.join('; ')}`;
+}
