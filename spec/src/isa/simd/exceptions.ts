@@ -60,17 +60,6 @@ function beforeMmxStore(x: Execution): void {
 export const reportsAlignment = (exceptions: ExceptionClass): boolean =>
   exceptions !== '6, masked' && exceptions !== 11 && exceptions !== 12;
 
-/** What `body` accesses is not checked for alignment. */
-export function unchecked(x: Execution, body: () => void): void {
-  const { alignment } = x;
-  x.alignment = undefined;
-  try {
-    body();
-  } finally {
-    x.alignment = alignment;
-  }
-}
-
 /** An MMX register takes part: the x87 state is at stake. */
 export const usesMmx = (i: Instruction): boolean =>
   i.operands.some((operand) => operand.kind === 'register' && operand.file === 'mm');

@@ -4,8 +4,9 @@
 
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
+import { unchecked } from '../unchecked.ts';
 import { FSW, touch } from '../x87/unit.ts';
-import { reportsAlignment, requireVector, unchecked, usesMmx } from './exceptions.ts';
+import { reportsAlignment, requireVector, usesMmx } from './exceptions.ts';
 
 export type VectorDefinition = InstructionDefinition & Required<Pick<InstructionDefinition, 'cpuid' | 'exceptions'>>;
 

@@ -5,15 +5,18 @@ import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
+import type { MemoryOperand } from '../operand.ts';
+import { readContents } from '../save-area.ts';
 import {
-  HEADER_END, type Header, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
+  HEADER_END, type Header, SSE_OR_AVX, XCOMP_BV_PROBE, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
-import { COMPONENTS, SSE, disabled, existing } from './components.ts';
+import { COMPONENTS, SSE, contentsOf, disabled, existing } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
-import { checkedMxcsr, wideForm } from './legacy-region.ts';
+import { checkedMxcsr, mxcsrPiece, wideForm } from './legacy-region.ts';
 
 const INITIAL_MXCSR = 0x1f80;
+const X87 = 1n;
 
 /**
  * The header rules, each a #GP(0). `enabled` is what XCR0 (and IA32_XSS) allow. SDM vol. 1, 13.8.1, 13.8.2 and 13.12.
@@ -38,11 +41,13 @@ function checkHeader(
 }
 
 /** What MXCSR becomes, or undefined where it stays. In the compacted format it is part of SSE state. */
-function mxcsrFor(x: Execution, image: Uint8Array, rfbm: bigint, { xstateBv, xcompBv }: Header): number | undefined {
-  if (!(xcompBv & COMPACTED)) return rfbm & SSE_OR_AVX ? checkedMxcsr(x, image) : undefined;
-  if (!(rfbm & SSE)) return undefined;
-  return xstateBv & SSE ? checkedMxcsr(x, image) : INITIAL_MXCSR;
+function mxcsrFor(x: Execution, image: Uint8Array, rfbm: bigint, header: Header): number | undefined {
+  if (readsMxcsr(rfbm, header)) return checkedMxcsr(x, image);
+  return header.xcompBv & COMPACTED && rfbm & SSE ? INITIAL_MXCSR : undefined;
 }
+
+const readsMxcsr = (rfbm: bigint, { xstateBv, xcompBv }: Header): boolean =>
+  (rfbm & (xcompBv & COMPACTED ? xstateBv & SSE : SSE_OR_AVX)) !== 0n;
 
 /**
  * #NM, with IA32_XFD_ERR to say for which: the one register that the fault itself writes. A component that is only
@@ -57,16 +62,22 @@ function requireNotDisabled(x: Execution, loaded: bigint): void {
 
 function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: boolean): void {
   const rfbm = requestedFeatures(x, enabled);
-  const header = readHeader(x, areaAddress(x, i, HEADER_END, false));
+  areaAddress(x, i, HEADER_END, false, XCOMP_BV_PROBE);
+  const header = readHeader(x, i);
   checkHeader(x, header, enabled, supervisor);
   const { xstateBv, xcompBv } = header;
   const layout = areaLayout(x.cpu, xcompBv, rfbm);
   const linear = areaAddress(x, i, layout.end, false);
-  const image = x.memory.readBytes(linear, layout.end);
+  const wide = wideForm(x, i.rexW);
+  // In the standard format x87 state is asked for where it is only initialised, too.
+  const initialised = xcompBv & COMPACTED ? 0n : X87;
+  const image = readContents(x, i.operands[0] as MemoryOperand, layout.end, () => [
+    ...(readsMxcsr(rfbm, header) ? [mxcsrPiece(x)] : []),
+    ...contentsOf(x, rfbm & (xstateBv | initialised), wide, layout),
+  ]);
   const mxcsr = mxcsrFor(x, image, rfbm, header);
   requireNotDisabled(x, rfbm & xstateBv);
   if (mxcsr !== undefined) x.state.mxcsr = mxcsr;
-  const wide = wideForm(x, i.rexW);
   for (const { number, bit, load, initialise } of COMPONENTS) {
     if (rfbm & xstateBv & bit) load(x, image.subarray(layout.start(number)), wide);
     if (rfbm & ~xstateBv & bit) initialise(x);
