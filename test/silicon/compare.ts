@@ -27,18 +27,6 @@ export interface CompareOptions {
  */
 export const visible = (selector: number): number => (selector < 4 ? 0 : selector);
 
-/**
- * Instructions of several accesses leave some of them done when a later one faults: what they wrote below the stack
- * pointer (a far CALL its CS), or the registers that POPA loaded. It is restarted all the same. The engine's rule is that a fault comes
- * before the first write; what a processor did before it is not compared. XRSTOR may have loaded some of its components:
- * SDM vol. 1, 13.8 and 13.12.
- */
-const PARTIAL: Readonly<Record<string, readonly Cause[]>> = { PUSHA: ['memory'], PUSHAD: ['memory'], POPA: ['registers'], POPAD: ['registers'], ENTER: ['memory'], CALL: ['memory'],
-  XRSTOR: ['x87', 'SSE and AVX'], XRSTOR64: ['x87', 'SSE and AVX'],
-};
-export const leftOpen = (mnemonic: string, { cause }: Disagreement, processor: RunResult, ip: bigint): boolean =>
-  processor.rip === ip && (PARTIAL[mnemonic] ?? []).includes(cause);
-
 /** One entry for each difference; empty when the model did what the processor did. */
 export function disagreements(processor: RunResult, model: RunResult, { undefinedFlags = 0, narrow = false, integerOnly = false }: CompareOptions = {}): Disagreement[] {
   const found: Disagreement[] = [];

@@ -1,7 +1,8 @@
 /** Runs a record on the engine as the runner does on the processor: in user mode, every fault delivered to a kernel's IDT. */
 
-import { type CpuProfile, Machine } from 'hidden-state';
+import { type CpuProfile, Fault, Machine, Unmodelled } from 'hidden-state';
 import { hex, toBytes, u } from '../../spec/src/numbers/bits.ts';
+import { decode } from '../../spec/src/isa/decode.ts';
 import { parseDescriptor } from '../../spec/src/isa/segmentation/descriptor.ts';
 import { physical } from '../../spec/src/isa/x87/unit.ts';
 import { assemble } from '../../spec/src/asm/assemble.ts';
@@ -13,13 +14,15 @@ import type { Fences, Image } from './runner.ts';
 
 /** The kernel's own memory: nothing that a record does reaches it. The physical addresses are ours to choose. */
 const KERNEL = 0xffff_fe00_0000_0000n;
-const PHYSICAL = { kernel: 0x10_0000n, tables: 0x100_0000n, high: 0x20_0000n, low: 0x30_0000n };
+const PHYSICAL = { kernel: 0x10_0000n, tables: 0x100_0000n, high: 0x20_0000n, low: 0x30_0000n, spare: 0x40_0000n };
 const TABLES = { gdt: KERNEL, ldt: KERNEL + 0x1000n, idt: KERNEL + 0x2000n, tss: KERNEL + 0x3000n, stack: KERNEL + 0x6000n, handlers: KERNEL + 0x6000n, area: KERNEL + 0x7000n, restore: KERNEL + 0x8000n, save: KERNEL + 0x8800n };
 const KERNEL_BYTES = 0x9000;
 const HANDLER_BYTES = 16;
 /** Linux's kernel code segment, and the vectors that user code may raise by INT n. */
 const KERNEL_CS = 0x10n;
 const FROM_USER_CODE = new Set([3, 4]);
+/** Pages on each side of the data that are there when an instruction is to be completed. */
+const SPARE_PAGES = 17;
 /** More steps than any record takes. */
 const BUDGET = 10_000;
 
@@ -80,12 +83,14 @@ export class Model {
   readonly image: Image;
   readonly machine: Machine;
   readonly #start: Uint8Array;
+  readonly #tables: PageTables;
   undefinedFlags = 0;
 
   constructor(cpu: CpuProfile, image: Image, fences: ModelFences = ALL_FENCES) {
     this.image = image;
     const { machine, tables } = linuxMachine(cpu, fences);
     this.machine = machine;
+    this.#tables = tables;
     const { memory } = machine;
     for (const place of ['high', 'low'] as const) {
       const { data } = PLACES[place], physical = PHYSICAL[place], dataAt = physical + BigInt(CODE_PAGE_BYTES + READ_ONLY_BYTES);
@@ -123,6 +128,51 @@ export class Model {
     this.undefinedFlags = state.undefinedFlags;
     const result = this.#result(changedRuns(before, 0, memory.readBytes(dataAt, before.length)));
     return record.extended ? { ...result, area: this.#area() } : result;
+  }
+
+  /**
+   * What the instruction at `rip` of `record` would leave if its operands were there, whatever pages and segments say;
+   * undefined where it faults all the same, or is not modelled.
+   */
+  complete(record: RunRecord, rip: bigint): RunResult | undefined {
+    const from = Number(rip - (record.ip ?? record.at ?? PLACES[record.place].code)), { undefinedFlags } = this;
+    const { data } = PLACES[record.place], bytes = BigInt(this.image.data.length);
+    const pages = Array.from({ length: SPARE_PAGES }, (_, n) => BigInt(n) * 0x1000n);
+    const spare = [...pages.map((at) => data + bytes + at), ...pages.map((at) => data - 0x1000n - BigInt(READ_ONLY_BYTES) - at)];
+    const readOnly = data - BigInt(READ_ONLY_BYTES), entry = this.#tables.entry(readOnly), { paging, memory } = this.machine;
+    const kept = this.#tables.read(entry), content = memory.readBytes(kept & 0xf_ffff_f000n, READ_ONLY_BYTES);
+    memory.map(PHYSICAL.spare, 0x1000 * spare.length);
+    spare.forEach((linear, n) => {
+      memory.writeBytes(PHYSICAL.spare + BigInt(0x1000 * n), new Uint8Array(0x1000));
+      this.#tables.map(linear, PHYSICAL.spare + BigInt(0x1000 * n), P | RW | US | NX);
+    });
+    this.#tables.write(entry, kept | RW);
+    paging.invalidate({ kind: 'all' });
+    const { execution } = this.machine, { cpu } = execution;
+    // What it has left is a plain memory, any target, and an MXCSR without reserved bits.
+    Object.assign(execution, {
+      linear: (segment: number, offset: bigint) => execution.linearUnchecked(segment, offset),
+      branch: (target: bigint) => { execution.next = target; },
+      cpu: { ...cpu, mxcsrMask: -1 },
+    });
+    try {
+      const { length } = decode((n) => record.code[from + n] ?? HLT, record.mode);
+      const result = this.run({ ...record, code: record.code.subarray(0, from + length) });
+      return result.rip === rip ? undefined : result;
+    } catch (error) {
+      if (error instanceof Unmodelled || error instanceof RangeError || error instanceof Fault) return undefined;
+      throw error;
+    } finally {
+      // The class's own again.
+      Reflect.deleteProperty(execution, 'linear');
+      Reflect.deleteProperty(execution, 'branch');
+      Object.assign(execution, { cpu });
+      for (const linear of spare) this.#tables.write(this.#tables.entry(linear), 0n);
+      this.#tables.write(entry, kept);
+      memory.writeBytes(kept & 0xf_ffff_f000n, content);
+      paging.invalidate({ kind: 'all' });
+      this.undefinedFlags = undefinedFlags;
+    }
   }
 
   /** Runs an instruction of the kernel's on the area. */

@@ -8,12 +8,13 @@ import { type CpuProfile, Unmodelled } from 'hidden-state';
 import { randomFrom } from '../integer/random.ts';
 import { FORMS } from '../../spec/src/isa/table.ts';
 import { Sentence } from '../../tools/sentence.ts';
-import { type Disagreement, disagreements, leftOpen } from './compare.ts';
+import { type Disagreement, disagreements } from './compare.ts';
 import { type Pool, type Sequence, poolOf, sequenceImage, sequenceOf, sequenceRecord, stepAt } from './generate/sequence.ts';
 import { PLACES } from './environment.ts';
 import { Model } from './model.ts';
 import { type Options, isWanted } from './options.ts';
 import { reasonAgainst } from './plan.ts';
+import { unexplained } from './partial.ts';
 import type { RunRecord, RunResult } from './records.ts';
 import { type Runner, openRunner } from './runner.ts';
 import { type StoredSequence, digestOf, writeSequences } from './stored-sequences.ts';
@@ -35,11 +36,12 @@ export function compareSequence(sequence: Sequence, processor: RunResult, record
     if (!(error instanceof Unmodelled)) throw error;
     return [{ cause: 'not modelled', text: error.what }];
   }
-  const all = disagreements(processor, computed, { narrow: record.mode !== 64, integerOnly: true });
+  const options = { narrow: record.mode !== 64, integerOnly: true };
+  const all = disagreements(processor, computed, options);
   if (all.length === 0) return all;
   const step = stepAt(sequence, processor.rip);
   const mnemonic = step === undefined ? '' : sequence.steps[step]!.mnemonic;
-  return all.filter((each) => !leftOpen(mnemonic, each, processor, processor.rip));
+  return unexplained(all, mnemonic, record, { processor, computed }, model, options);
 }
 
 /** The result that is most frequent among `REPEATS`. */

@@ -1,9 +1,10 @@
 /** Counts what a comparison found, by instruction and by cause, and prints it as a table. */
 
 import { Unmodelled } from 'hidden-state';
-import { type Cause, type Disagreement, disagreements, leftOpen } from './compare.ts';
+import { type Cause, type Disagreement, disagreements } from './compare.ts';
 import type { Vector } from './generate/index.ts';
 import type { Model } from './model.ts';
+import { unexplained } from './partial.ts';
 import type { RunRecord, RunResult } from './records.ts';
 import { mnemonicOf } from './vectors.ts';
 
@@ -35,8 +36,9 @@ export function judge(vector: Vector, record: RunRecord, processor: RunResult, m
     return { mnemonic, found: [{ cause: 'not modelled', text: error.what }], faulted, open: false, undefinedFlags: 0, agreeing: 0 };
   }
   const undefinedFlags = faulted ? 0 : model.undefinedFlags & STATUS;
-  const all = disagreements(processor, computed, { undefinedFlags, narrow: record.mode !== 64, integerOnly: true });
-  const found = all.filter((each) => !leftOpen(mnemonic, each, processor, record.ip!));
+  const options = { undefinedFlags, narrow: record.mode !== 64, integerOnly: true };
+  const all = disagreements(processor, computed, options);
+  const found = faulted ? unexplained(all, mnemonic, record, { processor, computed }, model, options) : all;
   const agreeing = undefinedFlags & ~(processor.rflags ^ computed.rflags);
   return { mnemonic, found, faulted, open: found.length < all.length, undefinedFlags, agreeing };
 }
