@@ -86,8 +86,8 @@ function isOfRepetition({ cpu: { accesses }, state }: Machine, before: Uint8Arra
 
 /** What the profile's processor has done of several accesses when a later one faults: test/silicon/disagreements.test.ts. */
 function isOfSeveral({ cpu: { accesses } }: Machine, message: string): boolean {
-  return (accesses.eightyBits === '8 bytes and then 2' && / fb?stp /.test(message))
-    || (accesses.stateArea === 'ends first' && / (?:fnstenv|fnsave|fldenv|frstor) /.test(message))
+  return (accesses.eightyBits === '8 bytes and then 2' && / fb?stp tbyte /.test(message))
+    || (accesses.stateArea === 'ends first' && / (?:fnstenv|fnsave|fldenv|frstor|fxsave|xsave|xsaveopt|xsavec)(?:64)? /.test(message))
     || (accesses.wrapping === 'wraps' && / v?p?maskmov(?:ps|pd|d|q) /.test(message));
 }
 

@@ -240,6 +240,22 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
     expect(at('xsavec [ebx]', 4n)).toMatchObject({ vector: 13, rip: code + 3n, written: [{ offset: 0x180, bytes: Uint8Array.of(...toBytes(0n, 8), 4, 0, 0, 0, 0, 0, 0, 0x80) }] });
   });
 
+  test('XRSTOR asks for the last byte of what it is to load before it looks at the header, but for XCOMP_BV', () => {
+    // Legacy region and header end with the page; AVX state would be on the next.
+    const at = (rax: bigint, ...header: bigint[]): RunResult => {
+      const bytes = Uint8Array.from(header.flatMap((value) => [...toBytes(value, 8)]));
+      const pieces = [{ offset: 0xdc0, bytes: new Uint8Array(0x240) }, { offset: 0xfc0, bytes }];
+      return run('xrstor [ebx]', { registers: { 0: rax, 3: data + 0xdc0n }, pieces, cpu: sapphireRapids });
+    };
+    const beyond = { vector: 14, cr2: data + 0x10ffn }, compacted = 1n << 63n, wrong = 1n << 61n;
+    expect(at(3n)).toMatchObject({ vector: 13, rip: code + 3n });
+    expect(at(4n)).toMatchObject(beyond);
+    for (const header of [[wrong], [0n, 1n], [0n, 0n, 1n], [wrong, compacted | 7n], [0n, compacted | 7n, 1n]]) expect(at(7n, ...header)).toMatchObject(beyond);
+    expect(at(7n, 0n, compacted | wrong | 7n)).toMatchObject({ vector: 13, rip: code });
+    // Of the compacted format, too, no more than is requested.
+    expect(at(3n, 7n, compacted | 7n)).toMatchObject({ vector: 13, rip: code + 3n });
+  });
+
   test('MOVAPS is aligned before its segment is asked: #GP(0), not #SS', () => {
     const given: Case = { mode: 16, segments: IN_16, registers: { 4: 0x800n, 5: 0xfffdn }, cpu: sapphireRapids };
     expect(run('movaps xmm0, [bp]', given).vector).toBe(13);

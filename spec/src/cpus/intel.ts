@@ -90,8 +90,9 @@ const sources: QuirkSources = {
   longFarPointer: sdm('2A', '3.2, JMP and LDS/LES/LFS/LGS/LSS'),
   nearBranch66: sdm('1', '6.3.7'),
   holes: measured(
-    'a Sapphire Rapids class Xeon', '2026-11', 'every hole of the maps without prefix, with 66, F3, F2 and with VEX, '
-      + 'before the end of a page, in 64 and in 32-bit code; that other Intel processors do the same is inferred',
+    'a Sapphire Rapids class Xeon', '2026-11', 'all 627,884 encodings of one to three opcode bytes without prefix, '
+      + 'with 66, F3, F2 and with VEX, by digit of ModRM, that the engine does not decode, before the end of a page, '
+      + 'in 64 and in 32-bit code; that other Intel processors do the same is inferred',
   ),
   larInLongMode: sdm('2A', '3.2, LAR, table 3-52'),
   undefinedFlags: inferred('comments in VirtualBox 7.0, IEMAllAImplC.cpp, on a Core i7-6700K (Skylake) and an '

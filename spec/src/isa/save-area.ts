@@ -33,7 +33,8 @@ export function requireAlignedVector(x: Execution, operand: MemoryOperand, bytes
   if (misaligned) x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
 }
 
-const endsFirst = (x: Execution): boolean => x.cpu.accesses.stateArea === 'ends first';
+/** What the profile says of save areas: `AccessOrder.stateArea`. */
+export const endsFirst = (x: Execution): boolean => x.cpu.accesses.stateArea === 'ends first';
 
 /** Some access to the first `end` bytes of an area has an offset that wraps at the address size. */
 const wraps = (x: Execution, operand: MemoryOperand, end: number): boolean =>
@@ -48,6 +49,10 @@ const placeOf = (x: Execution, operand: MemoryOperand, piece: Piece, write: bool
   (wraps(x, operand, piece.at + piece.bytes)
     ? checked(x, operand, piece, write)
     : further(x.mode, x.linearUnchecked(operand.segment, x.offset(operand)), piece.at));
+
+/** Its linear address without a look at the segment. */
+const pageOf = (x: Execution, operand: MemoryOperand, { at }: Piece): bigint =>
+  x.linearUnchecked(operand.segment, u(operand.addressSize, x.offset(operand) + BigInt(at)));
 
 const ask = (x: Execution, operand: MemoryOperand, piece: Piece, write: boolean): void =>
   x.touch(checked(x, operand, piece, write), piece.bytes, write);
@@ -79,10 +84,8 @@ export function alignedArea(
   if (misaligned) refuse(x, linear, alignment);
   checked(x, operand, first, write);
   if (endsFirst(x)) ask(x, operand, probe, write);
-  for (const piece of piecesOf(x, operand, 0, bytes)) {
-    const at = checked(x, operand, piece, write);
-    if (write && !endsFirst(x)) x.memory.requireWritable(at, piece.bytes);
-  }
+  if (!wraps(x, operand, bytes)) checked(x, operand, { at: 0, bytes }, write);
+  if (write && !endsFirst(x)) x.memory.requireWritable(linear, bytes);
   return linear;
 }
 
@@ -112,6 +115,10 @@ interface Content { readonly offset: number; readonly bytes: Uint8Array }
 
 const byAddress = (contents: readonly Content[]): Content[] => [...contents].sort((a, b) => a.offset - b.offset);
 
+/** The profile asks for the ends of an area first, and what is in between is not where they are. */
+const asksForMore = (x: Execution, operand: MemoryOperand, end: number): boolean =>
+  endsFirst(x) && (pageOffset(addressOf(x, operand)) + end > PAGE_BYTES || wraps(x, operand, end));
+
 /**
  * The first `bytes` bytes of an area, of which only those that `contents` has are needed. Where its ends were asked
  * first, the others are not accessed, which shows if they are on another page.
@@ -119,8 +126,7 @@ const byAddress = (contents: readonly Content[]): Content[] => [...contents].sor
 export function readContents(
   x: Execution, operand: MemoryOperand, bytes: number, contents: () => readonly Content[],
 ): Uint8Array {
-  const onePage = !wraps(x, operand, bytes) && pageOffset(addressOf(x, operand)) + bytes <= PAGE_BYTES;
-  if (onePage || !endsFirst(x)) return readArea(x, operand, 0, bytes);
+  if (!asksForMore(x, operand, bytes)) return readArea(x, operand, 0, bytes);
   const all = new Uint8Array(bytes);
   for (const { offset, bytes: { length } } of byAddress(contents())) {
     all.set(readArea(x, operand, offset, length), offset);
@@ -128,56 +134,73 @@ export function readContents(
   return all;
 }
 
+/** What else there is about a write to an area. */
+interface Writing {
+  /** Asked for as what is written is, and not written. */
+  readonly asked?: readonly Content[];
+  /** Written last: the header. */
+  readonly last?: readonly Content[];
+  /** Called before the first is written. */
+  readonly between?: () => void;
+}
+
 /**
- * Writes to an area. Where its ends were asked first, the rest faults by what is written, or `asked` for, in the order
- * of addresses; `between` is called when none can fault any more.
+ * Writes to the first `end` bytes of an area. Where its ends were asked first, the pages of the rest are by what is
+ * written, in the order of addresses; where the area wraps and a piece is around the end, it is beyond the limit when
+ * its turn has come.
  */
 export function writeContents(
-  x: Execution, operand: MemoryOperand, contents: readonly Content[],
-  { asked = [], between }: { asked?: readonly Content[]; between?: () => void } = {},
+  x: Execution, operand: MemoryOperand, end: number, contents: readonly Content[],
+  { asked = [], last = [], between }: Writing = {},
 ): void {
-  for (const { offset, bytes } of byAddress([...contents, ...asked])) {
+  const more = asksForMore(x, operand, end);
+  for (const { offset, bytes } of more ? byAddress([...contents, ...last, ...asked]) : []) {
     for (const piece of piecesOf(x, operand, offset, bytes.length)) {
-      x.memory.requireWritable(placeOf(x, operand, piece, true), piece.bytes);
+      x.memory.requireWritable(pageOf(x, operand, piece), piece.bytes);
     }
   }
   between?.();
-  for (const { offset, bytes } of contents) {
+  for (const { offset, bytes } of [...(more ? byAddress(contents) : contents), ...last]) {
     for (const piece of piecesOf(x, operand, offset, bytes.length)) {
-      const part = bytes.subarray(piece.at - offset, piece.at - offset + piece.bytes);
-      x.memory.writeBytes(placeOf(x, operand, piece, true), part);
+      const from = piece.at - offset;
+      x.memory.writeBytes(placeOf(x, operand, piece, true), bytes.subarray(from, from + piece.bytes));
     }
   }
 }
 
-/**
- * Asks for an x87 environment or state whose words have `word` bytes. Where it wraps, an access that is then found to
- * be beyond the limit faults when those before it are done.
- */
-export function askX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number, write: boolean): void {
-  if (endsFirst(x)) {
-    ask(x, operand, { at: 0, bytes: word }, write);
-    ask(x, operand, { at: bytes - 1, bytes: 1 }, write);
-  }
-  if (!wraps(x, operand, bytes)) {
-    const linear = checked(x, operand, { at: 0, bytes }, write);
-    if (write) x.memory.requireWritable(linear, bytes);
-    else x.memory.readBytes(linear, bytes);
-  }
+/** Reads a field of an image in memory: `bytes` bytes from byte `at` on. */
+export type Field = (at: number, bytes: number) => bigint;
+
+/** What is asked of an x87 environment or state before anything else. */
+function askX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number, write: boolean): void {
+  if (!endsFirst(x)) return;
+  ask(x, operand, { at: 0, bytes: word }, write);
+  ask(x, operand, { at: bytes - 1, bytes: 1 }, write);
 }
 
-/** A field of an x87 environment or state, whose alignment was asked for when the area was. */
-export const loadField = (x: Execution, operand: MemoryOperand, at: number, bytes: number): bigint =>
-  unchecked(x, () => x.memory.read(placeOf(x, operand, { at, bytes }, false), bytes));
-
-/** Stores fields, one behind another: `lengths` are theirs in bytes. */
-export function storeFields(
-  x: Execution, operand: MemoryOperand, from: number, data: Uint8Array, lengths: readonly number[],
-): void {
-  let at = 0;
-  for (const bytes of lengths) {
-    const place = placeOf(x, operand, { at: from + at, bytes }, true), value = fromBytes(data, at, bytes);
-    unchecked(x, () => x.memory.write(place, bytes, value));
-    at += bytes;
+/**
+ * An x87 environment or state to load, whose words have `word` bytes. Where it wraps, a field that is found to be
+ * beyond the limit faults when those before it are read.
+ */
+export function loadX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number): Field {
+  askX87Area(x, operand, bytes, word, false);
+  if (wraps(x, operand, bytes)) {
+    return (at, length) =>
+      unchecked(x, () => x.memory.read(checked(x, operand, { at, bytes: length }, false), length));
   }
+  const image = x.memory.readBytes(checked(x, operand, { at: 0, bytes }, false), bytes);
+  return (at, length) => fromBytes(image, at, length);
+}
+
+/** Stores one; `lengths` are its fields' in bytes. */
+export function storeX87Area(x: Execution, operand: MemoryOperand, data: Uint8Array, lengths: readonly number[]): void {
+  askX87Area(x, operand, data.length, lengths[0]!, true);
+  if (wraps(x, operand, data.length)) {
+    let at = 0;
+    for (const bytes of lengths) {
+      const place = checked(x, operand, { at, bytes }, true), value = fromBytes(data, at, bytes);
+      unchecked(x, () => x.memory.write(place, bytes, value));
+      at += bytes;
+    }
+  } else x.memory.writeBytes(checked(x, operand, { at: 0, bytes: data.length }, true), data);
 }

@@ -4,11 +4,11 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { askX87Area, loadField, storeFields } from '../save-area.ts';
+import { loadX87Area, storeX87Area } from '../save-area.ts';
 import { CR0 } from '../system/control-bits.ts';
 import { markUntouched, markWait } from '../xsave/tracking.ts';
 import {
-  type Field, environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack,
+  environmentBytes, environmentSize, initialise, loadEnvironment, loadStack, storeEnvironment, storeStack,
 } from './environment.ts';
 import { FSW, controlWord, raisePending, touch, withSummary, x87Instruction } from './unit.ts';
 
@@ -102,8 +102,7 @@ const FNSTENV = x87Instruction({
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
-    askX87Area(x, memory, environmentBytes(size), size / 8, true);
-    storeFields(x, memory, 0, storeEnvironment(x, size), words(size));
+    storeX87Area(x, memory, storeEnvironment(x, size), words(size));
     x.state.fcw |= 0x3f;
     x.state.fsw = withSummary(x.state.fcw, x.state.fsw);
   },
@@ -119,8 +118,7 @@ const FLDENV = x87Instruction({
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
-    askX87Area(x, memory, environmentBytes(size), size / 8, false);
-    loadControl(x, loadEnvironment(x, size, (at, bytes) => loadField(x, memory, at, bytes)));
+    loadControl(x, loadEnvironment(x, size, loadX87Area(x, memory, environmentBytes(size), size / 8)));
   },
   source: sdm('2A', '3.2, FLDENV'),
 });
@@ -135,10 +133,8 @@ const FNSAVE = x87Instruction({
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
-    const bytes = environmentBytes(size);
-    askX87Area(x, memory, bytes + 80, size / 8, true);
-    storeFields(x, memory, 0, storeEnvironment(x, size), words(size));
-    storeFields(x, memory, bytes, storeStack(x.state), REGISTERS);
+    const stored = Uint8Array.of(...storeEnvironment(x, size), ...storeStack(x.state));
+    storeX87Area(x, memory, stored, [...words(size), ...REGISTERS]);
     initialise(x.state);
   },
   source: sdm('2A', '3.2, FSAVE/FNSAVE'),
@@ -154,8 +150,7 @@ const FRSTOR = x87Instruction({
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
     const bytes = environmentBytes(size);
-    const field: Field = (at, length) => loadField(x, memory, at, length);
-    askX87Area(x, memory, bytes + 80, size / 8, false);
+    const field = loadX87Area(x, memory, bytes + 80, size / 8);
     const fcw = loadEnvironment(x, size, field);
     loadStack(x.state, bytes, field);
     loadControl(x, fcw);

@@ -4,6 +4,7 @@ import { toBytes, u } from '../../numbers/bits.ts';
 import { classify } from '../../numbers/float80.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
+import type { Field } from '../save-area.ts';
 import { controlWord, physical, withSummary } from './unit.ts';
 
 /** Tag values of the full tag word: 00 valid, 01 zero, 10 special, 11 empty. SDM vol. 1, figure 8-7. */
@@ -76,9 +77,6 @@ export function storeEnvironment(x: Execution, size: 16 | 32): Uint8Array {
   put(6 * stride, 2, state.fds);
   return bytes;
 }
-
-/** A field of an image in memory: `bytes` bytes from byte `at` on. */
-export type Field = (at: number, bytes: number) => bigint;
 
 /**
  * Loads what FLDENV and FRSTOR read but for the control word, which it gives back: that comes last, behind the

@@ -28,7 +28,7 @@ const saving = (mnemonic: string, form: string): InstructionDefinition => instru
   forms: [form],
   cpuid: 'FXSR',
   operation(x, i) {
-    writeContents(x, area(x, i, true), [
+    writeContents(x, area(x, i, true), LEGACY_BYTES, [
       ...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), ...(withoutXmm(x) ? [] : [xmmPiece(x)]),
     ]);
   },

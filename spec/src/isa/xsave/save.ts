@@ -45,8 +45,9 @@ function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
   const stored = optimised ? rfbm & inUse & ~unmodified(x, linear, 0n) : rfbm;
   const header = { offset: HEADER_OFFSET, bytes: new Uint8Array(8) };
   const mxcsr = rfbm & SSE_OR_AVX ? [mxcsrPiece(x)] : [];
-  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...mxcsr, header];
-  writeContents(x, i.operands[0] as MemoryOperand, contents, {
+  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...mxcsr];
+  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contents, {
+    last: [header],
     between() {
       header.bytes.set(toBytes((readHeader(x, i).xstateBv & ~rfbm) | (inUse & rfbm), 8));
     },
@@ -63,8 +64,14 @@ function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: 
   const stored = xstateBv & ~(supervisor ? unmodified(x, linear, xcompBv) & ~SSE : 0n);
   const header = { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) };
   const mxcsr = [mxcsrPiece(x)];
-  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...(stored & SSE ? mxcsr : []), header];
-  writeContents(x, i.operands[0] as MemoryOperand, contents, { asked: rfbm & SSE ? mxcsr : [] });
+  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...(stored & SSE ? mxcsr : [])];
+  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contents, {
+    asked: rfbm & SSE ? mxcsr : [], last: [header],
+    // It is only asked for: around the end of the offsets it may be beyond the limit.
+    between() {
+      readHeader(x, i);
+    },
+  });
 }
 
 export const SAVES: readonly InstructionDefinition[] = [
