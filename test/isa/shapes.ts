@@ -129,7 +129,7 @@ function operandsOf(form: Form, operand: OperandForm, mode: Mode, size: number):
       if (operand.file === 'none') return [{ kind: 'immediate', value: BigInt(operand.value), size: bits }];
       return [{ kind: 'register', file: operand.file, index: operand.value, size: bits, high: false }];
     case 'immediate': {
-      const field = 8 * immediateBytes(form, size, mode), width = operand.signed ? size : bits;
+      const field = 8 * immediateBytes(form.immediate, size, mode), width = operand.signed ? size : bits;
       const values = VALUES.map((value) => u(width, operand.signed ? s(field, value) : u(field, value)));
       return [...new Set(values)].map((value) => ({ kind: 'immediate', value, size: width }));
     }

@@ -1,33 +1,15 @@
 /** What the processor did otherwise than the engine, each by name, now that they agree. The profile is the one it was seen on. */
 
-import { type CpuProfile, assemble, cpus } from 'hidden-state';
+import { assemble, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { toBytes } from '../../spec/src/numbers/bits.ts';
 import { saveImage } from '../fpu/save-image.ts';
 import { PLACES, local } from './environment.ts';
+import { type Case, IMAGE, run, absent, DATA_16, STACK_16, CODE_16, IN_16 } from './finding.ts';
 import { Model } from './model.ts';
 import type { RunRecord, RunResult } from './records.ts';
 
-const IMAGE = { data: new Uint8Array(0x1000).fill(0x11) };
 const { data, code } = PLACES.low;
-const FLAT_32 = [0x2b, 0x23, 0x2b, 0x2b, 0, 0];
-/** By number: 0 is RAX, 4 RSP, 5 RBP, 6 RSI, 7 RDI. */
-type Registers = Readonly<Record<number, bigint>>;
-
-interface Case { mode?: 16 | 32 | 64; segments?: readonly number[]; registers?: Registers; rflags?: number; pieces?: RunRecord['pieces']; cpu?: CpuProfile }
-
-function run(text: string, { mode = 32, segments = mode === 64 ? undefined : FLAT_32, registers = {}, rflags = 0x202, pieces = [], cpu = cpus.zen4 }: Case = {}): RunResult {
-  const gpr = Array.from({ length: 16 }, (_, n) => registers[n] ?? (n === 4 ? data + 0x800n : 0n));
-  const inLdt = segments && segments[1]! & 4;
-  const record: RunRecord = {
-    mode, place: 'low', code: assemble(text, { mode }).bytes, gpr, rflags, pieces, ...(segments ? { segments } : {}), ...(inLdt ? { ip: 0x800n } : {}),
-  };
-  return new Model(cpu, IMAGE).run(record);
-}
-/** Offset of the data where no 32-bit code has anything mapped. */
-const absent = 0x400n;
-const DATA_16 = local(9), STACK_16 = local(18), CODE_16 = local(1);
-const IN_16 = [DATA_16, CODE_16, STACK_16, DATA_16, 0, 0];
 
 describe('branches', () => {
   test.each(['data16 jc $ + 0x10', 'data16 jecxz $ + 0x10', 'data16 loop $ + 0x10', 'data16 loope $ + 0x10'])('%s, not taken, does not cut EIP to 16 bits', (text) => {
@@ -230,6 +212,31 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
     expect(both('xrstor [ebx]', { registers }).map(({ cr2 }) => cr2)).toEqual([absent + 520n, absent + 512n]);
   });
 
+  test('XSAVE accesses only what it stores: MXCSR is byte 24, and where nothing is in use XSAVEC stores the header alone', () => {
+    // The beginning of the area is on the page that cannot be written.
+    const area = data - 0x80n;
+    const at = (text: string, rax: bigint): RunResult => run(text, { registers: { 0: rax, 3: area }, cpu: sapphireRapids });
+    expect([1n, 2n, 3n, 4n].map((rax) => at('xsave [ebx]', rax).cr2 - area)).toEqual([0n, 24n, 0n, 24n]);
+    expect(at('xsavec [ebx]', 2n).cr2 - area).toBe(24n);
+    expect(at('xsavec [ebx]', 4n)).toMatchObject({ vector: 13, rip: code + 3n, written: [{ offset: 0x180, bytes: Uint8Array.of(...toBytes(0n, 8), 4, 0, 0, 0, 0, 0, 0, 0x80) }] });
+  });
+
+  test('XRSTOR asks for the last byte of what it is to load before it looks at the header, but for XCOMP_BV', () => {
+    // Legacy region and header end with the page; AVX state would be on the next.
+    const at = (rax: bigint, ...header: bigint[]): RunResult => {
+      const bytes = Uint8Array.from(header.flatMap((value) => [...toBytes(value, 8)]));
+      const pieces = [{ offset: 0xdc0, bytes: new Uint8Array(0x240) }, { offset: 0xfc0, bytes }];
+      return run('xrstor [ebx]', { registers: { 0: rax, 3: data + 0xdc0n }, pieces, cpu: sapphireRapids });
+    };
+    const beyond = { vector: 14, cr2: data + 0x10ffn }, compacted = 1n << 63n, wrong = 1n << 61n;
+    expect(at(3n)).toMatchObject({ vector: 13, rip: code + 3n });
+    expect(at(4n)).toMatchObject(beyond);
+    for (const header of [[wrong], [0n, 1n], [0n, 0n, 1n], [wrong, compacted | 7n], [0n, compacted | 7n, 1n]]) expect(at(7n, ...header)).toMatchObject(beyond);
+    expect(at(7n, 0n, compacted | wrong | 7n)).toMatchObject({ vector: 13, rip: code });
+    // Of the compacted format, too, no more than is requested.
+    expect(at(3n, 7n, compacted | 7n)).toMatchObject({ vector: 13, rip: code + 3n });
+  });
+
   test('MOVAPS is aligned before its segment is asked: #GP(0), not #SS', () => {
     const given: Case = { mode: 16, segments: IN_16, registers: { 4: 0x800n, 5: 0xfffdn }, cpu: sapphireRapids };
     expect(run('movaps xmm0, [bp]', given).vector).toBe(13);
@@ -321,3 +328,5 @@ describe('what sequences found on a Sapphire Rapids', () => {
     expect(['db 0xdb, 0xe0', 'db 0xdb, 0xe1', 'db 0xdb, 0xe4', 'fnop'].map((text) => inUse(text, { mode: 64, extended: [] }))).toEqual([0, 0, 0, 1]);
   });
 });
+
+/** Every hole of the opcode maps was tried before the end of a page: the lengths are those of isa/holes.ts. */

@@ -11,20 +11,8 @@ export interface KnownDifference {
 
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   {
-    id: 'sapphireRapids', mnemonics: /^\(none\)$/, differences: /^vector: processor 6h, model [de]h/,
-    why: 'EXTRQ and INSERTQ are AMD’s: this processor raises #UD without fetching the immediate bytes, which may be absent',
-  },
-  {
     id: 'sapphireRapids', mnemonics: /^(F2XM1|FYL2X|FYL2XP1|FPATAN|FPTAN|FSIN|FCOS|FSINCOS)$/,
     differences: /^(FSW|ST\d|XSAVE|memory)/,
     why: 'the last bit of a transcendental function, and C1 with it, is the processor’s own in one result of a hundred: test/x87',
-  },
-  {
-    id: 'sapphireRapids', mnemonics: /^VP?MASKMOV(PS|PD|D|Q)$/, differences: /^CR2: [^;]*$/,
-    why: 'the address that a masked store around the end of 4 GiB reports',
-  },
-  {
-    id: 'sapphireRapids', mnemonics: /^(FLDENV|FRSTOR)$/, differences: /FCW/,
-    why: 'an image that wraps around 4 GiB in a segment with a base: the processor reads on at 0',
   },
 ];

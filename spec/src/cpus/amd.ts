@@ -23,6 +23,7 @@ const quirks: Quirks = {
   wordDoubleShift: 'second operand again',
   longFarPointer: 'm16:32',
   nearBranch66: '16 bits',
+  holes: 'fetched to the opcode',
   larInLongMode: 'LDT too',
   undefinedFlags: 'zen',
   accesses: {
@@ -32,6 +33,7 @@ const quirks: Quirks = {
     faultInRepetition: 'keeps flags',
     narrowRepetition: 'keeps registers',
     wrapping: 'faults',
+    eightyBits: 'one access',
     bounds: 'both read first',
     vectorAlignment: 'after the segment',
     stateArea: 'in order',
@@ -87,6 +89,7 @@ const sources: QuirkSources = {
     'JMP, Jcc, CALL, RET, LOOP and JRCXZ with 66 leave bits 15:0 of RIP, CALL and RET move RSP by 2',
     'not with REX.W, and not where Jcc is not taken',
   ),
+  holes: inferred('UD0 and UD1, of which a Zen 4 does not fetch the ModRM byte; other encodings were not measured'),
   larInLongMode: apm('3', 'LAR', 'Rev. 3.10, February 2005'),
   undefinedFlags: onZen4(
     'every instruction that leaves flags undefined, on random operands: npm run conformance compares all of them',
@@ -97,9 +100,10 @@ const sources: QuirkSources = {
     'CALL beyond the limit of CS with a stack pointer beyond that of SS is #SS',
     'IRET whose words are absent reports RFLAGS, then CS, RIP, SS, RSP',
     'RETF to another level reads CS, RIP, SS and RSP before a bad CS is #GP',
+    'accesses of a flat segment that end behind 4 GiB are #GP and #SS',
     'a far CALL from compatibility to 64-bit mode pushes at RSP without the base of SS, the other way at SS:ESP',
-    'vectorAlignment and stateArea were not asked: they are in the order of the manual; nor was misalignedArea: #GP is '
-      + 'all that AMD APM vol. 5, FXSAVE, and vol. 4, XSAVE, have, from memory',
+    'vectorAlignment, stateArea and eightyBits were not asked: they are in the order of the manual; nor was '
+      + 'misalignedArea: #GP is all that AMD APM vol. 5, FXSAVE, and vol. 4, XSAVE, have, from memory',
   ),
   fastCalls: inferred('AMD APM vol. 3, SYSCALL, SYSRET, SYSENTER and SYSEXIT, from memory; AMD publication 21086: bits '
     + '1:0 of SS become 3; for the fault of SYSRET Xen 6b091fa445 (CVE-2012-0217), for SS the comment on '

@@ -20,6 +20,7 @@ const quirks: Quirks = {
   wordDoubleShift: 'first operand again',
   longFarPointer: 'm16:64',
   nearBranch66: '64 bits',
+  holes: 'fetched to their end',
   larInLongMode: 'no LDT',
   undefinedFlags: 'skylake',
   accesses: {
@@ -28,7 +29,8 @@ const quirks: Quirks = {
     compares: 'source first',
     faultInRepetition: 'restores flags',
     narrowRepetition: 'keeps registers',
-    wrapping: 'faults',
+    wrapping: 'unknown',
+    eightyBits: 'one access',
     bounds: 'both read first',
     vectorAlignment: 'after the segment',
     stateArea: 'in order',
@@ -89,6 +91,11 @@ const sources: QuirkSources = {
   wordDoubleShift: inferred('comments in VirtualBox 7.0, IEMAllAImplC.cpp, on an i9-10980XE (Cascade Lake)'),
   longFarPointer: sdm('2A', '3.2, JMP and LDS/LES/LFS/LGS/LSS'),
   nearBranch66: sdm('1', '6.3.7'),
+  holes: measured(
+    'a Sapphire Rapids class Xeon', '2026-11', 'all 627,884 encodings of one to three opcode bytes without prefix, '
+      + 'with 66, F3, F2 and with VEX, by digit of ModRM, that the engine does not decode, before the end of a page, '
+      + 'in 64 and in 32-bit code; that other Intel processors do the same is inferred',
+  ),
   larInLongMode: sdm('2A', '3.2, LAR, table 3-52'),
   undefinedFlags: inferred('comments in VirtualBox 7.0, IEMAllAImplC.cpp, on a Core i7-6700K (Skylake) and an '
     + 'i9-10980XE (Cascade Lake); for AAM and AAD the column P6 of sandpile.org/x86/flags.htm; the CF of SHL and SHR '
@@ -173,7 +180,7 @@ export const sapphireRapids: CpuProfile = cpuProfile({
   accesses: {
     ...quirks.accesses,
     selectorPop: 'two bytes', compares: 'destination first', narrowRepetition: 'cuts registers', wrapping: 'wraps',
-    bounds: 'lower one first', call: 'stack first', return: 'flags and CS first',
+    eightyBits: '8 bytes and then 2', bounds: 'lower one first', call: 'stack first', return: 'flags and CS first',
     returnTarget: 'in 32 bits, after SS', farCall: 'stack of the target', vectorAlignment: 'before the segment',
     stateArea: 'ends first', misalignedArea: '#AC for its first four bytes',
   },
@@ -186,7 +193,9 @@ export const sapphireRapids: CpuProfile = cpuProfile({
       'a Sapphire Rapids class Xeon', '2026-11', 'npm run conformance compares all of them, on random operands',
     ),
     accesses: measured(
-      'a Sapphire Rapids class Xeon', '2026-11', 'npm run conformance: CR2 and the event where several would fault',
+      'a Sapphire Rapids class Xeon', '2026-11',
+      'npm run conformance: CR2 and the event where several would fault; what wraps with memory mapped on both sides '
+        + 'of 4 GiB and of 64 KiB: test/silicon/disagreements.test.ts',
     ),
     xss: inferred('CPUID leaf 0Dh, sub-leaf 1 of an Intel host with AMX: ECX DD00h, in a message of Yang Zhong of '
       + 'Intel to qemu-devel, 2022-03-22; the virtual machine on such a processor that was at hand has 0 there'),

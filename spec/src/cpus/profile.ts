@@ -58,16 +58,26 @@ export interface AccessOrder {
    * ECX = 0, and of the index registers of MOVS and STOS: cuts them off at once, or leaves them until it counts.
    */
   readonly narrowRepetition: 'cuts registers' | 'keeps registers';
-  /** An access that wraps around 4 GiB in a flat segment (base 0, limit FFFFFFFFh): SDM vol. 3A, 5.3 leaves it open. */
-  readonly wrapping: 'faults' | 'wraps';
+  /**
+   * An access that begins within a flat segment (base 0, limit FFFFFFFFh) and ends behind its 4 GiB: goes on at 0, or
+   * is beyond the limit. SDM vol. 3A, 5.3 leaves it open; where nobody has looked it is `Unmodelled`.
+   */
+  readonly wrapping: 'faults' | 'wraps' | 'unknown';
+  /**
+   * What FLD, FSTP, FBLD and FBSTP of 80 bits are: one access, or one of 8 bytes and then, where the offset may have
+   * wrapped at the address size, one of 2. A store has done the first where the second faults.
+   */
+  readonly eightyBits: 'one access' | '8 bytes and then 2';
   /** Which bound BOUND compares before it reads the other: the lower one, or none. */
   readonly bounds: 'lower one first' | 'both read first';
   /** Whether the alignment of a vector in memory is checked before what the segment says of it, or after. */
   readonly vectorAlignment: 'before the segment' | 'after the segment';
   /**
    * What of a save area is asked first: whether the segment has all of it and then its bytes in their order; or the
-   * last byte of an FXSAVE area and of one that XSAVE stores, XCOMP_BV of one that XRSTOR loads, and of an x87
-   * environment the first word and then the last byte.
+   * last byte of an FXSAVE area and of one that XSAVE stores, XCOMP_BV of one that XRSTOR loads and then its last byte,
+   * and of an x87 environment the first word and then the last byte. Then each field is an access of its own, whose
+   * offset wraps at the address size: behind the end of the offsets the area goes on at 0, and a field around it is
+   * beyond the limit when those before it are done. XSAVE and XRSTOR access only what they store and load.
    */
   readonly stateArea: 'in order' | 'ends first';
   /**
@@ -142,6 +152,11 @@ export interface Quirks {
   readonly longFarPointer: 'm16:64' | 'm16:32';
   /** What prefix 66 makes of near branches in 64-bit mode. */
   readonly nearBranch66: '64 bits' | '16 bits';
+  /**
+   * How far an encoding that is no instruction, or one that the processor lacks, is fetched before it is #UD: that may
+   * fault, and make more than 15 bytes. isa/holes.ts has the lengths.
+   */
+  readonly holes: 'fetched to their end' | 'fetched to the opcode';
   /**
    * Which system descriptors LAR accepts in IA-32e mode: those of an LDT, or only task state segments and call gates.
    */

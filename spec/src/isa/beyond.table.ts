@@ -7,6 +7,7 @@
  * `/4` those with that digit, two hexadecimal digits are one whole byte.
  */
 
+import type { CpuProfile } from '../cpus/profile.ts';
 import { type Citation, apm, laterSdm, measured, sdm } from '../state/citation.ts';
 
 export interface Beyond {
@@ -15,6 +16,8 @@ export interface Beyond {
   readonly encodings: readonly string[];
   /** Only in 64-bit mode. */
   readonly only64?: true;
+  /** Only this vendor's processors have it; to the other's the encoding is a hole. */
+  readonly vendor?: CpuProfile['vendor'];
   readonly source: Citation;
 }
 
@@ -39,7 +42,7 @@ export const BEYOND: readonly Beyond[] = [
     ],
     source: laterSdm('2A', '3.2, LDTILECFG; 2B, 4.3, TDPBF16PS'),
   },
-  { what: 'a 3DNow! instruction', encodings: ['0F 0E-0F'], source: apm('3', 'A.1.2') },
+  { what: 'a 3DNow! instruction', vendor: 'AuthenticAMD', encodings: ['0F 0E-0F'], source: apm('3', 'A.1.2') },
   {
     what: 'an instruction of VMX',
     encodings: [
@@ -48,7 +51,10 @@ export const BEYOND: readonly Beyond[] = [
     ],
     source: sdm('3C', '30.3'),
   },
-  { what: 'an instruction of SVM', encodings: ['0F 01 | | D8 D9 DA DB DC DD DE DF'], source: apm('2', '15') },
+  {
+    what: 'an instruction of SVM', vendor: 'AuthenticAMD', encodings: ['0F 01 | | D8 D9 DA DB DC DD DE DF'],
+    source: apm('2', '15'),
+  },
   { what: 'GETSEC', encodings: ['0F 37 | NP'], source: sdm('2D', '6.3') },
   { what: 'an instruction of SGX', encodings: ['0F 01 | NP | C0 CF D7'], source: sdm('3D', '40') },
   {
@@ -89,12 +95,13 @@ export const BEYOND: readonly Beyond[] = [
     source: laterSdm('2B', '4.3, SEAMCALL'),
   },
   {
-    what: 'RDPRU, MCOMMIT, INVLPGB, TLBSYNC or PVALIDATE',
+    what: 'RDPRU, MCOMMIT, INVLPGB, TLBSYNC or PVALIDATE', vendor: 'AuthenticAMD',
     encodings: ['0F 01 | NP | FD FE FF', '0F 01 | F3 | FA', '0F 01 | F2 | FF'],
     source: apm('3', '4'),
   },
   {
-    what: 'RMPUPDATE, RMPADJUST or PSMASH', encodings: ['0F 01 | F3 | FE FF', '0F 01 | F2 | FE'], only64: true,
+    what: 'RMPUPDATE, RMPADJUST or PSMASH', vendor: 'AuthenticAMD',
+    encodings: ['0F 01 | F3 | FE FF', '0F 01 | F2 | FE'], only64: true,
     source: apm('3', '4'),
   },
 ];

@@ -1,13 +1,12 @@
 /** Looks up what an encoding is that is not in the table of instructions. */
 
 import { once } from '../numbers/once.ts';
-import { BEYOND } from './beyond.table.ts';
+import type { CpuProfile } from '../cpus/profile.ts';
+import { type Beyond, BEYOND } from './beyond.table.ts';
 import type { MandatoryPrefix, OpcodeMap } from './form.ts';
 import type { Mode } from './instruction.ts';
 
-interface Entry {
-  readonly what: string;
-  readonly only64: boolean;
+interface Entry extends Pick<Beyond, 'what' | 'only64' | 'vendor'> {
   /** Empty: any. */
   readonly prefixes: readonly string[];
   readonly modrm: readonly string[];
@@ -15,7 +14,7 @@ interface Entry {
 
 const entries = once(() => {
   const found = new Map<string, Entry[]>();
-  for (const { what, only64 = false, encodings } of BEYOND) {
+  for (const { encodings, ...rest } of BEYOND) {
     for (const line of encodings) {
       const [opcodes = '', prefixes = '', modrm = ''] = line.split('|').map((part) => part.trim());
       const words = opcodes.split(' ');
@@ -26,7 +25,7 @@ const entries = once(() => {
         for (let opcode = first; opcode <= last; opcode++) {
           const key = `${map} ${opcode}`;
           found.set(
-            key, [...(found.get(key) ?? []), { what, only64, prefixes: wordsOf(prefixes), modrm: wordsOf(modrm) }],
+            key, [...(found.get(key) ?? []), { ...rest, prefixes: wordsOf(prefixes), modrm: wordsOf(modrm) }],
           );
         }
       }
@@ -46,11 +45,22 @@ function isOf(pattern: string, modrm: number): boolean {
   return form === '' || (form === 'm') === (modrm < 0xc0);
 }
 
+export interface Asked {
+  readonly map: OpcodeMap;
+  readonly opcode: number;
+  readonly prefix: MandatoryPrefix;
+  readonly mode: Mode;
+  readonly vex: boolean;
+  /** Whose processor is asked about; undefined: any. */
+  readonly vendor: CpuProfile['vendor'] | undefined;
+}
+
 /** Names the instruction that such an encoding is, or undefined for a hole. `modrm` is read only where it decides. */
 export function beyond(
-  map: OpcodeMap, opcode: number, prefix: MandatoryPrefix, mode: Mode, vex: boolean, modrm: () => number,
+  { map, opcode, prefix, mode, vex, vendor }: Asked, modrm: () => number,
 ): string | undefined {
   const found = entries().get(`${vex ? 'VEX ' : ''}${map} ${opcode}`)?.find((entry) => (!entry.only64 || mode === 64)
+    && (!entry.vendor || !vendor || entry.vendor === vendor)
     && (entry.prefixes.length === 0 || entry.prefixes.includes(prefix))
     && (entry.modrm.length === 0 || entry.modrm.some((pattern) => isOf(pattern, modrm()))));
   return found?.what;

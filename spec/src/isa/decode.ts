@@ -1,11 +1,13 @@
 /** From bytes to an `Instruction`, by the one table. */
 
+import type { CpuProfile } from '../cpus/profile.ts';
 import { u, s } from '../numbers/bits.ts';
 import { Fault, Unmodelled } from '../state/outcomes.ts';
 import { CS, DS, ES, FS, GS, SS } from '../state/fields.ts';
 import { beyond } from './beyond.ts';
-import type { Form, MandatoryPrefix, OpcodeMap, OperandForm } from './form.ts';
-import type { Instruction, Mode } from './instruction.ts';
+import type { Form, ImmediateSize, MandatoryPrefix, OpcodeMap, OperandForm } from './form.ts';
+import { escapedMap, isEscape, tailOf } from './holes.ts';
+import type { Instruction, InstructionDefinition, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
 import { formsOf, INVALID_IN_64BIT } from './table.ts';
 
@@ -16,20 +18,29 @@ export const MAXIMUM_LENGTH = 15;
 export interface Reading {
   /** In 64-bit mode 66 makes near branches 16 bits wide, as on AMD's processors; Intel's ignore it. */
   readonly wordBranches?: boolean;
+  /** Why the processor lacks an instruction, if it does: its encodings are holes of the opcode map then. */
+  readonly lacks?: (definition: InstructionDefinition) => string | undefined;
+  /** How far a hole is fetched, which may fault, before it is #UD. */
+  readonly holes?: CpuProfile['holes'];
+  /** Whose processor it is: what only another's have is a hole. */
+  readonly vendor?: CpuProfile['vendor'];
 }
+
+const lacksNothing = (): undefined => undefined;
 
 /**
  * Decodes one instruction. `fetch(n)` gives the byte at offset n and may throw a `Fault` (#PF, #GP).
  * Throws `Fault` #UD for what is no instruction, `Unmodelled` for one that is not in the table.
  */
 export function decode(
-  fetch: (offset: number) => number, mode: Mode, { wordBranches = false }: Reading = {},
+  fetch: (offset: number) => number, mode: Mode, reading: Reading = {},
 ): Instruction {
   const reader = new Reader(fetch);
-  const { prefixes, next } = readPrefixes(reader, mode, wordBranches);
+  const { prefixes, next } = readPrefixes(reader, mode, reading.wordBranches ?? false);
   const vex = readVex(reader, next, mode, prefixes);
   const { map, opcode } = vex ? { map: vex.map, opcode: reader.next() } : readOpcode(reader, next);
-  const candidates = formsOf(map, opcode, vex !== undefined);
+  const place: Place = { reader, mode, prefixes, map, opcode, vex, end: reader.position };
+  const candidates = vex && vex.number > 3 ? [] : formsOf(map, opcode, vex !== undefined);
   const hasModrm = candidates.some((form) => form.modrm !== undefined || form.modrmByte !== undefined);
   const modrm = hasModrm ? reader.next() : -1;
   const fitting = candidates.find((candidate) =>
@@ -37,14 +48,16 @@ export function decode(
   // What VEX.L, VEX.W or VEX.vvvv make invalid is fetched to its end all the same: that may fault. Measured on an
   // Emerald Rapids.
   const form = fitting ?? (vex && candidates.find((candidate) => matches(candidate, mode, prefixes, modrm)));
-  if (!form) throw unknown(reader, map, opcode, modrm, mode, mandatoryPrefix(prefixes), vex !== undefined);
+  if (!form) throw fetched(place, reading, unknown(place, modrm, reading.vendor));
+  const lacking = reading.lacks?.(form.definition);
+  if (lacking !== undefined) throw fetched(place, reading, new Fault('#UD', lacking));
 
   const size = operandSize(form, mode, prefixes);
   const addressSize = addressSizeOf(mode, prefixes.addressSize);
   const context: Context = { reader, mode, prefixes, size, addressSize, modrm, opcode, vvvv: vex?.vvvv ?? 0 };
   const inMemory = modrm < 0xc0 ? form.operands.find((operand) => operand.place === 'rm' && operand.memory) : undefined;
   const memory = inMemory && memoryOperand(context, sizeOf(inMemory.size, size), inMemory.vectorIndex);
-  const immediate = reader.littleEndian(immediateBytes(form, size, addressSize));
+  const immediate = reader.littleEndian(immediateBytes(form.immediate, size, addressSize));
   const operands = form.operands.map((operand) => operandValue(operand, context, memory, immediate));
   if (vex && !vex.alone) throw new Fault('#UD', 'LOCK, 66, F2, F3 and REX cannot stand before a VEX prefix');
   if (!fitting) throw new Fault('#UD', 'VEX.L, VEX.W or VEX.vvvv has a value that this instruction does not take');
@@ -135,6 +148,8 @@ function readPrefixes(reader: Reader, mode: Mode, wordBranches: boolean): { pref
 /** What a VEX prefix says. SDM vol. 2A, 2.3.5. */
 interface Vex {
   readonly map: OpcodeMap;
+  /** As encoded: there are maps 1 to 3. */
+  readonly number: number;
   readonly l: 0 | 1;
   readonly w: 0 | 1;
   readonly vvvv: number;
@@ -142,7 +157,8 @@ interface Vex {
   readonly alone: boolean;
 }
 
-const VEX_MAPS: Readonly<Record<number, OpcodeMap>> = { 1: '0F', 2: '0F38', 3: '0F3A' };
+/** By the low two bits of the map's number, in which maps that do not exist are as long as those that do. */
+const VEX_MAPS = ['primary', '0F', '0F38', '0F3A'] as const;
 
 /**
  * The VEX prefix that begins with `first`, if it does. Its R, X, B and pp go into `prefixes`, as REX and 66, F3, F2 do.
@@ -150,23 +166,23 @@ const VEX_MAPS: Readonly<Record<number, OpcodeMap>> = { 1: '0F', 2: '0F38', 3: '
 function readVex(reader: Reader, first: number, mode: Mode, prefixes: Prefixes): Vex | undefined {
   if (first !== 0xc4 && first !== 0xc5) return undefined;
   const second = reader.next();
-  // Outside 64-bit mode it is LES or LDS, unless their ModRM would name a register.
-  if (mode !== 64 && second < 0xc0) {
+  // Outside 64-bit mode it is LES or LDS, unless their ModRM would name a register; and a map of which the low two bits
+  // are 0 leaves it LES, as a Sapphire Rapids class Xeon fetches it, which 64-bit mode does not have.
+  if ((mode !== 64 && second < 0xc0) || (first === 0xc4 && (second & 3) === 0)) {
     reader.back();
     return undefined;
   }
   const alone = !prefixes.lock && !prefixes.operandSize && !prefixes.repeat && !prefixes.rex;
-  const map = first === 0xc5 ? '0F' : VEX_MAPS[second & 0x1f];
+  const number = first === 0xc5 ? 1 : second & 0x1f;
+  const map = VEX_MAPS[number & 3]!;
   // The two-byte form has the third byte's content, with R in place of W.
   const last = first === 0xc5 ? second & 0x7f : reader.next();
-  // Later processors than those of the profiles have some in map 7.
-  if (!map) throw new Fault('#UD', `VEX has no opcode map ${second & 0x1f}`);
   const inverted = first === 0xc5 ? ~second & 0x80 : ~second & 0xe0;
   prefixes.rex = mode === 64 ? (inverted >> 5) | (last & 0x80 ? 8 : 0) : 0;
   prefixes.operandSize = (last & 3) === 1;
   prefixes.repeat = (last & 3) === 2 ? 0xf3 : (last & 3) === 3 ? 0xf2 : 0;
   const vvvv = (~last >> 3) & 15;
-  return { map, l: last & 4 ? 1 : 0, w: last & 0x80 ? 1 : 0, vvvv, alone };
+  return { map, number, l: last & 4 ? 1 : 0, w: last & 0x80 ? 1 : 0, vvvv, alone };
 }
 
 /**
@@ -230,10 +246,44 @@ function addressSizeOf(mode: Mode, prefix: boolean): 16 | 32 | 64 {
 
 const byteText = (value: number): string => value.toString(16).toUpperCase().padStart(2, '0');
 
+/** Prefixes and opcode, as they are known before what follows them is read. */
+interface Place {
+  readonly reader: Reader;
+  readonly mode: Mode;
+  readonly prefixes: Prefixes;
+  readonly map: OpcodeMap;
+  readonly opcode: number;
+  readonly vex: Vex | undefined;
+  /** How many bytes they are. */
+  readonly end: number;
+}
+
+/** `error`, once a hole is fetched as far as the processor does. */
+function fetched(place: Place, { holes, lacks = lacksNothing }: Reading, error: Error): Error {
+  if (holes === 'fetched to their end' && error instanceof Fault) fetchTail(place, lacks);
+  return error;
+}
+
+function fetchTail(place: Place, lacks: NonNullable<Reading['lacks']>): void {
+  const { reader, mode, prefixes, vex, end } = place;
+  reader.position = end;
+  const escapes = !vex && isEscape(place.map, place.opcode);
+  const map = escapes ? escapedMap(place.opcode) : place.map, opcode = escapes ? reader.next() : place.opcode;
+  const { modrm: hasModrm, memory, immediate, form } = tailOf(map, opcode, ({ definition }) => !lacks(definition));
+  const modrm = hasModrm ? reader.next() : -1;
+  const addressSize = addressSizeOf(mode, prefixes.addressSize);
+  const context: Context = { reader, mode, prefixes, size: 0, addressSize, modrm, opcode, vvvv: 0 };
+  if (memory && modrm < 0xc0) memoryOperand(context, 0, undefined);
+  // VEX.W and VEX.pp do not choose the size of an immediate.
+  const size = form && !vex ? operandSize(form, mode, prefixes) : Math.min(mode, 32);
+  reader.littleEndian(immediateBytes(immediate, size, addressSize));
+}
+
 /** What is not in the table: #UD where the opcode map has a hole, `Unmodelled` where an instruction is missing. */
-function unknown(
-  reader: Reader, map: OpcodeMap, opcode: number, modrm: number, mode: Mode, prefix: MandatoryPrefix, vex: boolean,
-): Error {
+function unknown(place: Place, modrm: number, vendor: CpuProfile['vendor'] | undefined): Error {
+  const { reader, map, opcode, mode } = place, prefix = mandatoryPrefix(place.prefixes), vex = place.vex !== undefined;
+  // Later processors than those of the profiles have some in map 7.
+  if (place.vex && place.vex.number > 3) return new Fault('#UD', `VEX has no opcode map ${place.vex.number}`);
   const escape = { primary: '', '0F': '0F ', '0F38': '0F 38 ', '0F3A': '0F 3A ' }[map];
   const after = `${prefix === 'NP' ? '' : ` after prefix ${prefix}`} in ${mode}-bit code`;
   let byte = modrm;
@@ -244,7 +294,7 @@ function unknown(
   }
   const needy = modrm >= 0xc0 ? formsOf(map, opcode, vex).find((form) => needsMemory(form, modrm)) : undefined;
   if (needy) return new Fault('#UD', `${needy.definition.mnemonic} needs a memory operand`);
-  const what = beyond(map, opcode, prefix, mode, vex, () => (byte = byte < 0 ? reader.next() : byte));
+  const what = beyond({ map, opcode, prefix, mode, vex, vendor }, () => (byte = byte < 0 ? reader.next() : byte));
   if (what === undefined) return new Fault('#UD', `${text()}${after} is no instruction`);
   return new Unmodelled(`${text()}${after}: ${what}`);
 }
@@ -396,13 +446,13 @@ function directMemory({ prefixes, addressSize }: Context, size: number, displace
   };
 }
 
-/** Bytes of immediate data of `form` at operand size `size`. */
-export function immediateBytes(form: Form, size: number, addressSize: number): number {
-  switch (form.immediate) {
+/** Bytes of immediate data at operand size `size`. */
+export function immediateBytes(immediate: ImmediateSize, size: number, addressSize: number): number {
+  switch (immediate) {
     case 'v': return size / 8;
     case 'z': return Math.min(size, 32) / 8;
     case 'moffs': return addressSize / 8;
     case 'far': return Math.min(size, 32) / 8 + 2;
-    default: return form.immediate;
+    default: return immediate;
   }
 }

@@ -175,7 +175,7 @@ function place(parts: Parts, form: OperandForm, operand: Operand, encoding: Enco
       const several = encoding.form.operands.filter(({ place }) => place === 'immediate').length > 1;
       const bytes = several
         ? sizeOf(form.size, size) / 8
-        : immediateBytes(encoding.form, size, mode);
+        : immediateBytes(encoding.form.immediate, size, mode);
       parts.immediate = [...parts.immediate, ...little(value, bytes)];
       return undefined;
     }

@@ -1,6 +1,7 @@
 /**
  * What an operation may touch: registers through `state`, memory through segments, flags, the next instruction pointer.
- * Every fault is raised before the first architectural write and leaves nothing behind but what a gather has loaded.
+ * Every fault is raised before the first architectural write and leaves nothing behind but what a gather has loaded
+ * and, of several accesses, those that the profile says (`AccessOrder`).
  */
 
 import { hex, isCanonical, isCanonicalRange, u } from '../numbers/bits.ts';
@@ -16,7 +17,7 @@ import { DR6 } from './debug/status.ts';
 import { IOPL, TF, VM, seenBy } from './flags.ts';
 import type { Instruction, Mode } from './instruction.ts';
 import type { MemoryOperand, Operand } from './operand.ts';
-import { outsideLimit, wrapsAround } from './segmentation/limit.ts';
+import { outsideLimit, wrapUnknown, wrapsAround } from './segmentation/limit.ts';
 import { CR4, EFER } from './system/control-bits.ts';
 import { readVectorRegister, writeVectorRegister } from './vector-registers.ts';
 
@@ -309,15 +310,13 @@ export class Execution {
     const unreadable = code && !(attributes & ATTRIBUTE.writableOrReadable) && !executeOnlyToo;
     if (typed && !write && unreadable) this.fault(fault, `${name} is execute-only`, 0);
     const first = Number(offset), last = first + bytes - 1, limit = this.state.limit(segment);
+    if (!outsideLimit(attributes, limit, first, last)) return;
+    // With a base it is beyond the limit in any case.
+    const around = wrapsAround(attributes, limit, last) && this.state.base(segment) === 0n;
     const { wrapping } = this.cpu.accesses;
-    if (wrapping === 'wraps' && wrapsAround(attributes, this.state.base(segment), limit, last)) {
-      this.alignment?.(offset, bytes);
-      // The first byte faults as any other; what lies behind the end of the address space is not modelled.
-      this.touch(offset, 1, write);
-      this.unmodelled('an access that wraps around 4 GiB');
-    } else if (outsideLimit(attributes, limit, first, last)) {
-      this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
-    }
+    if (around && wrapping === 'wraps') return;
+    if (around && wrapping === 'unknown') this.unmodelled(wrapUnknown(this.cpu.name));
+    this.fault(fault, `bytes ${hex(first)} to ${hex(last)} are outside the limit ${hex(limit)} of ${name}`, 0);
   }
 
   // ---- stack

@@ -1,15 +1,23 @@
 /** Areas of x87 and SSE state in memory, which several rules may find wrong: the profile says which is asked first. */
 
-import { u } from '../numbers/bits.ts';
+import { fromBytes, u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
 import { FS } from '../state/fields.ts';
 import { VECTORS } from '../state/outcomes.ts';
 import type { Execution } from './execution.ts';
 import type { MemoryOperand } from './operand.ts';
-import { outsideLimit } from './segmentation/limit.ts';
+import { further } from './segmentation/limit.ts';
+import { unchecked } from './unchecked.ts';
 
-/** What is looked at of an area before its alignment is; in a flat segment, up to the end of the 4 GiB. */
+/** What is looked at of an area before its alignment is. */
 const FIRST_ACCESS = 4;
+const PAGE_BYTES = 4096;
+const pageOffset = (address: bigint): number => Number(u(12, address));
+/** Where an area goes on at offset 0, it is accessed in pieces of this many bytes. */
+const PIECE = 16;
+
+/** An access within an area: `bytes` bytes from its byte `at` on. */
+interface Piece { readonly at: number; readonly bytes: number }
 
 /** The address that alignment is about: without a look at the segment. */
 function addressOf(x: Execution, operand: MemoryOperand): bigint {
@@ -25,23 +33,60 @@ export function requireAlignedVector(x: Execution, operand: MemoryOperand, bytes
   if (misaligned) x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
 }
 
+/** What the profile says of save areas: `AccessOrder.stateArea`. */
+export const endsFirst = (x: Execution): boolean => x.cpu.accesses.stateArea === 'ends first';
+
+/** Some access to the first `end` bytes of an area has an offset that wraps at the address size. */
+const wraps = (x: Execution, operand: MemoryOperand, end: number): boolean =>
+  endsFirst(x) && operand.addressSize < 64 && Number(x.offset(operand)) + end > 2 ** operand.addressSize;
+
+/** The linear address of an access, with the segment's checks. */
+const checked = (x: Execution, operand: MemoryOperand, { at, bytes }: Piece, write: boolean): bigint =>
+  x.linear(operand.segment, u(operand.addressSize, x.offset(operand) + BigInt(at)), bytes, write);
+
+/** The same of an access within an area whose ends were asked. */
+const placeOf = (x: Execution, operand: MemoryOperand, piece: Piece, write: boolean): bigint =>
+  (wraps(x, operand, piece.at + piece.bytes)
+    ? checked(x, operand, piece, write)
+    : further(x.mode, x.linearUnchecked(operand.segment, x.offset(operand)), piece.at));
+
+/** Its linear address without a look at the segment. */
+const pageOf = (x: Execution, operand: MemoryOperand, { at }: Piece): bigint =>
+  x.linearUnchecked(operand.segment, u(operand.addressSize, x.offset(operand) + BigInt(at)));
+
+const ask = (x: Execution, operand: MemoryOperand, piece: Piece, write: boolean): void =>
+  x.touch(checked(x, operand, piece, write), piece.bytes, write);
+
+/** The accesses to `bytes` bytes from `at` on. */
+function piecesOf(x: Execution, operand: MemoryOperand, at: number, bytes: number): Piece[] {
+  if (!wraps(x, operand, at + bytes)) return [{ at, bytes }];
+  const pieces: Piece[] = [];
+  for (let from = at, end = at; from < at + bytes; from = end) {
+    end = Math.min(from - (from % PIECE) + PIECE, at + bytes);
+    pieces.push({ at: from, bytes: end - from });
+  }
+  return pieces;
+}
+
 /**
- * The linear address of an FXSAVE or XSAVE area; where it is not aligned on `alignment` bytes, #GP(0), or #AC(0) while
- * alignment is checked: SDM vol. 2A, 3.2, FXSAVE.
+ * The linear address of an FXSAVE or XSAVE area that its segment has from end to end; where it is not aligned on
+ * `alignment` bytes, #GP(0), or #AC(0) while alignment is checked: SDM vol. 2A, 3.2, FXSAVE. `probe` is what the
+ * profile may ask for first.
  */
 export function alignedArea(
-  x: Execution, operand: MemoryOperand, bytes: number, alignment: number, write: boolean, probe: Probe,
+  x: Execution, operand: MemoryOperand, bytes: number, alignment: number, write: boolean, probe: Piece,
 ): bigint {
   const misaligned = (addressOf(x, operand) & BigInt(alignment - 1)) !== 0n;
-  const endsFirst = x.cpu.accesses.stateArea === 'ends first';
-  const { segment } = operand, offset = x.offset(operand);
-  const checked = endsFirst ? firstAccess(x, segment, offset) : bytes;
+  const first: Piece = { at: 0, bytes: endsFirst(x) ? FIRST_ACCESS : bytes };
   // That first look is at the limit: whether the segment may be read or written is asked behind the alignment.
-  const linear = x.linear(segment, offset, checked, write && !endsFirst, endsFirst);
+  const offset = x.offset(operand);
+  const linear = x.linear(operand.segment, offset, first.bytes, write && !endsFirst(x), endsFirst(x));
   if (misaligned) refuse(x, linear, alignment);
-  x.linear(segment, offset, checked, write);
-  if (endsFirst) askFirst(x, operand, { linear, checked, bytes, write, probe });
-  return endsFirst ? x.linear(segment, offset, bytes, write) : linear;
+  checked(x, operand, first, write);
+  if (endsFirst(x)) ask(x, operand, probe, write);
+  if (!wraps(x, operand, bytes)) checked(x, operand, { at: 0, bytes }, write);
+  if (write && !endsFirst(x)) x.memory.requireWritable(linear, bytes);
+  return linear;
 }
 
 function refuse(x: Execution, linear: bigint, alignment: number): never {
@@ -55,52 +100,107 @@ function refuse(x: Execution, linear: bigint, alignment: number): never {
   x.fault('#GP', `the area is not aligned on ${alignment} bytes`, 0);
 }
 
-/** Bytes that are looked at before the alignment is. */
-function firstAccess(x: Execution, segment: number, offset: bigint): number {
-  return isFlat(x, segment) ? Math.min(FIRST_ACCESS, 0x1_0000_0000 - Number(u(32, offset))) : FIRST_ACCESS;
+/** Bytes of an area, from `at` on. */
+export function readArea(x: Execution, operand: MemoryOperand, at: number, bytes: number): Uint8Array {
+  const read = (piece: Piece): Uint8Array => x.memory.readBytes(placeOf(x, operand, piece, false), piece.bytes);
+  const [first, ...others] = piecesOf(x, operand, at, bytes);
+  if (others.length === 0) return read(first!);
+  const all = new Uint8Array(bytes);
+  for (const piece of [first!, ...others]) all.set(read(piece), piece.at - at);
+  return all;
 }
 
-const isFlat = (x: Execution, segment: number): boolean => x.mode !== 64 && x.state.base(segment) === 0n;
+/** What an area holds at `offset`, or is to hold. */
+interface Content { readonly offset: number; readonly bytes: Uint8Array }
 
-interface Asked {
-  readonly linear: bigint;
-  readonly checked: number;
-  readonly bytes: number;
-  readonly write: boolean;
-  readonly probe: Probe;
+const byAddress = (contents: readonly Content[]): Content[] => [...contents].sort((a, b) => a.offset - b.offset);
+
+/** The profile asks for the ends of an area first, and what is in between is not where they are. */
+const asksForMore = (x: Execution, operand: MemoryOperand, end: number): boolean =>
+  endsFirst(x) && (pageOffset(addressOf(x, operand)) + end > PAGE_BYTES || wraps(x, operand, end));
+
+/**
+ * The first `bytes` bytes of an area, of which only those that `contents` has are needed. Where its ends were asked
+ * first, the others are not accessed, which shows if they are on another page.
+ */
+export function readContents(
+  x: Execution, operand: MemoryOperand, bytes: number, contents: () => readonly Content[],
+): Uint8Array {
+  if (!asksForMore(x, operand, bytes)) return readArea(x, operand, 0, bytes);
+  const all = new Uint8Array(bytes);
+  for (const { offset, bytes: { length } } of byAddress(contents())) {
+    all.set(readArea(x, operand, offset, length), offset);
+  }
+  return all;
 }
 
-/** What is accessed before the area as a whole: its beginning where the segment ends in it, or else its probe. */
-function askFirst(x: Execution, operand: MemoryOperand, { linear, checked, bytes, write, probe }: Asked): void {
-  const cut = !isFlat(x, operand.segment) && isCut(x, operand.segment, x.offset(operand), bytes);
-  if (cut) x.touch(linear, checked, write);
-  else x.touch(probed(x, operand, probe.at), probe.bytes, write);
+/** What else there is about a write to an area. */
+interface Writing {
+  /** Asked for as what is written is, and not written. */
+  readonly asked?: readonly Content[];
+  /** Written last: the header. */
+  readonly last?: readonly Content[];
+  /** Called before the first is written. */
+  readonly between?: () => void;
 }
 
-/** What of an area is accessed first, by offset, where the profile says that it is not the first byte. */
-interface Probe { readonly at: number; readonly bytes: number }
-
-/** Its linear address: the effective address wraps at the address size. */
-function probed(x: Execution, operand: MemoryOperand, at: number): bigint {
-  const { segment } = operand;
-  const offset = u(operand.addressSize, x.offset(operand) + BigInt(at));
-  const base = x.mode !== 64 || segment >= FS ? x.state.base(segment) : 0n;
-  return u(x.mode === 64 ? 64 : 32, offset + base);
+/**
+ * Writes to the first `end` bytes of an area. Where its ends were asked first, the pages of the rest are by what is
+ * written, in the order of addresses; where the area wraps and a piece is around the end, it is beyond the limit when
+ * its turn has come.
+ */
+export function writeContents(
+  x: Execution, operand: MemoryOperand, end: number, contents: readonly Content[],
+  { asked = [], last = [], between }: Writing = {},
+): void {
+  const more = asksForMore(x, operand, end);
+  for (const { offset, bytes } of more ? byAddress([...contents, ...last, ...asked]) : []) {
+    for (const piece of piecesOf(x, operand, offset, bytes.length)) {
+      x.memory.requireWritable(pageOf(x, operand, piece), piece.bytes);
+    }
+  }
+  between?.();
+  for (const { offset, bytes } of [...(more ? byAddress(contents) : contents), ...last]) {
+    for (const piece of piecesOf(x, operand, offset, bytes.length)) {
+      const from = piece.at - offset;
+      x.memory.writeBytes(placeOf(x, operand, piece, true), bytes.subarray(from, from + piece.bytes));
+    }
+  }
 }
 
-/** The area begins inside of its segment and ends outside. */
-function isCut(x: Execution, segment: number, offset: bigint, bytes: number): boolean {
-  const first = Number(offset), last = first + bytes - 1;
-  return x.mode !== 64 && outsideLimit(x.state.attributes(segment), x.state.limit(segment), first, last);
+/** Reads a field of an image in memory: `bytes` bytes from byte `at` on. */
+export type Field = (at: number, bytes: number) => bigint;
+
+/** What is asked of an x87 environment or state before anything else. */
+function askX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number, write: boolean): void {
+  if (!endsFirst(x)) return;
+  ask(x, operand, { at: 0, bytes: word }, write);
+  ask(x, operand, { at: bytes - 1, bytes: 1 }, write);
 }
 
-/** An x87 environment or state: its first word, of `word` bytes, and its last byte may be those. */
-export function x87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number, write: boolean): bigint {
-  const { segment } = operand, offset = x.offset(operand);
-  const endsFirst = x.cpu.accesses.stateArea === 'ends first';
-  if (endsFirst) x.touch(x.linear(segment, offset, word, write), word, write);
-  const linear = x.linear(segment, offset, bytes, write);
-  if (endsFirst) x.touch(u(64, linear + BigInt(bytes - 1)), 1, write);
-  if (write) x.memory.requireWritable(linear, bytes);
-  return linear;
+/**
+ * An x87 environment or state to load, whose words have `word` bytes. Where it wraps, a field that is found to be
+ * beyond the limit faults when those before it are read.
+ */
+export function loadX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number): Field {
+  askX87Area(x, operand, bytes, word, false);
+  if (wraps(x, operand, bytes)) {
+    return (at, length) =>
+      unchecked(x, () => x.memory.read(checked(x, operand, { at, bytes: length }, false), length));
+  }
+  const image = x.memory.readBytes(checked(x, operand, { at: 0, bytes }, false), bytes);
+  return (at, length) => fromBytes(image, at, length);
+}
+
+/** Stores one; `lengths` are its fields' in bytes. */
+export function storeX87Area(x: Execution, operand: MemoryOperand, data: Uint8Array, lengths: readonly number[]): void {
+  askX87Area(x, operand, data.length, lengths[0]!, true);
+  if (wraps(x, operand, data.length)) {
+    let at = 0;
+    for (const bytes of lengths) {
+      const place = checked(x, operand, { at, bytes }, true), value = fromBytes(data, at, bytes);
+      unchecked(x, () => x.memory.write(place, bytes, value));
+      at += bytes;
+    }
+  } else x.memory.writeBytes(checked(x, operand, { at: 0, bytes: data.length }, true), data);
 }

@@ -1,11 +1,10 @@
 /** Instruction fetch: from CS:RIP to a decoded instruction, from the page's decoded ones where it can. */
 
 import { hex, u } from '../numbers/bits.ts';
-import { decode } from '../isa/decode.ts';
+import { type Reading, decode } from '../isa/decode.ts';
 import type { Execution } from '../isa/execution.ts';
 import { type Instruction, type Mode, featuresOf } from '../isa/instruction.ts';
 import { CS, OFFSET, SEGMENT_STRIDE } from '../state/fields.ts';
-import { Fault } from '../state/outcomes.ts';
 import { pageOffset } from './memory/address.ts';
 import type { LinearMemory } from './memory/linear.ts';
 import { remember } from './memory/page.ts';
@@ -15,10 +14,19 @@ const CS_BASE = OFFSET.segments + SEGMENT_STRIDE * CS + 16;
 export class InstructionFetch {
   readonly #execution: Execution;
   readonly #memory: LinearMemory;
+  readonly #reading: Reading;
 
   constructor(execution: Execution, memory: LinearMemory) {
     this.#execution = execution;
     this.#memory = memory;
+    const { cpu } = execution;
+    this.#reading = {
+      wordBranches: cpu.nearBranch66 === '16 bits', holes: cpu.holes, vendor: cpu.vendor,
+      lacks(definition) {
+        const lacking = featuresOf(definition).find((feature) => !cpu.features.has(feature));
+        return lacking && `${cpu.name} has no ${definition.mnemonic} (CPUID: ${lacking})`;
+      },
+    };
   }
 
   /** The instruction at RIP. Works on halves of the address: this runs before every instruction, and bigints cost. */
@@ -42,11 +50,9 @@ export class InstructionFetch {
    * #GP, `Unmodelled`.
    */
   at(ip: bigint): Instruction {
-    const { cpu, state, mode } = this.#execution;
+    const { state, mode } = this.#execution;
     const linear = mode === 64 ? ip : u(32, ip + state.base(CS));
-    const i = decode((n) => this.#byte(ip, linear, n, mode), mode, { wordBranches: cpu.nearBranch66 === '16 bits' });
-    const lacking = featuresOf(i.definition).find((feature) => !cpu.features.has(feature));
-    if (lacking) throw new Fault('#UD', `${cpu.name} has no ${i.definition.mnemonic} (CPUID: ${lacking})`);
+    const i = decode((n) => this.#byte(ip, linear, n, mode), mode, this.#reading);
     const page = this.#memory.codePage(linear);
     if (page) remember(page, pageOffset(linear), i);
     return i;
@@ -64,11 +70,17 @@ export class InstructionFetch {
 
   /** Byte `n` of the instruction at `ip`. */
   #byte(ip: bigint, linear: bigint, n: number, mode: Mode): number {
-    if (mode !== 64 && Number(ip) + n > this.#execution.state.limit(CS)) {
+    if (mode !== 64 && Number(ip) + n > this.#execution.state.limit(CS) && !this.#wraps(n)) {
       this.#execution.fault('#GP', 'the instruction reaches beyond the limit of CS', 0);
     }
     const at = u(mode === 64 ? 64 : 32, linear + BigInt(n));
     if (mode === 64) this.#requireCanonical(at);
     return this.#memory.fetchByte(at);
+  }
+
+  /** Byte `n` of an instruction may be behind 4 GiB: in a flat segment, as an operand may. */
+  #wraps(n: number): boolean {
+    const { cpu, state } = this.#execution;
+    return n > 0 && cpu.accesses.wrapping === 'wraps' && state.limit(CS) === 0xffff_ffff && state.base(CS) === 0n;
   }
 }

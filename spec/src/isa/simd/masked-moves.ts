@@ -7,6 +7,7 @@ import { metByWrite, pend, watchesAccesses } from '../debug/breakpoints.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
+import { further, wrapsAround } from '../segmentation/limit.ts';
 import { type ExceptionClass, usesMmx } from './exceptions.ts';
 import { widthOf } from './family.ts';
 import { join, split } from './lanes.ts';
@@ -35,24 +36,40 @@ function elementsOf(
   }));
 }
 
-/** Loads the elements that are selected, once all their offsets are within the segment; zeros for the others. */
-function loadElements(x: Execution, segment: number, bits: number, elements: readonly Element[]): bigint[] {
-  const places = elements.map(({ offset, selected }) =>
-    (selected ? x.linear(segment, offset, bits / 8, false) : undefined));
-  return places.map((linear) => (linear === undefined ? 0n : x.memory.read(linear, bits / 8)));
+/** Bytes of an element that the limit is asked about before any is accessed. */
+function firstPart(x: Execution, segment: number, offset: bigint, bytes: number): number {
+  const last = Number(offset) + bytes - 1, { state } = x;
+  const around = x.mode !== 64 && x.cpu.accesses.wrapping === 'wraps'
+    && wrapsAround(state.attributes(segment), state.limit(segment), last);
+  return around ? 0x1_0000_0000 - Number(offset) : bytes;
 }
 
 /**
- * Stores the elements that are selected; none is written before a fault. It is one access from the first byte of them
- * to the last, and those two are what a page fault reports: so does a Sapphire Rapids class Xeon.
+ * Loads the elements that are selected, once all their offsets are within the segment; zeros for the others. Whether an
+ * element around the end of 4 GiB is, is seen when its turn has come.
+ */
+function loadElements(x: Execution, segment: number, bits: number, elements: readonly Element[]): bigint[] {
+  const bytes = bits / 8;
+  const load = (offset: bigint): bigint => x.memory.read(x.linear(segment, offset, bytes, false), bytes);
+  for (const { offset, selected } of elements) {
+    if (selected) x.linear(segment, offset, firstPart(x, segment, offset, bytes), false);
+  }
+  return elements.map(({ offset, selected }) => (selected ? load(offset) : 0n));
+}
+
+/**
+ * Stores the elements that are selected. It is one access from the first byte of them to the last, and those two are
+ * what a page fault reports; then an element around the end of 4 GiB may be beyond the limit, when those before it are
+ * written: so does a Sapphire Rapids class Xeon.
  */
 function storeElements(x: Execution, segment: number, bits: number, elements: readonly Element[]): void {
-  const selected = elements.filter((element) => element.selected).map(({ offset, value }) =>
-    ({ linear: x.linear(segment, offset, bits / 8, true), value }));
+  const bytes = bits / 8;
+  const selected = elements.filter((element) => element.selected).map((element) => (
+    { ...element, linear: x.linear(segment, element.offset, firstPart(x, segment, element.offset, bytes), true) }));
   const first = selected.at(0), last = selected.at(-1);
   if (first) x.memory.requireWritable(first.linear, 1);
-  if (last) x.memory.requireWritable(u(64, last.linear + BigInt(bits / 8 - 1)), 1);
-  for (const { linear, value } of selected) x.memory.write(linear, bits / 8, value);
+  if (last) x.memory.requireWritable(further(x.mode, last.linear, bytes - 1), 1);
+  for (const { offset, value } of selected) x.memory.write(x.linear(segment, offset, bytes, true), bytes, value);
 }
 
 /** VMASKMOV and VPMASKMOV: elements that are not selected become zero, or stay in memory. */

@@ -4,7 +4,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { x87Area } from '../save-area.ts';
+import { loadX87Area, storeX87Area } from '../save-area.ts';
 import { CR0 } from '../system/control-bits.ts';
 import { markUntouched, markWait } from '../xsave/tracking.ts';
 import {
@@ -12,9 +12,10 @@ import {
 } from './environment.ts';
 import { FSW, controlWord, raisePending, touch, withSummary, x87Instruction } from './unit.ts';
 
-/** The bytes of an area to load. */
-const image = (x: Execution, memory: MemoryOperand, bytes: number, word: number): Uint8Array =>
-  x.memory.readBytes(x87Area(x, memory, bytes, word, false), bytes);
+/** The fields of registers in an image: significand, then sign and exponent. */
+const REGISTERS: readonly number[] = Array.from({ length: 16 }, (_, n) => (n % 2 ? 2 : 8));
+/** Those of the environment: seven words. */
+const words = (size: 16 | 32): readonly number[] => Array.from({ length: 7 }, () => size / 8);
 
 const FNINIT = x87Instruction({
   mnemonic: 'FNINIT',
@@ -50,6 +51,11 @@ const ignored = (mnemonic: string, title: string, form: string): InstructionDefi
   source: sdm('3B', '22.18.9'),
 });
 
+function loadControl({ state }: Execution, fcw: number): void {
+  state.fcw = fcw;
+  state.fsw = withSummary(fcw, state.fsw);
+}
+
 const FLDCW = x87Instruction({
   mnemonic: 'FLDCW',
   title: 'Load control word',
@@ -57,9 +63,7 @@ const FLDCW = x87Instruction({
   kind: 'control',
   marksFirst: true,
   operation(x, i) {
-    const fcw = controlWord(Number(x.read(i.operands[0]!)));
-    x.state.fcw = fcw;
-    x.state.fsw = withSummary(fcw, x.state.fsw);
+    loadControl(x, controlWord(Number(x.read(i.operands[0]!))));
   },
   source: sdm('2A', '3.2, FLDCW'),
 });
@@ -98,8 +102,7 @@ const FNSTENV = x87Instruction({
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
-    const linear = x87Area(x, memory, environmentBytes(size), size / 8, true);
-    x.memory.writeBytes(linear, storeEnvironment(x, size));
+    storeX87Area(x, memory, storeEnvironment(x, size), words(size));
     x.state.fcw |= 0x3f;
     x.state.fsw = withSummary(x.state.fcw, x.state.fsw);
   },
@@ -115,8 +118,7 @@ const FLDENV = x87Instruction({
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
-    const bytes = environmentBytes(size);
-    loadEnvironment(x, size, image(x, memory, bytes, size / 8));
+    loadControl(x, loadEnvironment(x, size, loadX87Area(x, memory, environmentBytes(size), size / 8)));
   },
   source: sdm('2A', '3.2, FLDENV'),
 });
@@ -131,12 +133,8 @@ const FNSAVE = x87Instruction({
   operation(x, i) {
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
-    const bytes = environmentBytes(size);
-    const linear = x87Area(x, memory, bytes + 80, size / 8, true);
-    const stored = new Uint8Array(bytes + 80);
-    stored.set(storeEnvironment(x, size));
-    stored.set(storeStack(x.state), bytes);
-    x.memory.writeBytes(linear, stored);
+    const stored = Uint8Array.of(...storeEnvironment(x, size), ...storeStack(x.state));
+    storeX87Area(x, memory, stored, [...words(size), ...REGISTERS]);
     initialise(x.state);
   },
   source: sdm('2A', '3.2, FSAVE/FNSAVE'),
@@ -152,9 +150,10 @@ const FRSTOR = x87Instruction({
     const memory = i.operands[0] as MemoryOperand;
     const size = environmentSize(i.size);
     const bytes = environmentBytes(size);
-    const loaded = image(x, memory, bytes + 80, size / 8);
-    loadEnvironment(x, size, loaded);
-    loadStack(x.state, loaded.subarray(bytes));
+    const field = loadX87Area(x, memory, bytes + 80, size / 8);
+    const fcw = loadEnvironment(x, size, field);
+    loadStack(x.state, bytes, field);
+    loadControl(x, fcw);
   },
   source: sdm('2A', '3.2, FRSTOR'),
 });

@@ -4,6 +4,7 @@ import {
   type Constant, type Outcome, isDecimal, loadConstant, loadDecimal, loadFloat32, loadFloat64, loadInteger,
   storeDecimal, storeFloat32, storeFloat64, storeInteger, storeIntegerTruncated,
 } from '../../numbers/float80.ts';
+import { u } from '../../numbers/bits.ts';
 import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { CF, PF, ZF } from '../flags.ts';
@@ -16,6 +17,20 @@ import {
 const exact = (value: bigint): Outcome => ({ written: true, value, flags: 0, c1: 0 });
 const memoryOf = (i: Instruction): MemoryOperand => i.operands[0] as MemoryOperand;
 
+/** The accesses to a memory operand, in their order: the profile says whether 80 bits are one or two. */
+function accessesOf(x: Execution, operand: MemoryOperand): readonly MemoryOperand[] {
+  if (operand.size !== 80 || x.cpu.accesses.eightyBits === 'one access') return [operand];
+  return [{ ...operand, size: 64 }, { ...operand, size: 16, displacement: u(64, operand.displacement + 8n) }];
+}
+
+const loadOperand = (x: Execution, operand: MemoryOperand): bigint =>
+  accessesOf(x, operand).reduce((value, part, n) => value | u(80, x.read(part) << BigInt(64 * n)), 0n);
+
+/** What the first access has stored stays where the second faults. */
+function storeOperand(x: Execution, operand: MemoryOperand, value: bigint): void {
+  accessesOf(x, operand).forEach((part, n) => { x.write(part, u(part.size, value >> BigInt(64 * n))); });
+}
+
 const FLD = x87Instruction({
   mnemonic: 'FLD',
   title: 'Load floating point value',
@@ -23,7 +38,7 @@ const FLD = x87Instruction({
   kind: 'arithmetic',
   operation(x, i) {
     const { size } = memoryOf(i);
-    const bits = x.load(memoryOf(i), size / 8);
+    const bits = loadOperand(x, memoryOf(i));
     pushOutcome(x.state, size === 80 ? exact(bits) : (size === 32 ? loadFloat32 : loadFloat64)(bits, control(x.state)));
   },
   source: sdm('2A', '3.2, FLD'),
@@ -59,7 +74,7 @@ const FBLD = x87Instruction({
   kind: 'arithmetic',
   marksFirst: true,
   operation(x, i) {
-    const digits = x.load(memoryOf(i), 10);
+    const digits = loadOperand(x, memoryOf(i));
     if (!isDecimal(digits)) x.leavesOpen('the value of decimal digits above 9', sdm('2A', '3.2, FBLD'));
     pushOutcome(x.state, exact(loadDecimal(digits)));
   },
@@ -81,9 +96,9 @@ const storing = (
     const outcome = isEmpty(x.state, 0)
       ? { ...underflow(x.state), value: INDEFINITE[`${mnemonic[1] === 'I' ? 'int' : 'fp'}${memory.size}`]! }
       : convert(x, memory.size);
-    const asks = outcome.written || x.cpu.x87.storeWithoutResult === 'asks for memory';
-    if (asks) x.requireStorable(memory, memory.size / 8);
-    if (outcome.written) x.store(memory, memory.size / 8, outcome.value);
+    const asks = x.cpu.x87.storeWithoutResult === 'asks for memory';
+    if (outcome.written) storeOperand(x, memory, outcome.value);
+    else if (asks) x.requireStorable(memory, memory.size / 8);
     signal(x.state, outcome.flags, outcome.c1);
     if (pops && outcome.written) pop(x.state);
   },

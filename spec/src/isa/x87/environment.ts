@@ -1,9 +1,10 @@
 /** The x87 environment in memory: 28 or 14 bytes by operand size. SDM vol. 1, 8.1.10, figures 8-9 to 8-12. */
 
-import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
+import { toBytes, u } from '../../numbers/bits.ts';
 import { classify } from '../../numbers/float80.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
+import type { Field } from '../save-area.ts';
 import { controlWord, physical, withSummary } from './unit.ts';
 
 /** Tag values of the full tag word: 00 valid, 01 zero, 10 special, 11 empty. SDM vol. 1, figure 8-7. */
@@ -77,24 +78,29 @@ export function storeEnvironment(x: Execution, size: 16 | 32): Uint8Array {
   return bytes;
 }
 
-/** Loads what FLDENV and FRSTOR read. The high halves of FIP and FDP become zero, and with the 16-bit form FOP too. */
-export function loadEnvironment(x: Execution, size: 16 | 32, bytes: Uint8Array): void {
+/**
+ * Loads what FLDENV and FRSTOR read but for the control word, which it gives back: that comes last, behind the
+ * registers. The high halves of FIP and FDP become zero, and with the 16-bit form FOP too. Status and tags are loaded
+ * as soon as they are read: a Sapphire Rapids class Xeon shows it where a later access faults.
+ */
+export function loadEnvironment(x: Execution, size: 16 | 32, field: Field): number {
   const { state } = x;
   const stride = size / 8;
   const linear = linearFormat(x);
-  const field = (n: number): bigint => fromBytes(bytes, n * stride, stride);
-  const address = (n: number): bigint => u(16, field(n)) | u(32, (field(n + 1) >> 12n) << 16n);
-  const word = (offset: number): number => Number(fromBytes(bytes, offset, 2));
+  const word = (n: number): number => Number(u(16, field(n * stride, stride)));
+  const fcw = controlWord(word(0));
+  state.fsw = withSummary(state.fcw, word(1));
+  state.ftw = abridgedTagWord(word(2));
+  const [fip, code, fdp, data] = [3, 4, 5, 6].map((n) => field(n * stride, stride)) as [bigint, bigint, bigint, bigint];
+  const address = (low: bigint, high: bigint): bigint => u(16, low) | u(32, (high >> 12n) << 16n);
   const selectors = !x.cpu.features.has('FPCSDS');
-  state.fcw = controlWord(word(0));
-  state.fsw = withSummary(state.fcw, word(stride));
-  state.ftw = abridgedTagWord(word(2 * stride));
-  state.fip = linear ? address(3) : field(3);
-  state.fcs = selectors && !linear ? word(4 * stride) : 0;
-  state.fop = linear ? word(4 * stride) & 0x7ff : size === 32 ? word(18) & 0x7ff : 0;
-  state.fdp = linear ? address(5) : field(5);
-  state.fds = selectors && !linear ? word(6 * stride) : 0;
+  state.fip = linear ? address(fip, code) : fip;
+  state.fcs = selectors && !linear ? Number(u(16, code)) : 0;
+  state.fop = Number(u(11, linear ? code : size === 32 ? code >> 16n : 0n));
+  state.fdp = linear ? address(fdp, data) : fdp;
+  state.fds = selectors && !linear ? Number(u(16, data)) : 0;
   state.x87Written = false;
+  return fcw;
 }
 
 /** The eight registers in stack order, ten bytes each. */
@@ -104,8 +110,11 @@ export function storeStack(state: State): Uint8Array {
   return bytes;
 }
 
-export function loadStack(state: State, bytes: Uint8Array): void {
-  for (let i = 0; i < 8; i++) state.setX87(physical(state, i), fromBytes(bytes, 10 * i, 10));
+export function loadStack(state: State, from: number, field: Field): void {
+  for (let i = 0; i < 8; i++) {
+    const at = from + 10 * i, significand = field(at, 8);
+    state.setX87(physical(state, i), significand | u(80, field(at + 8, 2) << 64n));
+  }
 }
 
 /** FNINIT's state: FCW 037Fh, everything else zero, all registers empty, contents kept. SDM vol. 2A, FINIT/FNINIT. */

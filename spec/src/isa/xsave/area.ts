@@ -3,13 +3,13 @@
  * 13.9.
  */
 
-import { fromBytes, u } from '../../numbers/bits.ts';
+import { fromBytes } from '../../numbers/bits.ts';
 import { EXTENDED_REGION } from '../../cpus/xsave-layout.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { readPair } from '../register-pair.ts';
-import { alignedArea } from '../save-area.ts';
+import { alignedArea, readArea } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
 
 export const HEADER_OFFSET = 512;
@@ -30,12 +30,13 @@ export function requireEnabled(x: Execution): void {
  */
 export const requestedFeatures = (x: Execution, enabled: bigint): bigint => enabled & readPair(x);
 
-/** Linear address of the area; not aligned on 64 bytes is #GP(0). */
-export function areaAddress(x: Execution, i: Instruction, bytes: number, write: boolean): bigint {
-  // The end of what is stored, or XCOMP_BV, which says what is to be loaded.
-  const probe = write ? { at: bytes - 1, bytes: 1 } : { at: HEADER_OFFSET + XCOMP_BV, bytes: 8 };
-  return alignedArea(x, i.operands[0] as MemoryOperand, bytes, 64, write, probe);
-}
+/** XCOMP_BV, which says what is to be loaded. */
+export const XCOMP_BV_PROBE = { at: HEADER_OFFSET + XCOMP_BV, bytes: 8 };
+
+/** Linear address of the area; not aligned on 64 bytes is #GP(0). May be asked for first: its end, or `probe`. */
+export const areaAddress = (
+  x: Execution, i: Instruction, bytes: number, write: boolean, probe = { at: bytes - 1, bytes: 1 },
+): bigint => alignedArea(x, i.operands[0] as MemoryOperand, bytes, 64, write, probe);
 
 export interface Header {
   readonly xstateBv: bigint;
@@ -46,8 +47,8 @@ export interface Header {
   readonly reservedLow: bigint;
 }
 
-export const readHeader = (x: Execution, linear: bigint): Header => {
-  const bytes = x.memory.readBytes(u(64, linear + BigInt(HEADER_OFFSET)), HEADER_BYTES);
+export const readHeader = (x: Execution, i: Instruction): Header => {
+  const bytes = readArea(x, i.operands[0] as MemoryOperand, HEADER_OFFSET, HEADER_BYTES);
   return {
     xstateBv: fromBytes(bytes, 0, 8), xcompBv: fromBytes(bytes, 8, 8), reservedLow: fromBytes(bytes, 16, 8),
     reserved: fromBytes(bytes, 16, 48),

@@ -13,10 +13,11 @@ export interface AreaLayout {
   readonly start: (component: number) => number;
 }
 
-/** The layout of an area with this XCOMP_BV; in the standard format `mask` says how far it is looked at. */
+/** The layout of an area with this XCOMP_BV, as far as the components of `mask` reach. */
 export function areaLayout(cpu: CpuProfile, xcompBv: bigint, mask: bigint): AreaLayout {
   if (xcompBv & COMPACTED) {
-    const { offsets, end } = compactedLayout(cpu, xcompBv);
+    const wanted = u(63, xcompBv) & mask;
+    const { offsets, end } = compactedLayout(cpu, u(wanted.toString(2).length, xcompBv));
     return { end, start: (component) => offsets.get(component) ?? 0 };
   }
   return {

@@ -11,6 +11,7 @@ import type { Execution } from '../execution.ts';
 import {
   type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
 } from './legacy-region.ts';
+import type { AreaLayout } from './compaction.ts';
 import { SUPERVISOR_COMPONENTS } from './supervisor.ts';
 import { loadTileConfiguration } from './tile-configuration.ts';
 import { SSE, trackedInUse } from './tracking.ts';
@@ -165,3 +166,17 @@ export function xinuse(x: Execution): bigint {
  * is #NM. SDM vol. 1, 13.14.
  */
 export const disabled = (x: Execution): bigint => u(64, x.state.quad(OFFSET.xfd) & x.state.xcr0);
+
+/**
+ * What an area has of the components of `mask`, by offset, as they are now; those that IA32_XFD disables as zeros,
+ * their initial configuration.
+ */
+export function contentsOf(x: Execution, mask: bigint, wide: boolean, { start }: AreaLayout): Piece[] {
+  const initial = disabled(x);
+  const placed = (from: number, { offset, bytes }: Piece, zeros: boolean): Piece => {
+    const at: number = offset;
+    return { offset: from + at, bytes: zeros ? new Uint8Array(bytes.length) : bytes };
+  };
+  return COMPONENTS.filter(({ bit }) => mask & bit).flatMap(({ number, bit, store }) =>
+    store(x, wide).map((piece) => placed(start(number), piece, (initial & bit) !== 0n)));
+}

@@ -5,46 +5,55 @@ import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
+import type { MemoryOperand } from '../operand.ts';
+import { endsFirst, readContents } from '../save-area.ts';
 import {
-  HEADER_END, type Header, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
+  HEADER_END, type Header, SSE_OR_AVX, XCOMP_BV_PROBE, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
-import { COMPONENTS, disabled, existing } from './components.ts';
+import { COMPONENTS, contentsOf, disabled, existing } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
-import { checkedMxcsr, wideForm } from './legacy-region.ts';
+import { checkedMxcsr, mxcsrPiece, wideForm } from './legacy-region.ts';
 import { checkSupervisor, keepsInUse } from './supervisor.ts';
 import { SSE, noteRestore } from './tracking.ts';
 
 const INITIAL_MXCSR = 0x1f80;
 
-/**
- * The header rules, each a #GP(0). `enabled` is what XCR0 (and IA32_XSS) allow. SDM vol. 1, 13.8.1, 13.8.2 and 13.12.
- */
-function checkHeader(
-  x: Execution, { xstateBv, xcompBv, reserved, reservedLow }: Header, enabled: bigint, supervisor: boolean,
-): void {
+/** In the standard format the beginning of x87 state is read where it is only initialised, too. */
+const X87_ASKED = { offset: 0, bytes: new Uint8Array(4) };
+const asksForX87 = (rfbm: bigint, { xcompBv }: Header): boolean => (rfbm & 1n) !== 0n && (xcompBv & COMPACTED) === 0n;
+
+/** The rules for XCOMP_BV, each a #GP(0). `enabled` is what XCR0 (and IA32_XSS) allow. SDM vol. 1, 13.8.1 and 13.12. */
+function checkFormat(x: Execution, { xcompBv }: Header, enabled: bigint, supervisor: boolean): void {
   const compacted = (xcompBv & COMPACTED) !== 0n;
   if (supervisor && !compacted) x.fault('#GP', 'XRSTORS needs the compacted format: XCOMP_BV[63] is 0', 0);
-  if (!compacted) {
+  if (!compacted) return;
+  if (!x.cpu.features.has('XSAVEC')) x.fault('#GP', 'this processor has no compacted format (CPUID: XSAVEC)', 0);
+  if (u(63, xcompBv) & ~enabled) {
+    x.fault('#GP', `XCOMP_BV sets a bit that is 0 in XCR0${supervisor ? ' and IA32_XSS' : ''}`, 0);
+  }
+}
+
+/** The other header rules. SDM vol. 1, 13.8.1, 13.8.2 and 13.12. */
+function checkHeader(x: Execution, { xstateBv, xcompBv, reserved, reservedLow }: Header, enabled: bigint): void {
+  if (!(xcompBv & COMPACTED)) {
     if (xstateBv & ~enabled) x.fault('#GP', 'XSTATE_BV sets a bit that is 0 in XCR0', 0);
     if (xcompBv !== 0n) x.fault('#GP', 'XCOMP_BV is not zero in the standard format', 0);
     if (reservedLow !== 0n) x.fault('#GP', 'bytes 23:16 of the XSAVE header are not zero', 0);
     return;
-  }
-  if (!x.cpu.features.has('XSAVEC')) x.fault('#GP', 'this processor has no compacted format (CPUID: XSAVEC)', 0);
-  if (u(63, xcompBv) & ~enabled) {
-    x.fault('#GP', `XCOMP_BV sets a bit that is 0 in XCR0${supervisor ? ' and IA32_XSS' : ''}`, 0);
   }
   if (xstateBv & ~u(63, xcompBv)) x.fault('#GP', 'XSTATE_BV sets a bit that is 0 in XCOMP_BV', 0);
   if (reserved !== 0n) x.fault('#GP', 'bytes 63:16 of the XSAVE header are not zero', 0);
 }
 
 /** What MXCSR becomes, or undefined where it stays. In the compacted format it is part of SSE state. */
-function mxcsrFor(x: Execution, image: Uint8Array, rfbm: bigint, { xstateBv, xcompBv }: Header): number | undefined {
-  if (!(xcompBv & COMPACTED)) return rfbm & SSE_OR_AVX ? checkedMxcsr(x, image) : undefined;
-  if (!(rfbm & SSE)) return undefined;
-  return xstateBv & SSE ? checkedMxcsr(x, image) : INITIAL_MXCSR;
+function mxcsrFor(x: Execution, image: Uint8Array, rfbm: bigint, header: Header): number | undefined {
+  if (readsMxcsr(rfbm, header)) return checkedMxcsr(x, image);
+  return header.xcompBv & COMPACTED && rfbm & SSE ? INITIAL_MXCSR : undefined;
 }
+
+const readsMxcsr = (rfbm: bigint, { xstateBv, xcompBv }: Header): boolean =>
+  (rfbm & (xcompBv & COMPACTED ? xstateBv & SSE : SSE_OR_AVX)) !== 0n;
 
 /**
  * #NM, with IA32_XFD_ERR to say for which: the one register that the fault itself writes. A component that is only
@@ -59,18 +68,24 @@ function requireNotDisabled(x: Execution, loaded: bigint): void {
 
 function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: boolean): void {
   const rfbm = requestedFeatures(x, enabled);
-  const header = readHeader(x, areaAddress(x, i, HEADER_END, false));
-  checkHeader(x, header, enabled, supervisor);
+  areaAddress(x, i, HEADER_END, false, XCOMP_BV_PROBE);
+  const header = readHeader(x, i);
+  checkFormat(x, header, enabled, supervisor);
   const { xstateBv, xcompBv } = header;
   const layout = areaLayout(x.cpu, xcompBv, rfbm);
-  const linear = areaAddress(x, i, layout.end, false);
-  const image = x.memory.readBytes(linear, layout.end);
+  const asked = endsFirst(x) ? areaAddress(x, i, layout.end, false) : undefined;
+  checkHeader(x, header, enabled);
+  const linear = asked ?? areaAddress(x, i, layout.end, false);
+  const wide = wideForm(x, i.rexW);
+  const image = readContents(x, i.operands[0] as MemoryOperand, layout.end, () => [
+    ...(readsMxcsr(rfbm, header) ? [mxcsrPiece(x)] : []),
+    ...(asksForX87(rfbm, header) ? [X87_ASKED] : []), ...contentsOf(x, rfbm & xstateBv, wide, layout),
+  ]);
   const mxcsr = mxcsrFor(x, image, rfbm, header);
   requireNotDisabled(x, rfbm & xstateBv);
   const imageOf = (component: number): Uint8Array => image.subarray(layout.start(component));
   checkSupervisor(x, rfbm, xstateBv, imageOf);
   if (mxcsr !== undefined) x.state.mxcsr = mxcsr;
-  const wide = wideForm(x, i.rexW);
   for (const { number, bit, load, initialise } of COMPONENTS) {
     if (rfbm & xstateBv & bit) load(x, imageOf(number), wide);
     if (rfbm & ~xstateBv & bit) initialise(x);

@@ -8,13 +8,15 @@ import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
+import type { MemoryOperand } from '../operand.ts';
+import { writeContents } from '../save-area.ts';
 import {
   HEADER_OFFSET, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
-import { type AreaLayout, COMPACTED, areaLayout } from './compaction.ts';
-import { COMPONENTS, disabled, withMxcsr, xinuse } from './components.ts';
+import { COMPACTED, areaLayout } from './compaction.ts';
+import { contentsOf, disabled, withMxcsr, xinuse } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
-import { type Piece, mxcsrPiece, wideForm } from './legacy-region.ts';
+import { mxcsrPiece, wideForm } from './legacy-region.ts';
 import { ALWAYS_SAVED, afterSaving } from './supervisor.ts';
 import { SSE, modified } from './tracking.ts';
 
@@ -33,19 +35,6 @@ function unmodified(x: Execution, linear: bigint, xcompBv: bigint): bigint {
   return matches ? ~modified(x) : 0n;
 }
 
-const put = (x: Execution, linear: bigint, { offset, bytes }: Piece, start = 0): void =>
-  x.memory.writeBytes(u(64, linear + BigInt(start + offset)), bytes);
-
-/** Stores the components of `stored`; those that IA32_XFD disables as zeros, their initial configuration. */
-function putComponents(x: Execution, i: Instruction, linear: bigint, stored: bigint, layout: AreaLayout): void {
-  const wide = wideForm(x, i.rexW), initial = disabled(x);
-  for (const { number, bit, store } of COMPONENTS) {
-    const pieces = stored & bit ? store(x, wide) : [];
-    pieces.forEach(({ offset, bytes }) =>
-      put(x, linear, { offset, bytes: initial & bit ? new Uint8Array(bytes.length) : bytes }, layout.start(number)));
-  }
-}
-
 /**
  * Stores the components of `stored`, MXCSR where SSE or AVX is requested, and XSTATE_BV; nothing else of the header.
  */
@@ -54,13 +43,17 @@ function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
   const rfbm = requestedFeatures(x, x.state.xcr0);
   const layout = areaLayout(x.cpu, 0n, rfbm);
   const linear = areaAddress(x, i, layout.end, true);
-  x.memory.requireWritable(linear, layout.end);
   const inUse = xinuse(x) & ~disabled(x);
   const stored = optimised ? rfbm & inUse & ~unmodified(x, linear, 0n) : rfbm;
-  const xstateBv = (readHeader(x, linear).xstateBv & ~rfbm) | (inUse & rfbm);
-  putComponents(x, i, linear, stored, layout);
-  if (rfbm & SSE_OR_AVX) put(x, linear, mxcsrPiece(x));
-  put(x, linear, { offset: HEADER_OFFSET, bytes: toBytes(xstateBv, 8) });
+  const header = { offset: HEADER_OFFSET, bytes: new Uint8Array(8) };
+  const mxcsr = rfbm & SSE_OR_AVX ? [mxcsrPiece(x)] : [];
+  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...mxcsr];
+  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contents, {
+    last: [header],
+    between() {
+      header.bytes.set(toBytes((readHeader(x, i).xstateBv & ~rfbm) | (inUse & rfbm), 8));
+    },
+  });
 }
 
 /** Stores what is in use of `rfbm`, one after another, with XSTATE_BV and XCOMP_BV. MXCSR is part of SSE state here. */
@@ -68,13 +61,19 @@ function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: 
   const xcompBv = u(64, rfbm | COMPACTED);
   const layout = areaLayout(x.cpu, xcompBv, rfbm);
   const linear = areaAddress(x, i, layout.end, true);
-  x.memory.requireWritable(linear, layout.end);
   const xstateBv = rfbm & withMxcsr(x) & ~disabled(x);
   // Whether a load of MXCSR alone modifies SSE state is not tracked, so SSE state is never passed over.
   const stored = xstateBv & ~(supervisor ? unmodified(x, linear, xcompBv) & ~SSE & ~ALWAYS_SAVED : 0n);
-  putComponents(x, i, linear, stored, layout);
-  if (stored & SSE) put(x, linear, mxcsrPiece(x));
-  put(x, linear, { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) });
+  const header = { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) };
+  const mxcsr = [mxcsrPiece(x)];
+  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...(stored & SSE ? mxcsr : [])];
+  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contents, {
+    asked: rfbm & SSE ? mxcsr : [], last: [header],
+    // It is only asked for: around the end of the offsets it may be beyond the limit.
+    between() {
+      readHeader(x, i);
+    },
+  });
   afterSaving(x, stored);
 }
 

@@ -2,7 +2,9 @@
 
 import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
 import type { MemoryPort } from '../../isa/connections.ts';
-import { OFFSET, SEGMENT_STRIDE, SS } from '../../state/fields.ts';
+import { EFER } from '../../isa/system/control-bits.ts';
+import { CS, OFFSET, SEGMENT_STRIDE, SS } from '../../state/fields.ts';
+import { ATTRIBUTE } from '../../state/state.ts';
 import { PAGE, doublewords, pageOffset, split } from './address.ts';
 import { type Page, readCell } from './page.ts';
 import { pieces } from './physical.ts';
@@ -14,6 +16,7 @@ type Kind = 'read' | 'write' | 'fetch';
 const REMEMBERED = 64;
 const SS_ATTRIBUTES = OFFSET.segments + SEGMENT_STRIDE * SS + 4;
 const NOTHING = -1;
+const LMA = Number(EFER.LMA);
 
 /** Where an access goes: within a page of memory, or to `physical` where there is none. */
 interface Place {
@@ -56,6 +59,16 @@ export class LinearMemory implements MemoryPort {
   /** 1 for a user-mode access: the DPL of SS is the current privilege level. */
   get #user(): 0 | 1 {
     return this.#level === 'current' && (this.#paging.state.doubleword(SS_ATTRIBUTES) & 0x60) === 0x60 ? 1 : 0;
+  }
+
+  /**
+   * Bits of a linear address: 64 in 64-bit mode, and of what the processor accesses by itself in IA-32e mode; else 32,
+   * and what follows 4 GiB is address 0. SDM vol. 3A, 3.3.
+   */
+  get #width(): 32 | 64 {
+    const { state } = this.#paging;
+    const long = this.#level !== 'current' || (state.attributes(CS) & ATTRIBUTE.long) !== 0;
+    return long && state.doubleword(OFFSET.efer) & LMA ? 64 : 32;
   }
 
   /** The page of memory behind `linear`, or undefined where a device or nothing answers. */
@@ -165,13 +178,15 @@ export class LinearMemory implements MemoryPort {
 
   requireWritable(linear: bigint, bytes: number): void {
     if (pageOffset(linear) + bytes <= PAGE && this.#isRemembered(this.#write, linear)) return;
-    for (const { at } of pieces(linear, bytes)) this.#physical(u(64, linear + BigInt(at)), 'write', true);
+    const width = this.#width;
+    for (const { at } of pieces(linear, bytes)) this.#physical(u(width, linear + BigInt(at)), 'write', true);
   }
 
   /** The pieces of a range, page by page; all are translated, and may fault, before the first is used. */
   #places(linear: bigint, bytes: number, kind: Kind): Place[] {
+    const width = this.#width;
     return [...pieces(linear, bytes)].map((piece) => {
-      const physical = this.#physical(u(64, linear + BigInt(piece.at)), kind);
+      const physical = this.#physical(u(width, linear + BigInt(piece.at)), kind);
       return { ...piece, physical, page: this.#paging.physical.page(physical) };
     });
   }
