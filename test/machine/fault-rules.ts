@@ -84,6 +84,37 @@ const STORES_MMX = /^(MOVD|MOVQ|MOVNTQ)$/;
 /** x87 instructions that bring x87 state into use although their operand faults, where XINUSE is tracked. */
 const MARK_FIRST = /^(FSTP?|FISTP?|FISTTP|FBSTP|FBLD|FLDCW|FLDENV|FRSTOR|FNSTENV|FNSAVE)$/;
 
+/** A memory operand, and how many bytes from its address on may be written although the instruction faults. */
+interface Several { operand: MemoryOperand; bytes: number }
+
+/** Larger than any area. */
+const AREA_BYTES = 0x4000;
+
+/**
+ * Of several accesses, those before the one that faults may be done: the first 8 of 80 bits; and where offsets wrap at the
+ * address size, fields of x87 environments and save areas, and elements of masked moves.
+ */
+function severalOf({ cpu: { accesses }, execution }: Machine, i: Instruction): Several | undefined {
+  const { mnemonic } = i.definition, operand = i.operands.find((each) => each.kind === 'memory');
+  if (operand?.kind !== 'memory') return undefined;
+  if (/^FB?STP$/.test(mnemonic) && operand.size === 80) return accesses.eightyBits === '8 bytes and then 2' ? { operand, bytes: 8 } : undefined;
+  const ofArea = accesses.stateArea === 'ends first' && /^(FNSTENV|FNSAVE|FLDENV|FRSTOR|FXSAVE(64)?|XSAVE(OPT|C|S)?(64)?)$/.test(mnemonic);
+  const masked = accesses.wrapping === 'wraps' && /^VP?MASKMOV/.test(mnemonic);
+  const bytes = ofArea ? AREA_BYTES : masked ? 32 : 0;
+  const wraps = operand.addressSize < 64 && Number(execution.offset(operand)) + bytes > 2 ** operand.addressSize;
+  return bytes > 0 && wraps ? { operand, bytes } : undefined;
+}
+
+/** Linear addresses that the instruction may not have written, of those that changed. */
+function strayWrites(machine: Machine, i: Instruction | undefined, stored: readonly bigint[]): bigint[] {
+  const several = i && severalOf(machine, i);
+  if (!several || stored.length === 0) return [...stored];
+  const { execution } = machine, { operand, bytes } = several;
+  const offset = execution.offset(operand);
+  const allowed = new Set(Array.from({ length: bytes }, (_, n) => execution.linearUnchecked(operand.segment, BigInt.asUintN(operand.addressSize, offset + BigInt(n)))));
+  return stored.filter((linear) => !allowed.has(linear));
+}
+
 /** The state as a fault of the operand of `i` leaves it, from that before; undefined where it leaves all of it. */
 function leftBy(machine: Machine, before: State, i: Instruction): State | undefined {
   const { cpu } = machine, { mnemonic } = i.definition, left = new State(before.bytes.slice());
@@ -100,6 +131,8 @@ function leftBy(machine: Machine, before: State, i: Instruction): State | undefi
   if (MARK_FIRST.test(mnemonic) && i.operands.some(({ kind }) => kind === 'memory') && cpu.xinuse === 'tracked') {
     left.xinuse |= 1n;
     left.xmodified |= 1n;
+    // Status and tags are loaded as they are read, before the field that faults.
+    if (/^(FLDENV|FRSTOR)$/.test(mnemonic) && severalOf(machine, i)) [left.fsw, left.ftw] = [machine.state.fsw, machine.state.ftw];
     return left;
   }
   return undefined;
@@ -107,9 +140,9 @@ function leftBy(machine: Machine, before: State, i: Instruction): State | undefi
 
 /**
  * What is wrong with what a step has left that ended in a fault of `cause`; undefined where nothing is. `before` is the
- * state that it began with. CR2 and DR6 belong to the fault.
+ * state that it began with, `stored` the linear addresses of the bytes that changed. CR2 and DR6 belong to the fault.
  */
-export function faultProblem(machine: Machine, before: Uint8Array, cause: Fault): string | undefined {
+export function faultProblem(machine: Machine, before: Uint8Array, cause: Fault, stored: readonly bigint[] = []): string | undefined {
   const { state } = machine, was = new State(before.slice());
   const changedFrom = (expected: State): string[] => {
     for (const name of ['CR2', 'DR6']) expected.set(name, state.get(name) as bigint);
@@ -118,6 +151,8 @@ export function faultProblem(machine: Machine, before: Uint8Array, cause: Fault)
   const changed = changedFrom(was);
   const ofAccess = ['#PF', '#GP', '#SS', '#AC'].includes(cause.mnemonic);
   const i = ofAccess ? instructionAt(machine, was.rip, machine.execution.mode) : undefined;
+  const stray = strayWrites(machine, i, stored);
+  if (stray.length > 0) return `${cause.message} changed memory at ${stray.map((linear) => linear.toString(16)).join(', ')}`;
   if (changed.length === 0) return undefined;
   if (i && /^VP?GATHER/.test(i.definition.mnemonic)) return gatherProblem(machine, was, i, changed);
   const left = i && leftBy(machine, was, i), other = left ? changedFrom(left) : changed;
