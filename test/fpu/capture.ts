@@ -13,7 +13,7 @@ import { EXPERIMENTS } from './experiments.table.ts';
 import { IMAGE } from './experiments.ts';
 import { STORED, randomSequences } from './sequences.ts';
 import { MODE_SWITCHES, UPPER_EXPERIMENTS, modeSwitches } from './upper-registers.table.ts';
-import { capture } from './vote.ts';
+import { capture } from './repeated.ts';
 import { WIDE_EXPERIMENTS } from './wide.table.ts';
 
 const AVX_512 = 0xe0;

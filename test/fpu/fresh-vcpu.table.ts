@@ -9,7 +9,7 @@ import { openRunner } from '../silicon/runner.ts';
 import { printCapture } from './captured.ts';
 import { type Experiment, IMAGE } from './experiments.ts';
 import { type SaveImage, saveImage } from './save-image.ts';
-import { capture } from './vote.ts';
+import { capture } from './repeated.ts';
 
 const MASK = 'mov eax, 7; xor edx, edx';
 /** Something else in the registers, as another vCPU leaves it. */

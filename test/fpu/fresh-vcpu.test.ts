@@ -18,7 +18,8 @@ import { IMAGE, SYMBOLS, type Symbol, recordOf } from './experiments.ts';
 import { EXPERIMENTS, IMAGES, STORED } from './fresh-vcpu.table.ts';
 import { toHex } from './hex.ts';
 import { saveImage } from './save-image.ts';
-import { vote } from './vote.ts';
+import { vote } from '../silicon/vote.ts';
+import { REPEATS } from './repeated.ts';
 
 const capture = JSON.parse(readFileSync(STORED, 'utf8')) as Capture;
 const RECORDS = EXPERIMENTS.map(recordOf);
@@ -117,7 +118,7 @@ describe(`captured on ${capture.processor}`, () => {
 
 const here = canRun ? openRunner({ data: IMAGE }) : undefined;
 const able = here && (['XSAVEOPT', 'XSAVEC', 'AVX'] as const).every((feature) => hasFeature(here.cpuid, feature));
-const live = able ? vote(here, RECORDS) : [];
+const live = able ? vote(here, RECORDS, REPEATS) : [];
 here?.close();
 describe.skipIf(!able)('on this processor', () => {
   facts(byName(live));

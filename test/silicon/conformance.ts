@@ -14,8 +14,11 @@ import { runSequences } from './sequences.ts';
 import { type Captured, STORED_SETS, readStored, writeStored } from './stored.ts';
 import { Tally, type Verdict, judge } from './tally.ts';
 import { type Header, recordOf } from './vectors.ts';
+import { vote } from './vote.ts';
 
 const BATCH = 20_000;
+/** How often a vector that differs is run again: another task may have come in between. */
+const REPEATS = 15;
 const EXAMPLES = 12;
 
 class Report {
@@ -72,8 +75,10 @@ function live(options: Options): void {
       });
       const results = runner.run(batch.map(({ record }) => record));
       for (const [n, { vector, record }] of batch.entries()) {
-        const captured = { vector, record, result: results[n]! };
-        report.add(captured, judge(vector, record, captured.result, model));
+        const first = judge(vector, record, results[n]!, model);
+        const result = first.found.length === 0 ? results[n]! : vote(runner, [record], REPEATS)[0]!;
+        const captured = { vector, record, result };
+        report.add(captured, first.found.length === 0 ? first : judge(vector, record, result, model));
         if (options.store !== undefined) kept.push(captured);
       }
       if (process.stderr.isTTY) process.stderr.write(`\r${Math.min(done + BATCH, count)} of ${count} vectors`);

@@ -17,6 +17,7 @@ import { reasonAgainst } from './plan.ts';
 import { unexplained } from './partial.ts';
 import type { RunRecord, RunResult } from './records.ts';
 import { type Runner, openRunner } from './runner.ts';
+import { vote } from './vote.ts';
 import { type StoredSequence, digestOf, writeSequences } from './stored-sequences.ts';
 
 /** Sequences at a time; one in so many is compared after each instruction. */
@@ -42,16 +43,6 @@ export function compareSequence(sequence: Sequence, processor: RunResult, record
   const step = stepAt(sequence, processor.rip);
   const mnemonic = step === undefined ? '' : sequence.steps[step]!.mnemonic;
   return unexplained(all, mnemonic, record, { processor, computed }, model, options);
-}
-
-/** The result that is most frequent among `REPEATS`. */
-function surely(runner: Runner, records: readonly RunRecord[], repeats = REPEATS): RunResult[] {
-  const results = runner.run(records.flatMap((record) => Array.from({ length: repeats }, () => record)));
-  const text = (result: RunResult): string => JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? value.toString(16) : value));
-  return records.map((_, n) => {
-    const groups = Map.groupBy(results.slice(n * repeats, (n + 1) * repeats), text);
-    return [...groups.values()].reduce((a, b) => (b.length > a.length ? b : a))[0]!;
-  });
 }
 
 export function poolsFor(options: Pick<Options, 'only' | 'except'>, cpu: CpuProfile, runner: Runner): Record<32 | 64, Pool> {
@@ -96,7 +87,7 @@ export function runSequences(options: Options, announce: (cpuid: Runner['cpuid']
     /** The first beginning that differs. */
     const bisect = (sequence: Sequence, index: number): { step: number; found: Disagreement[] } | undefined => {
       const records = beginningsOf(sequence, index);
-      const results = surely(runner, records);
+      const results = vote(runner, records, REPEATS);
       for (const [taken, result] of results.entries()) {
         const found = compareSequence(sequence, result, records[taken]!, model);
         if (found.length > 0) return { step: taken - 1, found };
@@ -119,7 +110,7 @@ export function runSequences(options: Options, announce: (cpuid: Runner['cpuid']
     };
     /** With what the processor does after each instruction; without those where a fault leaves something open. */
     const storable = (batch: readonly { sequence: Sequence; index: number }[]): StoredSequence[] => {
-      const records = batch.map(({ sequence, index }) => beginningsOf(sequence, index)), results = surely(runner, records.flat(), 5);
+      const records = batch.map(({ sequence, index }) => beginningsOf(sequence, index)), results = vote(runner, records.flat(), 5);
       return batch.flatMap(({ sequence, index }, n) => {
         const digests = results.splice(0, records[n]!.length).map((result) => digestOf(result, sequence.mode));
         return records[n]!.every((record, taken) => digestOf(model.run(record), sequence.mode) === digests[taken]) ? [{ sequence, index, digests }] : [];
