@@ -44,13 +44,12 @@ const EXTENDED = Array.from({ length: 61 }, (_, n) => n + 2);
 /** Profiles do not change, and programs use few masks: each is laid out once. */
 function remembered<T>(layOut: (cpu: CpuProfile, mask: bigint) => T): (cpu: CpuProfile, mask: bigint) => T {
   const known = new WeakMap<CpuProfile, Map<bigint, T>>();
-  return (cpu, mask) => {
-    const own = known.get(cpu) ?? new Map<bigint, T>();
-    known.set(cpu, own);
-    const layout = own.get(mask) ?? layOut(cpu, mask);
-    own.set(mask, layout);
+  const add = (cpu: CpuProfile, mask: bigint): T => {
+    const own = known.get(cpu) ?? new Map<bigint, T>(), layout = layOut(cpu, mask);
+    known.set(cpu, own.set(mask, layout));
     return layout;
   };
+  return (cpu, mask) => known.get(cpu)?.get(mask) ?? add(cpu, mask);
 }
 
 export interface CompactedLayout {

@@ -177,7 +177,6 @@ export class World {
       const rip = machine.state.rip;
       yield Object.assign(new Executed(machine.step(), rip), { lane: 'other' } as const);
     }
-    this.#leave();
     this.#enter(host);
     machine.state.setByte(OFFSET.guestMode, 0);
   }

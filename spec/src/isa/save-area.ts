@@ -2,7 +2,6 @@
 
 import { fromBytes, u } from '../numbers/bits.ts';
 import { sdm } from '../state/citation.ts';
-import { FS } from '../state/fields.ts';
 import { VECTORS } from '../state/outcomes.ts';
 import type { Execution } from './execution.ts';
 import type { MemoryOperand } from './operand.ts';
@@ -19,47 +18,60 @@ const PIECE = 16;
 /** An access within an area: `bytes` bytes from its byte `at` on. */
 interface Piece { readonly at: number; readonly bytes: number }
 
-/** The address that alignment is about: without a look at the segment. */
-function addressOf(x: Execution, operand: MemoryOperand): bigint {
-  const based = x.mode !== 64 || operand.segment >= FS;
-  return u(64, x.offset(operand) + (based ? x.state.base(operand.segment) : 0n));
-}
-
-/** #GP(0) where a vector of `bytes` bytes is not aligned on them, before or after what the segment says of it. */
-export function requireAlignedVector(x: Execution, operand: MemoryOperand, bytes: number): void {
-  const misaligned = (addressOf(x, operand) & BigInt(bytes - 1)) !== 0n;
-  const late = x.cpu.accesses.vectorAlignment === 'after the segment';
-  if (misaligned && late) x.linear(operand.segment, x.offset(operand), bytes, false);
-  if (misaligned) x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
+/** An area as its instruction names it, before anything is asked about it. */
+export interface Area {
+  readonly segment: number;
+  /** The offset of its first byte. */
+  readonly start: bigint;
+  readonly addressSize: number;
+  readonly linear: bigint;
+  /** Bytes up to where an offset wraps at the address size, if the area is then accessed in pieces: else no end. */
+  readonly room: number;
 }
 
 /** What the profile says of save areas: `AccessOrder.stateArea`. */
 export const endsFirst = (x: Execution): boolean => x.cpu.accesses.stateArea === 'ends first';
 
-/** Some access to the first `end` bytes of an area has an offset that wraps at the address size. */
-const wraps = (x: Execution, operand: MemoryOperand, end: number): boolean =>
-  endsFirst(x) && operand.addressSize < 64 && Number(x.offset(operand)) + end > 2 ** operand.addressSize;
+export function areaAt(x: Execution, operand: MemoryOperand): Area {
+  const { segment, addressSize } = operand, start = x.offset(operand);
+  const room = endsFirst(x) && addressSize < 64 ? 2 ** addressSize - Number(start) : Infinity;
+  return { segment, start, addressSize, linear: x.linearUnchecked(segment, start), room };
+}
+
+/** What alignment is about: the linear address, without a look at the segment. */
+const isMisaligned = (linear: bigint, alignment: number): boolean => pageOffset(linear) % alignment !== 0;
+
+/** #GP(0) where a vector of `bytes` bytes is not aligned on them, before or after what the segment says of it. */
+export function requireAlignedVector(x: Execution, operand: MemoryOperand, bytes: number): void {
+  const offset = x.offset(operand);
+  const misaligned = isMisaligned(x.linearUnchecked(operand.segment, offset), bytes);
+  const late = x.cpu.accesses.vectorAlignment === 'after the segment';
+  if (misaligned && late) x.linear(operand.segment, offset, bytes, false);
+  if (misaligned) x.fault('#GP', `the memory operand is not aligned on ${bytes} bytes`, 0);
+}
+
+/** Some access to the first `end` bytes has an offset that wraps. */
+const wraps = ({ room }: Area, end: number): boolean => end > room;
+
+const offsetOf = ({ addressSize, start }: Area, at: number): bigint => u(addressSize, start + BigInt(at));
 
 /** The linear address of an access, with the segment's checks. */
-const checked = (x: Execution, operand: MemoryOperand, { at, bytes }: Piece, write: boolean): bigint =>
-  x.linear(operand.segment, u(operand.addressSize, x.offset(operand) + BigInt(at)), bytes, write);
+const checked = (x: Execution, area: Area, { at, bytes }: Piece, write: boolean): bigint =>
+  x.linear(area.segment, offsetOf(area, at), bytes, write);
 
 /** The same of an access within an area whose ends were asked. */
-const placeOf = (x: Execution, operand: MemoryOperand, piece: Piece, write: boolean): bigint =>
-  (wraps(x, operand, piece.at + piece.bytes)
-    ? checked(x, operand, piece, write)
-    : further(x.mode, x.linearUnchecked(operand.segment, x.offset(operand)), piece.at));
+const placeOf = (x: Execution, area: Area, piece: Piece, write: boolean): bigint =>
+  (wraps(area, piece.at + piece.bytes) ? checked(x, area, piece, write) : further(x.mode, area.linear, piece.at));
 
 /** Its linear address without a look at the segment. */
-const pageOf = (x: Execution, operand: MemoryOperand, { at }: Piece): bigint =>
-  x.linearUnchecked(operand.segment, u(operand.addressSize, x.offset(operand) + BigInt(at)));
+const pageOf = (x: Execution, area: Area, { at }: Piece): bigint => x.linearUnchecked(area.segment, offsetOf(area, at));
 
-const ask = (x: Execution, operand: MemoryOperand, piece: Piece, write: boolean): void =>
-  x.touch(checked(x, operand, piece, write), piece.bytes, write);
+const ask = (x: Execution, area: Area, piece: Piece, write: boolean): void =>
+  x.touch(checked(x, area, piece, write), piece.bytes, write);
 
 /** The accesses to `bytes` bytes from `at` on. */
-function piecesOf(x: Execution, operand: MemoryOperand, at: number, bytes: number): Piece[] {
-  if (!wraps(x, operand, at + bytes)) return [{ at, bytes }];
+function piecesOf(area: Area, at: number, bytes: number): Piece[] {
+  if (!wraps(area, at + bytes)) return [{ at, bytes }];
   const pieces: Piece[] = [];
   for (let from = at, end = at; from < at + bytes; from = end) {
     end = Math.min(from - (from % PIECE) + PIECE, at + bytes);
@@ -69,24 +81,26 @@ function piecesOf(x: Execution, operand: MemoryOperand, at: number, bytes: numbe
 }
 
 /**
- * The linear address of an FXSAVE or XSAVE area that its segment has from end to end; where it is not aligned on
- * `alignment` bytes, #GP(0), or #AC(0) while alignment is checked: SDM vol. 2A, 3.2, FXSAVE. `probe` is what the
- * profile may ask for first.
+ * The segment has the first `bytes` bytes of an FXSAVE or XSAVE area; where it is not aligned on `alignment` bytes,
+ * #GP(0), or #AC(0) while alignment is checked: SDM vol. 2A, 3.2, FXSAVE. `probe` is what the profile may ask for
+ * first.
  */
-export function alignedArea(
-  x: Execution, operand: MemoryOperand, bytes: number, alignment: number, write: boolean, probe: Piece,
-): bigint {
-  const misaligned = (addressOf(x, operand) & BigInt(alignment - 1)) !== 0n;
-  const first: Piece = { at: 0, bytes: endsFirst(x) ? FIRST_ACCESS : bytes };
-  // That first look is at the limit: whether the segment may be read or written is asked behind the alignment.
-  const offset = x.offset(operand);
-  const linear = x.linear(operand.segment, offset, first.bytes, write && !endsFirst(x), endsFirst(x));
-  if (misaligned) refuse(x, linear, alignment);
-  checked(x, operand, first, write);
-  if (endsFirst(x)) ask(x, operand, probe, write);
-  if (!wraps(x, operand, bytes)) checked(x, operand, { at: 0, bytes }, write);
-  if (write && !endsFirst(x)) x.memory.requireWritable(linear, bytes);
-  return linear;
+export function requireArea(
+  x: Execution, area: Area, bytes: number, alignment: number, write: boolean, probe: Piece,
+): void {
+  const { segment, start, linear } = area, misaligned = isMisaligned(linear, alignment);
+  if (endsFirst(x)) {
+    // That first look is at the limit: whether the segment may be read or written is asked behind the alignment.
+    x.linear(segment, start, FIRST_ACCESS, false, true);
+    if (misaligned) refuse(x, linear, alignment);
+    x.linear(segment, start, FIRST_ACCESS, write);
+    ask(x, area, probe, write);
+    if (!wraps(area, bytes)) x.linear(segment, start, bytes, write);
+  } else {
+    x.linear(segment, start, bytes, write);
+    if (misaligned) refuse(x, linear, alignment);
+    if (write) x.memory.requireWritable(linear, bytes);
+  }
 }
 
 function refuse(x: Execution, linear: bigint, alignment: number): never {
@@ -101,12 +115,11 @@ function refuse(x: Execution, linear: bigint, alignment: number): never {
 }
 
 /** Bytes of an area, from `at` on. */
-export function readArea(x: Execution, operand: MemoryOperand, at: number, bytes: number): Uint8Array {
-  const read = (piece: Piece): Uint8Array => x.memory.readBytes(placeOf(x, operand, piece, false), piece.bytes);
-  const [first, ...others] = piecesOf(x, operand, at, bytes);
-  if (others.length === 0) return read(first!);
+export function readArea(x: Execution, area: Area, at: number, bytes: number): Uint8Array {
+  const read = (piece: Piece): Uint8Array => x.memory.readBytes(placeOf(x, area, piece, false), piece.bytes);
+  if (!wraps(area, at + bytes)) return read({ at, bytes });
   const all = new Uint8Array(bytes);
-  for (const piece of [first!, ...others]) all.set(read(piece), piece.at - at);
+  for (const piece of piecesOf(area, at, bytes)) all.set(read(piece), piece.at - at);
   return all;
 }
 
@@ -116,22 +129,34 @@ interface Content { readonly offset: number; readonly bytes: Uint8Array }
 const byAddress = (contents: readonly Content[]): Content[] => [...contents].sort((a, b) => a.offset - b.offset);
 
 /** The profile asks for the ends of an area first, and what is in between is not where they are. */
-const asksForMore = (x: Execution, operand: MemoryOperand, end: number): boolean =>
-  endsFirst(x) && (pageOffset(addressOf(x, operand)) + end > PAGE_BYTES || wraps(x, operand, end));
+const asksForMore = (x: Execution, area: Area, end: number): boolean =>
+  endsFirst(x) && (pageOffset(area.linear) + end > PAGE_BYTES || wraps(area, end));
 
 /**
  * The first `bytes` bytes of an area, of which only those that `contents` has are needed. Where its ends were asked
  * first, the others are not accessed, which shows if they are on another page.
  */
 export function readContents(
-  x: Execution, operand: MemoryOperand, bytes: number, contents: () => readonly Content[],
+  x: Execution, area: Area, bytes: number, contents: () => readonly Content[],
 ): Uint8Array {
-  if (!asksForMore(x, operand, bytes)) return readArea(x, operand, 0, bytes);
+  if (!asksForMore(x, area, bytes)) return readArea(x, area, 0, bytes);
   const all = new Uint8Array(bytes);
   for (const { offset, bytes: { length } } of byAddress(contents())) {
-    all.set(readArea(x, operand, offset, length), offset);
+    all.set(readArea(x, area, offset, length), offset);
   }
   return all;
+}
+
+/** Writes bytes of an area: the counterpart of `readArea`. */
+function writeArea(x: Execution, area: Area, { offset, bytes }: Content): void {
+  const write = (piece: Piece, data: Uint8Array): void => x.memory.writeBytes(placeOf(x, area, piece, true), data);
+  if (!wraps(area, offset + bytes.length)) write({ at: offset, bytes: bytes.length }, bytes);
+  else {
+    for (const piece of piecesOf(area, offset, bytes.length)) {
+      const from = piece.at - offset;
+      write(piece, bytes.subarray(from, from + piece.bytes));
+    }
+  }
 }
 
 /** What else there is about a write to an area. */
@@ -150,32 +175,27 @@ interface Writing {
  * its turn has come.
  */
 export function writeContents(
-  x: Execution, operand: MemoryOperand, end: number, contents: readonly Content[],
-  { asked = [], last = [], between }: Writing = {},
+  x: Execution, area: Area, end: number, contents: readonly Content[], { asked = [], last = [], between }: Writing = {},
 ): void {
-  const more = asksForMore(x, operand, end);
+  const more = asksForMore(x, area, end);
   for (const { offset, bytes } of more ? byAddress([...contents, ...last, ...asked]) : []) {
-    for (const piece of piecesOf(x, operand, offset, bytes.length)) {
-      x.memory.requireWritable(pageOf(x, operand, piece), piece.bytes);
+    for (const piece of piecesOf(area, offset, bytes.length)) {
+      x.memory.requireWritable(pageOf(x, area, piece), piece.bytes);
     }
   }
   between?.();
-  for (const { offset, bytes } of [...(more ? byAddress(contents) : contents), ...last]) {
-    for (const piece of piecesOf(x, operand, offset, bytes.length)) {
-      const from = piece.at - offset;
-      x.memory.writeBytes(placeOf(x, operand, piece, true), bytes.subarray(from, from + piece.bytes));
-    }
-  }
+  for (const content of more ? byAddress(contents) : contents) writeArea(x, area, content);
+  for (const content of last) writeArea(x, area, content);
 }
 
 /** Reads a field of an image in memory: `bytes` bytes from byte `at` on. */
 export type Field = (at: number, bytes: number) => bigint;
 
 /** What is asked of an x87 environment or state before anything else. */
-function askX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number, write: boolean): void {
+function askX87Area(x: Execution, area: Area, bytes: number, word: number, write: boolean): void {
   if (!endsFirst(x)) return;
-  ask(x, operand, { at: 0, bytes: word }, write);
-  ask(x, operand, { at: bytes - 1, bytes: 1 }, write);
+  ask(x, area, { at: 0, bytes: word }, write);
+  ask(x, area, { at: bytes - 1, bytes: 1 }, write);
 }
 
 /**
@@ -183,24 +203,26 @@ function askX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: n
  * beyond the limit faults when those before it are read.
  */
 export function loadX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number): Field {
-  askX87Area(x, operand, bytes, word, false);
-  if (wraps(x, operand, bytes)) {
+  const area = areaAt(x, operand);
+  askX87Area(x, area, bytes, word, false);
+  if (wraps(area, bytes)) {
     return (at, length) =>
-      unchecked(x, () => x.memory.read(checked(x, operand, { at, bytes: length }, false), length));
+      unchecked(x, () => x.memory.read(checked(x, area, { at, bytes: length }, false), length));
   }
-  const image = x.memory.readBytes(checked(x, operand, { at: 0, bytes }, false), bytes);
+  const image = x.memory.readBytes(checked(x, area, { at: 0, bytes }, false), bytes);
   return (at, length) => fromBytes(image, at, length);
 }
 
 /** Stores one; `lengths` are its fields' in bytes. */
 export function storeX87Area(x: Execution, operand: MemoryOperand, data: Uint8Array, lengths: readonly number[]): void {
-  askX87Area(x, operand, data.length, lengths[0]!, true);
-  if (wraps(x, operand, data.length)) {
+  const area = areaAt(x, operand);
+  askX87Area(x, area, data.length, lengths[0]!, true);
+  if (wraps(area, data.length)) {
     let at = 0;
     for (const bytes of lengths) {
-      const place = checked(x, operand, { at, bytes }, true), value = fromBytes(data, at, bytes);
+      const place = checked(x, area, { at, bytes }, true), value = fromBytes(data, at, bytes);
       unchecked(x, () => x.memory.write(place, bytes, value));
       at += bytes;
     }
-  } else x.memory.writeBytes(checked(x, operand, { at: 0, bytes: data.length }, true), data);
+  } else x.memory.writeBytes(checked(x, area, { at: 0, bytes: data.length }, true), data);
 }

@@ -2,7 +2,7 @@
 
 import { u } from '../numbers/bits.ts';
 import type { State } from '../state/state.ts';
-import { AVX, SSE, modifyUpper, use } from './xsave/tracking.ts';
+import { IN_USE, modifyUpper, use } from './xsave/tracking.ts';
 
 /** A register of `file`: `xmm`, `ymm` or `mm`. Of any other it is a `TypeError`. */
 export function readVectorRegister(state: State, file: string, index: number): bigint {
@@ -35,7 +35,7 @@ export function writeVectorRegister(
 function writeXmm(state: State, index: number, value: bigint, vex: boolean): void {
   state.setXmm(index, value);
   state.xmmWritten |= 1 << index;
-  use(state, index, SSE);
+  use(state, index, IN_USE.sse);
   if (vex) clearAbove(state, index, 16);
 }
 
@@ -51,7 +51,7 @@ function writeYmm(state: State, index: number, value: bigint): void {
  * Sapphire Rapids class Xeon has XINUSE[2] = 1 after VCVTPD2PS, VCVTPS2PH, VEXTRACTF128 and VPGATHERQD of YMM registers
  * to an XMM register, and 0 after the same to memory, and after VADDSS with VEX.L = 1, which it ignores.
  */
-const useUpper = (state: State, index: number): void => use(state, index, AVX);
+const useUpper = (state: State, index: number): void => use(state, index, IN_USE.avx);
 
 /**
  * Clears a vector register from byte `from` on. That brings no state into use, and takes none out of it: a Sapphire

@@ -23,16 +23,17 @@ const SIGN_BITS: Record<number, bigint> = { 8: 0x80n, 16: 0x8000n, 32: 0x8000_00
 export const bit = (x: bigint, position: number): boolean => (x & (POWERS[position] ?? 1n << BigInt(position))) !== 0n;
 const POWERS: readonly bigint[] = Array.from({ length: 64 }, (_, n) => 1n << BigInt(n));
 
-/** An address split into doublewords: what follows is asked at every access to memory. */
-const address = new BigUint64Array(1);
-const doublewords = new Int32Array(address.buffer);
+/** 64 bits of a number, and the same as doublewords and as bytes: without a bigint for each part. */
+const quadword = new BigUint64Array(1);
+const doublewords = new Int32Array(quadword.buffer);
+const octets = new Uint8Array(quadword.buffer);
 
 /**
  * A linear address is canonical when all bits from `width` - 1 up are equal.
  * `width` is 48, or 57 with 5-level paging. SDM vol. 1, 3.3.7.1.
  */
 export function isCanonical(linear: bigint, width: number): boolean {
-  address[0] = linear;
+  quadword[0] = linear;
   const upper = doublewords[1]! >> (width - 33);
   return upper === 0 || upper === -1;
 }
@@ -53,15 +54,30 @@ export function toBytes(value: bigint, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let rest = value;
   for (let i = 0; i < length; i++) {
-    bytes[i] = Number(rest & 0xffn);
-    rest >>= 8n;
+    if (i % 8 === 0) {
+      quadword[0] = rest;
+      rest >>= 64n;
+    }
+    bytes[i] = octets[i % 8]!;
   }
   return bytes;
 }
 
-/** The unsigned value of `length` little-endian bytes at `offset`. */
+/** The unsigned value of `length` little-endian bytes at `offset`; a `RangeError` where there are not so many. */
 export function fromBytes(bytes: Uint8Array, offset = 0, length = bytes.length - offset): bigint {
+  if (offset + length > bytes.length) {
+    throw new RangeError(`of ${bytes.length} bytes, ${length} were asked for at ${offset}`);
+  }
   let value = 0n;
-  for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[offset + i]!);
+  quadword[0] = 0n;
+  for (let i = length - 1; i >= 0; i--) {
+    octets[i % 8] = bytes[offset + i]!;
+    if (i % 8 === 0) value = (value << 64n) | quadword[0]!;
+  }
   return value;
+}
+
+/** Copies a few bytes: without the views that `set` and `subarray` make. */
+export function copyBytes(to: Uint8Array, at: number, from: Uint8Array, start: number, length: number): void {
+  for (let i = 0; i < length; i++) to[at + i] = from[start + i]!;
 }

@@ -115,11 +115,12 @@ export class State {
   x87(j: number): bigint {
     return (BigInt(this.x87SignAndExponent(j)) << 64n) | this.x87Significand(j);
   }
+  x87Offset(j: number): number { return OFFSET.st + 16 * j; }
   /** Bits 79:64 of it, and bits 63:0. */
-  x87SignAndExponent(j: number): number { return this.word(OFFSET.st + 16 * j + 8); }
-  x87Significand(j: number): bigint { return this.quad(OFFSET.st + 16 * j); }
+  x87SignAndExponent(j: number): number { return this.word(this.x87Offset(j) + 8); }
+  x87Significand(j: number): bigint { return this.quad(this.x87Offset(j)); }
   setX87(j: number, value: bigint): void {
-    const at = OFFSET.st + 16 * j;
+    const at = this.x87Offset(j);
     this.setQuad(at, BigInt.asUintN(64, value));
     this.setWord(at + 8, Number(value >> 64n));
   }

@@ -11,6 +11,7 @@ import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 import type { RegisterOperand } from '../operand.ts';
 import { CR0 } from '../system/control-bits.ts';
+import { IN_USE, use } from '../xsave/tracking.ts';
 
 /** Bits of the status word. SDM vol. 1, figure 8-4. */
 export const FSW = {
@@ -110,9 +111,8 @@ type X87Definition = InstructionDefinition & {
   marksFirst?: boolean;
 };
 
-/** Numbers, not bigints: every x87 instruction looks at the one and sets the other, XINUSE's and XMODIFIED's bit. */
+/** A number, not a bigint: every x87 instruction looks at it. */
 const EM_OR_TS = Number(CR0.EM | CR0.TS);
-const X87_STATE = 1;
 
 /** Declares an x87 instruction: the checks in the manual's order, the operation, then the pointers. */
 export const x87Instruction = (
@@ -160,9 +160,7 @@ function waitForInterrupt(x: Execution): void {
 
 /** The x87 state is in use and modified, for the XSAVE family: any x87 instruction does it. */
 export function touch(x: Execution): void {
-  const { state } = x;
-  state.setDoubleword(OFFSET.xinuse, state.doubleword(OFFSET.xinuse) | X87_STATE);
-  state.setDoubleword(OFFSET.xmodified, state.doubleword(OFFSET.xmodified) | X87_STATE);
+  use(x.state, 0, IN_USE.x87);
   driveFerr(x);
 }
 

@@ -9,7 +9,7 @@ import type { Execution } from '../execution.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { readPair } from '../register-pair.ts';
-import { alignedArea, readArea } from '../save-area.ts';
+import { type Area, areaAt, readArea, requireArea } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
 
 export const HEADER_OFFSET = 512;
@@ -33,25 +33,32 @@ export const requestedFeatures = (x: Execution, enabled: bigint): bigint => enab
 /** XCOMP_BV, which says what is to be loaded. */
 export const XCOMP_BV_PROBE = { at: HEADER_OFFSET + XCOMP_BV, bytes: 8 };
 
-/** Linear address of the area; not aligned on 64 bytes is #GP(0). May be asked for first: its end, or `probe`. */
-export const areaAddress = (
-  x: Execution, i: Instruction, bytes: number, write: boolean, probe = { at: bytes - 1, bytes: 1 },
-): bigint => alignedArea(x, i.operands[0] as MemoryOperand, bytes, 64, write, probe);
+export const areaOf = (x: Execution, i: Instruction): Area => areaAt(x, i.operands[0] as MemoryOperand);
+
+/** Not aligned on 64 bytes is #GP(0). May be asked for first: the area's end, or `probe`. */
+export const requireXsaveArea = (
+  x: Execution, area: Area, bytes: number, write: boolean, probe = { at: bytes - 1, bytes: 1 },
+): void => requireArea(x, area, bytes, 64, write, probe);
 
 export interface Header {
   readonly xstateBv: bigint;
   readonly xcompBv: bigint;
-  /** Bytes 16 to 63, as one number: zero or not is all that matters. */
-  readonly reserved: bigint;
+  /** Some of bytes 16 to 63 is not zero. */
+  readonly reserved: boolean;
   /** Bytes 16 to 23, which the standard form of XRSTOR checks. */
   readonly reservedLow: bigint;
 }
 
-export const readHeader = (x: Execution, i: Instruction): Header => {
-  const bytes = readArea(x, i.operands[0] as MemoryOperand, HEADER_OFFSET, HEADER_BYTES);
+/** Whichever part of it is asked for, all of it is read. */
+const headerBytes = (x: Execution, area: Area): Uint8Array => readArea(x, area, HEADER_OFFSET, HEADER_BYTES);
+
+export const readXstateBv = (x: Execution, area: Area): bigint => fromBytes(headerBytes(x, area), 0, 8);
+
+export const readHeader = (x: Execution, area: Area): Header => {
+  const bytes = headerBytes(x, area);
   return {
     xstateBv: fromBytes(bytes, 0, 8), xcompBv: fromBytes(bytes, 8, 8), reservedLow: fromBytes(bytes, 16, 8),
-    reserved: fromBytes(bytes, 16, 48),
+    reserved: bytes.some((byte, at) => at >= 16 && byte !== 0),
   };
 };
 

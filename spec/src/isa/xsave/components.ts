@@ -3,15 +3,16 @@
  * 13.1, 13.5 and 13.6.
  */
 
-import { fromBytes, int, toBytes, u } from '../../numbers/bits.ts';
+import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
 import { bitOf } from '../../cpus/xsave-layout.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import {
-  type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
+  type Piece, XMM, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
 } from './legacy-region.ts';
 import type { AreaLayout } from './compaction.ts';
+import { type RegisterFile, clear, holdsAnything, packed, partOfVectors, unpack } from './register-file.ts';
 import { SUPERVISOR_COMPONENTS } from './supervisor.ts';
 import { loadTileConfiguration } from './tile-configuration.ts';
 import { SSE, trackedInUse } from './tracking.ts';
@@ -36,53 +37,30 @@ function x87Differs(state: State): boolean {
   return false;
 }
 
-function xmmDiffers(state: State): boolean {
-  if (state.xmmWritten !== 0) return true;
-  for (let i = 0; i < 16; i++) if (state.xmm(i) !== 0n) return true;
-  return false;
-}
+const xmmDiffers = (state: State): boolean => state.xmmWritten !== 0 || holdsAnything(state, XMM, 16);
 
-/** Registers that lie `stride` bytes apart in the state and side by side in the component; initially all zero. */
+/** Registers that are side by side in the component; initially all zero. */
 interface Registers {
   readonly number: number;
   readonly name: string;
-  /** Of the first, in the state area. */
-  readonly start: number;
-  readonly stride: number;
-  readonly bytes: number;
+  readonly file: RegisterFile;
   /** How many there are, and how many the mode of the processor lets a save and a restore see. */
   readonly count: number;
   readonly visible?: (x: Execution) => number;
 }
 
-function registers({ number, name, start, stride, bytes, count, visible = () => count }: Registers): Component {
-  const at = (n: number): number => start + stride * n;
+function registers({ number, name, file, count, visible = () => count }: Registers): Component {
   return {
     number, name, bit: bitOf(number),
-    store(x) {
-      const shown = int(visible(x));
-      const image = new Uint8Array(bytes * shown);
-      for (let n = 0; n < shown; n++) image.set(x.state.bytes.subarray(at(n), at(n) + bytes), bytes * n);
-      return [{ offset: 0, bytes: image }];
-    },
-    load(x, image) {
-      for (let n = 0; n < visible(x); n++) x.state.bytes.set(image.subarray(bytes * n, bytes * n + bytes), at(n));
-    },
-    initialise(x) {
-      for (let n = 0; n < visible(x); n++) x.state.bytes.fill(0, at(n), at(n) + bytes);
-    },
-    differs(state) {
-      for (let n = 0; n < count; n++) {
-        for (let offset = at(n); offset < at(n) + bytes; offset += 8) if (state.quad(offset) !== 0n) return true;
-      }
-      return false;
-    },
+    store: (x) => [{ offset: 0, bytes: packed(x.state, file, visible(x)) }],
+    load: (x, image) => unpack(x.state, file, visible(x), image),
+    initialise: (x) => clear(x.state, file, visible(x)),
+    differs: (state) => holdsAnything(state, file, count),
   };
 }
 
 /** ZMM16 to ZMM31 exist in 64-bit mode alone; elsewhere they are neither stored nor loaded. SDM vol. 1, 13.5.4. */
 const highVectors = (x: Execution): number => (x.mode === 64 ? 16 : 0);
-const VECTORS = { start: OFFSET.vector, stride: 64 } as const;
 
 const X87: Component = {
   number: 0, name: 'x87', bit: 1n, store: x87Pieces, load: loadX87, initialise: initialX87, differs: x87Differs,
@@ -92,7 +70,7 @@ const SSE_STATE: Component = {
   store: (x) => [xmmPiece(x)],
   load: loadXmm,
   initialise(x) {
-    for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, 0n);
+    clear(x.state, XMM, xmmCount(x));
     forgetXmmWrites(x);
   },
   differs: xmmDiffers,
@@ -113,21 +91,19 @@ const PKRU: Component = {
 
 export const COMPONENTS: readonly Component[] = [
   X87, SSE_STATE,
-  registers({ number: 2, name: 'AVX', start: OFFSET.vector + 16, stride: 64, bytes: 16, count: 16, visible: xmmCount }),
-  registers({ number: 5, name: 'opmask', start: OFFSET.opmask, stride: 8, bytes: 8, count: 8 }),
-  registers({
-    number: 6, name: 'ZMM_Hi256', start: VECTORS.start + 32, stride: 64, bytes: 32, count: 16, visible: xmmCount,
-  }),
-  registers({
-    number: 7, name: 'Hi16_ZMM', start: VECTORS.start + 16 * 64, stride: 64, bytes: 64, count: 16, visible: highVectors,
-  }),
+  registers({ number: 2, name: 'AVX', file: partOfVectors(16, 16), count: 16, visible: xmmCount }),
+  registers({ number: 5, name: 'opmask', file: { start: OFFSET.opmask, stride: 8, bytes: 8 }, count: 8 }),
+  registers({ number: 6, name: 'ZMM_Hi256', file: partOfVectors(32, 32), count: 16, visible: xmmCount }),
+  registers({ number: 7, name: 'Hi16_ZMM', file: partOfVectors(0, 64, 16), count: 16, visible: highVectors }),
   PKRU,
   ...SUPERVISOR_COMPONENTS,
   {
-    ...registers({ number: 17, name: 'TILECFG', start: OFFSET.tileConfiguration, stride: 64, bytes: 64, count: 1 }),
+    ...registers({
+      number: 17, name: 'TILECFG', file: { start: OFFSET.tileConfiguration, stride: 64, bytes: 64 }, count: 1,
+    }),
     load: loadTileConfiguration,
   },
-  registers({ number: 18, name: 'TILEDATA', start: OFFSET.tiles, stride: 1024, bytes: 1024, count: 8 }),
+  registers({ number: 18, name: 'TILEDATA', file: { start: OFFSET.tiles, stride: 1024, bytes: 1024 }, count: 8 }),
 ];
 
 /** Components that the engine has. */
@@ -172,11 +148,14 @@ export const disabled = (x: Execution): bigint => u(64, x.state.quad(OFFSET.xfd)
  * their initial configuration.
  */
 export function contentsOf(x: Execution, mask: bigint, wide: boolean, { start }: AreaLayout): Piece[] {
-  const initial = disabled(x);
-  const placed = (from: number, { offset, bytes }: Piece, zeros: boolean): Piece => {
-    const at: number = offset;
-    return { offset: from + at, bytes: zeros ? new Uint8Array(bytes.length) : bytes };
-  };
-  return COMPONENTS.filter(({ bit }) => mask & bit).flatMap(({ number, bit, store }) =>
-    store(x, wide).map((piece) => placed(start(number), piece, (initial & bit) !== 0n)));
+  const initial = disabled(x), contents: Piece[] = [];
+  for (const { number, bit, store } of COMPONENTS) {
+    if (!(mask & bit)) continue;
+    const from: number = start(number);
+    for (const { offset, bytes } of store(x, wide)) {
+      const at: number = offset;
+      contents.push({ offset: from + at, bytes: initial & bit ? new Uint8Array(bytes.length) : bytes });
+    }
+  }
+  return contents;
 }

@@ -4,7 +4,7 @@ import { sdm } from '../../state/citation.ts';
 import type { Execution } from '../execution.ts';
 import { type Instruction, type InstructionDefinition, instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { alignedArea, readArea, writeContents } from '../save-area.ts';
+import { type Area, areaAt, readArea, requireArea, writeContents } from '../save-area.ts';
 import { CR0, EFER } from '../system/control-bits.ts';
 import { touch } from '../x87/unit.ts';
 import {
@@ -13,12 +13,12 @@ import {
 import { useSse } from './tracking.ts';
 
 /** #NM, then a memory operand that is aligned on 16 bytes. */
-function area(x: Execution, i: Instruction, write: boolean): MemoryOperand {
+function areaOf(x: Execution, i: Instruction, write: boolean): Area {
   if (x.state.cr0 & (CR0.EM | CR0.TS)) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
   const last = { at: LEGACY_BYTES - 1, bytes: 1 };
-  const operand = i.operands[0] as MemoryOperand;
-  alignedArea(x, operand, LEGACY_BYTES, 16, write, last);
-  return operand;
+  const area = areaAt(x, i.operands[0] as MemoryOperand);
+  requireArea(x, area, LEGACY_BYTES, 16, write, last);
+  return area;
 }
 
 /** AMD's fast form: at CPL 0 in 64-bit mode the XMM registers are left out. APM vol. 2, 3.1.7. */
@@ -30,7 +30,7 @@ const saving = (mnemonic: string, form: string): InstructionDefinition => instru
   forms: [form],
   cpuid: 'FXSR',
   operation(x, i) {
-    writeContents(x, area(x, i, true), LEGACY_BYTES, [
+    writeContents(x, areaOf(x, i, true), LEGACY_BYTES, [
       ...x87Pieces(x, wideForm(x, i.rexW)), mxcsrPiece(x), ...(withoutXmm(x) ? [] : [xmmPiece(x)]),
     ]);
   },
@@ -43,7 +43,7 @@ const restoring = (mnemonic: string, form: string): InstructionDefinition => ins
   forms: [form],
   cpuid: 'FXSR',
   operation(x, i) {
-    const image = readArea(x, area(x, i, false), 0, LEGACY_BYTES);
+    const image = readArea(x, areaOf(x, i, false), 0, LEGACY_BYTES);
     x.state.mxcsr = checkedMxcsr(x, image);
     loadX87(x, image, wideForm(x, i.rexW));
     if (!withoutXmm(x)) loadXmm(x, image);

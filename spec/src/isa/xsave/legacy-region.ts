@@ -3,13 +3,20 @@
  * SDM vol. 1, 10.5.1, table 10-2; vol. 1, 13.4.1; vol. 1, 8.1.8 for what REX.W does to the pointers.
  */
 
-import { fromBytes, signExtend, toBytes, u } from '../../numbers/bits.ts';
+import { copyBytes, fromBytes, signExtend, u } from '../../numbers/bits.ts';
 import type { Execution } from '../execution.ts';
 import { controlWord, driveFerr, pending, physical, withSummary } from '../x87/unit.ts';
+import { packed, partOfVectors, unpack } from './register-file.ts';
 
 export const LEGACY_BYTES = 512;
+/** FOP, then FIP and FDP. */
+const POINTERS_OFFSET = 6;
 const MXCSR_OFFSET = 24;
+const X87_OFFSET = 32;
 const XMM_OFFSET = 160;
+/** Of an x87 register, which has this many bytes. */
+const SLOT = 16, X87_BYTES = 10;
+export const XMM = partOfVectors(0, 16);
 
 /**
  * A save area in the making: the bytes that an instruction stores, in pieces; bytes between the pieces stay as they are
@@ -23,30 +30,36 @@ export type Piece = { readonly offset: number; readonly bytes: Uint8Array };
  */
 export function x87Pieces(x: Execution, wide: boolean): Piece[] {
   const { state, cpu } = x;
-  const start = new Uint8Array(6);
-  start.set(toBytes(BigInt(state.fcw), 2), 0);
-  start.set(toBytes(BigInt(state.fsw), 2), 2);
-  start[4] = state.ftw;
-  const pieces: Piece[] = [{ offset: 0, bytes: start }];
+  const start = new DataView(new ArrayBuffer(POINTERS_OFFSET));
+  start.setUint16(0, state.fcw, true);
+  start.setUint16(2, state.fsw, true);
+  start.setUint8(4, state.ftw);
+  const pieces = [piece(0, start)];
   const policy = pending(state.fcw, state.fsw) ? 'store' : cpu.x87.saveWithoutException;
-  if (policy === 'store zero') pieces.push({ offset: 6, bytes: new Uint8Array(18) });
-  if (policy === 'store') pieces.push({ offset: 6, bytes: pointerBytes(x, wide) });
-  const registers = new Uint8Array(128);
-  for (let i = 0; i < 8; i++) registers.set(toBytes(state.x87(physical(state, i)), 16), 16 * i);
-  return [...pieces, { offset: 32, bytes: registers }];
+  if (policy !== 'leave memory') pieces.push(pointerPiece(x, wide, policy === 'store zero'));
+  const registers = new Uint8Array(8 * SLOT);
+  for (let i = 0; i < 8; i++) {
+    copyBytes(registers, SLOT * i, state.bytes, state.x87Offset(physical(state, i)), X87_BYTES);
+  }
+  pieces.push({ offset: X87_OFFSET, bytes: registers });
+  return pieces;
 }
 
-function pointerBytes(x: Execution, wide: boolean): Uint8Array {
-  const { state } = x;
-  const bytes = new Uint8Array(18);
-  bytes.set(toBytes(BigInt(state.fop & 0x7ff), 2), 0);
-  bytes.set(toBytes(state.fip, wide ? 8 : 4), 2);
-  bytes.set(toBytes(state.fdp, wide ? 8 : 4), 10);
-  if (!wide) {
-    bytes.set(toBytes(BigInt(state.fcs), 2), 6);
-    bytes.set(toBytes(BigInt(state.fds), 2), 14);
+const piece = (offset: number, { buffer }: DataView<ArrayBuffer>): Piece => ({ offset, bytes: new Uint8Array(buffer) });
+
+function pointerPiece({ state }: Execution, wide: boolean, zero: boolean): Piece {
+  const pointers = new DataView(new ArrayBuffer(18));
+  if (!zero) {
+    pointers.setUint16(0, state.fop & 0x7ff, true);
+    // The narrow form has the selector, and zeros behind it, where the wide one has bits 63:32.
+    pointers.setBigUint64(2, state.fip, true);
+    pointers.setBigUint64(10, state.fdp, true);
+    if (!wide) {
+      pointers.setUint32(6, state.fcs, true);
+      pointers.setUint32(14, state.fds, true);
+    }
   }
-  return bytes;
+  return piece(POINTERS_OFFSET, pointers);
 }
 
 /** Loads what `x87Pieces` stores. With `wide`, FCS and FDS become 0; without it, the high halves of FIP and FDP do. */
@@ -56,7 +69,9 @@ export function loadX87(x: Execution, image: Uint8Array, wide: boolean): void {
   state.fcw = controlWord(word(0));
   state.fsw = withSummary(state.fcw, word(2));
   state.ftw = image[4]!;
-  for (let i = 0; i < 8; i++) state.setX87(physical(state, i), fromBytes(image, 32 + 16 * i, 10));
+  for (let i = 0; i < 8; i++) {
+    copyBytes(state.bytes, state.x87Offset(physical(state, i)), image, X87_OFFSET + SLOT * i, X87_BYTES);
+  }
   state.x87Written = false;
   if (pending(state.fcw, state.fsw) || cpu.x87.restoreWithoutException === 'load') loadPointers(x, image, wide);
   driveFerr(x);
@@ -76,23 +91,19 @@ function loadPointers(x: Execution, image: Uint8Array, wide: boolean): void {
 
 /** Bytes 24 to 31: MXCSR and MXCSR_MASK. */
 export function mxcsrPiece(x: Execution): Piece {
-  const bytes = new Uint8Array(8);
-  bytes.set(toBytes(BigInt(x.state.mxcsr), 4), 0);
-  bytes.set(toBytes(BigInt(x.cpu.mxcsrMask), 4), 4);
-  return { offset: MXCSR_OFFSET, bytes };
+  const values = new DataView(new ArrayBuffer(8));
+  values.setUint32(0, x.state.mxcsr, true);
+  values.setUint32(4, x.cpu.mxcsrMask, true);
+  return piece(MXCSR_OFFSET, values);
 }
 
 /** XMM8 to XMM15 exist only in 64-bit mode; elsewhere their slots are neither stored nor loaded. */
 export const xmmCount = (x: Execution): number => (x.mode === 64 ? 16 : 8);
 
-export function xmmPiece(x: Execution): Piece {
-  const bytes = new Uint8Array(16 * xmmCount(x));
-  for (let i = 0; i < xmmCount(x); i++) bytes.set(toBytes(x.state.xmm(i), 16), 16 * i);
-  return { offset: XMM_OFFSET, bytes };
-}
+export const xmmPiece = (x: Execution): Piece => ({ offset: XMM_OFFSET, bytes: packed(x.state, XMM, xmmCount(x)) });
 
 export function loadXmm(x: Execution, image: Uint8Array): void {
-  for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, fromBytes(image, XMM_OFFSET + 16 * i, 16));
+  unpack(x.state, XMM, xmmCount(x), image, XMM_OFFSET);
   forgetXmmWrites(x);
 }
 

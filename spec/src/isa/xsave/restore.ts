@@ -5,10 +5,10 @@ import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
-import type { MemoryOperand } from '../operand.ts';
 import { endsFirst, readContents } from '../save-area.ts';
 import {
-  HEADER_END, type Header, SSE_OR_AVX, XCOMP_BV_PROBE, areaAddress, readHeader, requestedFeatures, requireEnabled,
+  HEADER_END, type Header, SSE_OR_AVX, XCOMP_BV_PROBE, areaOf, readHeader, requestedFeatures, requireEnabled,
+  requireXsaveArea,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { COMPONENTS, contentsOf, disabled, existing } from './components.ts';
@@ -43,7 +43,7 @@ function checkHeader(x: Execution, { xstateBv, xcompBv, reserved, reservedLow }:
     return;
   }
   if (xstateBv & ~u(63, xcompBv)) x.fault('#GP', 'XSTATE_BV sets a bit that is 0 in XCOMP_BV', 0);
-  if (reserved !== 0n) x.fault('#GP', 'bytes 63:16 of the XSAVE header are not zero', 0);
+  if (reserved) x.fault('#GP', 'bytes 63:16 of the XSAVE header are not zero', 0);
 }
 
 /** What MXCSR becomes, or undefined where it stays. In the compacted format it is part of SSE state. */
@@ -67,17 +67,17 @@ function requireNotDisabled(x: Execution, loaded: bigint): void {
 }
 
 function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: boolean): void {
-  const rfbm = requestedFeatures(x, enabled);
-  areaAddress(x, i, HEADER_END, false, XCOMP_BV_PROBE);
-  const header = readHeader(x, i);
+  const rfbm = requestedFeatures(x, enabled), area = areaOf(x, i);
+  requireXsaveArea(x, area, HEADER_END, false, XCOMP_BV_PROBE);
+  const header = readHeader(x, area);
   checkFormat(x, header, enabled, supervisor);
   const { xstateBv, xcompBv } = header;
   const layout = areaLayout(x.cpu, xcompBv, rfbm);
-  const asked = endsFirst(x) ? areaAddress(x, i, layout.end, false) : undefined;
+  if (endsFirst(x)) requireXsaveArea(x, area, layout.end, false);
   checkHeader(x, header, enabled);
-  const linear = asked ?? areaAddress(x, i, layout.end, false);
+  if (!endsFirst(x)) requireXsaveArea(x, area, layout.end, false);
   const wide = wideForm(x, i.rexW);
-  const image = readContents(x, i.operands[0] as MemoryOperand, layout.end, () => [
+  const image = readContents(x, area, layout.end, () => [
     ...(readsMxcsr(rfbm, header) ? [mxcsrPiece(x)] : []),
     ...(asksForX87(rfbm, header) ? [X87_ASKED] : []), ...contentsOf(x, rfbm & xstateBv, wide, layout),
   ]);
@@ -87,12 +87,13 @@ function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: bool
   checkSupervisor(x, rfbm, xstateBv, imageOf);
   if (mxcsr !== undefined) x.state.mxcsr = mxcsr;
   for (const { number, bit, load, initialise } of COMPONENTS) {
-    if (rfbm & xstateBv & bit) load(x, imageOf(number), wide);
-    if (rfbm & ~xstateBv & bit) initialise(x);
+    if (!(rfbm & bit)) continue;
+    if (xstateBv & bit) load(x, imageOf(number), wide);
+    else initialise(x);
   }
   const restored = rfbm & existing(x), kept = keepsInUse(x, rfbm & xstateBv, imageOf);
   noteRestore(x, restored, (restored & xstateBv & ~kept) | (x.state.xinuse & kept));
-  remember(x, linear, xcompBv);
+  remember(x, area.linear, xcompBv);
 }
 
 /** Records XRSTOR_INFO for the modified optimisation. */

@@ -8,10 +8,9 @@ import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
-import type { MemoryOperand } from '../operand.ts';
 import { writeContents } from '../save-area.ts';
 import {
-  HEADER_OFFSET, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
+  HEADER_OFFSET, SSE_OR_AVX, areaOf, readXstateBv, requestedFeatures, requireEnabled, requireXsaveArea,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { contentsOf, disabled, withMxcsr, xinuse } from './components.ts';
@@ -40,38 +39,38 @@ function unmodified(x: Execution, linear: bigint, xcompBv: bigint): bigint {
  */
 function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
   requireEnabled(x);
-  const rfbm = requestedFeatures(x, x.state.xcr0);
+  const rfbm = requestedFeatures(x, x.state.xcr0), area = areaOf(x, i);
   const layout = areaLayout(x.cpu, 0n, rfbm);
-  const linear = areaAddress(x, i, layout.end, true);
+  requireXsaveArea(x, area, layout.end, true);
   const inUse = xinuse(x) & ~disabled(x);
-  const stored = optimised ? rfbm & inUse & ~unmodified(x, linear, 0n) : rfbm;
+  const stored = optimised ? rfbm & inUse & ~unmodified(x, area.linear, 0n) : rfbm;
   const header = { offset: HEADER_OFFSET, bytes: new Uint8Array(8) };
   const mxcsr = rfbm & SSE_OR_AVX ? [mxcsrPiece(x)] : [];
   const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...mxcsr];
-  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contents, {
+  writeContents(x, area, layout.end, contents, {
     last: [header],
     between() {
-      header.bytes.set(toBytes((readHeader(x, i).xstateBv & ~rfbm) | (inUse & rfbm), 8));
+      header.bytes.set(toBytes((readXstateBv(x, area) & ~rfbm) | (inUse & rfbm), 8));
     },
   });
 }
 
 /** Stores what is in use of `rfbm`, one after another, with XSTATE_BV and XCOMP_BV. MXCSR is part of SSE state here. */
 function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: boolean): void {
-  const xcompBv = u(64, rfbm | COMPACTED);
+  const xcompBv = u(64, rfbm | COMPACTED), area = areaOf(x, i);
   const layout = areaLayout(x.cpu, xcompBv, rfbm);
-  const linear = areaAddress(x, i, layout.end, true);
+  requireXsaveArea(x, area, layout.end, true);
   const xstateBv = rfbm & withMxcsr(x) & ~disabled(x);
   // Whether a load of MXCSR alone modifies SSE state is not tracked, so SSE state is never passed over.
-  const stored = xstateBv & ~(supervisor ? unmodified(x, linear, xcompBv) & ~SSE & ~ALWAYS_SAVED : 0n);
+  const stored = xstateBv & ~(supervisor ? unmodified(x, area.linear, xcompBv) & ~SSE & ~ALWAYS_SAVED : 0n);
   const header = { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) };
   const mxcsr = [mxcsrPiece(x)];
   const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...(stored & SSE ? mxcsr : [])];
-  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contents, {
+  writeContents(x, area, layout.end, contents, {
     asked: rfbm & SSE ? mxcsr : [], last: [header],
     // It is only asked for: around the end of the offsets it may be beyond the limit.
     between() {
-      readHeader(x, i);
+      readXstateBv(x, area);
     },
   });
   afterSaving(x, stored);

@@ -9,8 +9,10 @@
  */
 
 import { bitOf } from '../../cpus/xsave-layout.ts';
+import { OFFSET, VECTOR_STRIDE } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
+import { holdsAnything, partOfVectors } from './register-file.ts';
 
 /** Bits of XCR0, XSTATE_BV and their like. */
 export const SSE = bitOf(1), AVX = bitOf(2), ZMM_HI256 = bitOf(6);
@@ -19,27 +21,29 @@ export const UPPER = AVX | ZMM_HI256;
 /** Kept twice. */
 const VECTORS = SSE | UPPER;
 
-/** A write of vector register `index` brings `components` into use and modifies them. */
-export function use(state: State, index: number, components: bigint): void {
-  if (index < 8) {
-    state.xinuse |= components;
-    state.xmodified |= components;
-  } else {
-    state.xinuse8To15 |= components;
-    state.xmodified8To15 |= components;
-  }
+/** The same bits as numbers, of doublewords: every x87 and vector instruction marks some. */
+export const IN_USE = { x87: 1, sse: Number(SSE), avx: Number(AVX) } as const;
+const UPPER_BITS = Number(UPPER);
+
+const mark = (state: State, field: number, components: number): void =>
+  state.setDoubleword(field, state.doubleword(field) | components);
+
+/** A write of x87 state, or of vector register `index`, brings `components` into use and modifies them. */
+export function use(state: State, index: number, components: number): void {
+  mark(state, index < 8 ? OFFSET.xinuse : OFFSET.xinuse8To15, components);
+  mark(state, index < 8 ? OFFSET.xmodified : OFFSET.xmodified8To15, components);
 }
 
 /** A write that clears a vector register from bit 128 or 256 on modifies what of it is in use. */
 export function modifyUpper(state: State, index: number): void {
-  if (index < 8) state.xmodified |= state.xinuse & UPPER;
-  else state.xmodified8To15 |= state.xinuse8To15 & UPPER;
+  if (index < 8) mark(state, OFFSET.xmodified, state.doubleword(OFFSET.xinuse) & UPPER_BITS);
+  else mark(state, OFFSET.xmodified8To15, state.doubleword(OFFSET.xinuse8To15) & UPPER_BITS);
 }
 
 /** A load of all of SSE state but through XRSTOR brings it into use and modifies it, whatever it loads. */
 export function useSse(x: Execution): void {
-  use(x.state, 0, SSE);
-  if (x.mode === 64) use(x.state, 8, SSE);
+  use(x.state, 0, IN_USE.sse);
+  if (x.mode === 64) use(x.state, 8, IN_USE.sse);
 }
 
 /** Takes vector state out of use, as VZEROUPPER and VZEROALL do, which modifies what was in use. */
@@ -60,14 +64,8 @@ export const trackedInUse = ({ state, mode }: Execution): bigint =>
 export const modified = ({ state, mode }: Execution): bigint =>
   (mode === 64 ? state.xmodified | state.xmodified8To15 : state.xmodified);
 
-/** Whether any of vector registers 8 to 15 holds anything, in all of its 512 bits. */
-function holdsAnything8To15({ state }: Execution): boolean {
-  const end = state.vectorOffset(16);
-  for (let at = state.vectorOffset(8); at < end; at += 8) {
-    if (state.doubleword(at) !== 0 || state.doubleword(at + 4) !== 0) return true;
-  }
-  return false;
-}
+/** Vector registers 8 to 15, in all of their 512 bits. */
+const ABOVE_7 = partOfVectors(0, VECTOR_STRIDE, 8);
 
 /**
  * What XRSTOR and XRSTORS leave: components of `restored` are unmodified, in use where they were loaded. Outside of
@@ -84,7 +82,7 @@ export function noteRestore(x: Execution, restored: bigint, loaded: bigint): voi
   state.xmodified8To15 = x.mode === 64 ? not : VECTORS;
   if (x.mode !== 64) return;
   state.xinuse8To15 = (state.xinuse8To15 & not) | (loaded & VECTORS);
-  if (loaded & UPPER && !holdsAnything8To15(x)) state.xinuse8To15 = 0n;
+  if (loaded & UPPER && !holdsAnything(state, ABOVE_7, 8)) state.xinuse8To15 = 0n;
 }
 
 /**

@@ -31,6 +31,18 @@ interface Place {
 class Remembered {
   readonly keys = new Float64Array(REMEMBERED).fill(NOTHING);
   readonly pages = new Array<Page | undefined>(REMEMBERED);
+  #isEmpty = true;
+
+  add(slot: number, key: number, page: Page): void {
+    this.keys[slot] = key;
+    this.pages[slot] = page;
+    this.#isEmpty = false;
+  }
+
+  forget(): void {
+    if (!this.#isEmpty) this.keys.fill(NOTHING);
+    this.#isEmpty = true;
+  }
 }
 
 export class LinearMemory implements MemoryPort {
@@ -39,12 +51,9 @@ export class LinearMemory implements MemoryPort {
    * Whose accesses: those of the current privilege level, implicit supervisor-mode ones, explicit ones below level 3.
    */
   readonly #level: 'current' | 'implicit' | 'supervisor';
-  readonly #remembered: Readonly<Record<Kind, Remembered>> = {
-    read: new Remembered(), write: new Remembered(), fetch: new Remembered(),
-  };
-  readonly #read = this.#remembered.read;
-  readonly #write = this.#remembered.write;
-  readonly #fetch = this.#remembered.fetch;
+  readonly #read = new Remembered();
+  readonly #write = new Remembered();
+  readonly #fetch = new Remembered();
 
   constructor(paging: Paging, level: 'current' | 'implicit' | 'supervisor') {
     this.#paging = paging;
@@ -53,7 +62,9 @@ export class LinearMemory implements MemoryPort {
 
   /** Forgets the pages used last: something that decides about translation has changed. */
   forget(): void {
-    for (const { keys } of Object.values(this.#remembered)) keys.fill(NOTHING);
+    this.#read.forget();
+    this.#write.forget();
+    this.#fetch.forget();
   }
 
   /** 1 for a user-mode access: the DPL of SS is the current privilege level. */
@@ -84,8 +95,7 @@ export class LinearMemory implements MemoryPort {
     );
     const page = this.#paging.physical.pageNumbered(frame);
     if (page && repeatable && (kind !== 'write' || page.writable)) {
-      from.keys[slot] = key;
-      from.pages[slot] = page;
+      from.add(slot, key, page);
     }
     return page;
   }
