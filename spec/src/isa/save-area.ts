@@ -13,8 +13,21 @@ import { unchecked } from './unchecked.ts';
 const FIRST_ACCESS = 4;
 const PAGE_BYTES = 4096;
 const pageOffset = (address: bigint): number => Number(u(12, address));
-/** Where an area goes on at offset 0, it is accessed in pieces of this many bytes. */
-const PIECE = 16;
+/**
+ * Where an area goes on at offset 0, its pieces end at these bytes, then at multiples of 8, which are
+ * two for an x87 register, and from the XMM registers on at multiples of 16, but for the header.
+ */
+const FIRST_PIECES = [4, 8, 16, 24, 28, 32] as const;
+const XMM_OFFSET = 160, HEADER_OFFSET = 512, HEADER_END = 576;
+
+/** The end of the piece that has byte `at` of an area. */
+function pieceEnd(at: number): number {
+  const first = FIRST_PIECES.find((end) => end > at);
+  if (first !== undefined) return first;
+  const bytes = at < XMM_OFFSET || (at >= HEADER_OFFSET && at < HEADER_END) ? 8 : 16;
+  return at - (at % bytes) + bytes;
+}
+
 
 /** An access within an area: `bytes` bytes from its byte `at` on. */
 interface Piece { readonly at: number; readonly bytes: number }
@@ -62,7 +75,7 @@ function piecesOf(x: Execution, operand: MemoryOperand, at: number, bytes: numbe
   if (!wraps(x, operand, at + bytes)) return [{ at, bytes }];
   const pieces: Piece[] = [];
   for (let from = at, end = at; from < at + bytes; from = end) {
-    end = Math.min(from - (from % PIECE) + PIECE, at + bytes);
+    end = Math.min(pieceEnd(from), at + bytes);
     pieces.push({ at: from, bytes: end - from });
   }
   return pieces;
@@ -110,6 +123,20 @@ export function readArea(x: Execution, operand: MemoryOperand, at: number, bytes
   return all;
 }
 
+/** Reads a field of an image in memory: `bytes` bytes from byte `at` on. */
+export type Field = (at: number, bytes: number) => bigint;
+
+export const fieldsOf = (image: Uint8Array): Field => (at, bytes) => fromBytes(image, at, bytes);
+
+/**
+ * The first `bytes` bytes of an area. Where it wraps, a field is read when it is asked for, and may be beyond the limit
+ * or on a page that is not there, when those before it are loaded.
+ */
+export function areaFields(x: Execution, operand: MemoryOperand, bytes: number): Field {
+  if (!wraps(x, operand, bytes)) return fieldsOf(readArea(x, operand, 0, bytes));
+  return (at, length) => fromBytes(readArea(x, operand, at, length));
+}
+
 /** What an area holds at `offset`, or is to hold. */
 interface Content { readonly offset: number; readonly bytes: Uint8Array }
 
@@ -138,6 +165,8 @@ export function readContents(
 interface Writing {
   /** Asked for as what is written is, and not written. */
   readonly asked?: readonly Content[];
+  /** Written first: MXCSR, of an XSAVE area. */
+  readonly first?: readonly Content[];
   /** Written last: the header. */
   readonly last?: readonly Content[];
   /** Called before the first is written. */
@@ -151,25 +180,22 @@ interface Writing {
  */
 export function writeContents(
   x: Execution, operand: MemoryOperand, end: number, contents: readonly Content[],
-  { asked = [], last = [], between }: Writing = {},
+  { asked = [], first = [], last = [], between }: Writing = {},
 ): void {
   const more = asksForMore(x, operand, end);
-  for (const { offset, bytes } of more ? byAddress([...contents, ...last, ...asked]) : []) {
+  for (const { offset, bytes } of more ? byAddress([...contents, ...first, ...last, ...asked]) : []) {
     for (const piece of piecesOf(x, operand, offset, bytes.length)) {
       x.memory.requireWritable(pageOf(x, operand, piece), piece.bytes);
     }
   }
   between?.();
-  for (const { offset, bytes } of [...(more ? byAddress(contents) : contents), ...last]) {
+  for (const { offset, bytes } of [...first, ...(more ? byAddress(contents) : contents), ...last]) {
     for (const piece of piecesOf(x, operand, offset, bytes.length)) {
       const from = piece.at - offset;
       x.memory.writeBytes(placeOf(x, operand, piece, true), bytes.subarray(from, from + piece.bytes));
     }
   }
 }
-
-/** Reads a field of an image in memory: `bytes` bytes from byte `at` on. */
-export type Field = (at: number, bytes: number) => bigint;
 
 /** What is asked of an x87 environment or state before anything else. */
 function askX87Area(x: Execution, operand: MemoryOperand, bytes: number, word: number, write: boolean): void {
@@ -188,8 +214,7 @@ export function loadX87Area(x: Execution, operand: MemoryOperand, bytes: number,
     return (at, length) =>
       unchecked(x, () => x.memory.read(checked(x, operand, { at, bytes: length }, false), length));
   }
-  const image = x.memory.readBytes(checked(x, operand, { at: 0, bytes }, false), bytes);
-  return (at, length) => fromBytes(image, at, length);
+  return fieldsOf(x.memory.readBytes(checked(x, operand, { at: 0, bytes }, false), bytes));
 }
 
 /** Stores one; `lengths` are its fields' in bytes. */

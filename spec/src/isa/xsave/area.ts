@@ -11,9 +11,9 @@ import type { MemoryOperand } from '../operand.ts';
 import { readPair } from '../register-pair.ts';
 import { alignedArea, readArea } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
+import { COMPACTED } from './compaction.ts';
 
 export const HEADER_OFFSET = 512;
-export const HEADER_BYTES = 64;
 /** Where XCOMP_BV is in the header. */
 const XCOMP_BV = 8;
 /** Where the extended region begins. */
@@ -41,19 +41,22 @@ export const areaAddress = (
 export interface Header {
   readonly xstateBv: bigint;
   readonly xcompBv: bigint;
-  /** Bytes 16 to 63, as one number: zero or not is all that matters. */
+  /** Bytes 16 to 63 where the format is the compacted one, which alone looks at them: zero or not is what matters. */
   readonly reserved: bigint;
   /** Bytes 16 to 23, which the standard form of XRSTOR checks. */
   readonly reservedLow: bigint;
 }
 
-export const readHeader = (x: Execution, i: Instruction): Header => {
-  const bytes = readArea(x, i.operands[0] as MemoryOperand, HEADER_OFFSET, HEADER_BYTES);
-  return {
-    xstateBv: fromBytes(bytes, 0, 8), xcompBv: fromBytes(bytes, 8, 8), reservedLow: fromBytes(bytes, 16, 8),
-    reserved: fromBytes(bytes, 16, 48),
-  };
-};
+const readQuads = (x: Execution, i: Instruction, at: number, count = 1): bigint =>
+  fromBytes(readArea(x, i.operands[0] as MemoryOperand, HEADER_OFFSET + at, 8 * count));
+
+/** All that a save reads of the header. */
+export const readXstateBv = (x: Execution, i: Instruction): bigint => readQuads(x, i, 0);
+
+export function readHeader(x: Execution, i: Instruction): Header {
+  const xstateBv = readXstateBv(x, i), xcompBv = readQuads(x, i, XCOMP_BV), reservedLow = readQuads(x, i, 16);
+  return { xstateBv, xcompBv, reservedLow, reserved: xcompBv & COMPACTED ? readQuads(x, i, 16, 6) : 0n };
+}
 
 /** MXCSR is stored and loaded when SSE or AVX is requested, in the standard form. */
 export const SSE_OR_AVX = 6n;

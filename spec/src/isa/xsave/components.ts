@@ -8,6 +8,7 @@ import { bitOf } from '../../cpus/xsave-layout.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
+import { fieldsOf } from '../save-area.ts';
 import {
   type Piece, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
 } from './legacy-region.ts';
@@ -85,12 +86,14 @@ const highVectors = (x: Execution): number => (x.mode === 64 ? 16 : 0);
 const VECTORS = { start: OFFSET.vector, stride: 64 } as const;
 
 const X87: Component = {
-  number: 0, name: 'x87', bit: 1n, store: x87Pieces, load: loadX87, initialise: initialX87, differs: x87Differs,
+  number: 0, name: 'x87', bit: 1n, store: x87Pieces,
+  load: (x, image, wide) => loadX87(x, fieldsOf(image), wide),
+  initialise: initialX87, differs: x87Differs,
 };
 const SSE_STATE: Component = {
   number: 1, name: 'SSE', bit: 2n,
   store: (x) => [xmmPiece(x)],
-  load: loadXmm,
+  load: (x, image) => loadXmm(x, fieldsOf(image)),
   initialise(x) {
     for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, 0n);
     forgetXmmWrites(x);

@@ -3,12 +3,15 @@
  * SDM vol. 1, 10.5.1, table 10-2; vol. 1, 13.4.1; vol. 1, 8.1.8 for what REX.W does to the pointers.
  */
 
-import { fromBytes, signExtend, toBytes, u } from '../../numbers/bits.ts';
+import { signExtend, toBytes, u } from '../../numbers/bits.ts';
 import type { Execution } from '../execution.ts';
+import type { Field } from '../save-area.ts';
 import { controlWord, driveFerr, pending, physical, withSummary } from '../x87/unit.ts';
 
 export const LEGACY_BYTES = 512;
 const MXCSR_OFFSET = 24;
+/** FCW, FSW, FTW and FOP. */
+export const CONTROL = { at: 0, bytes: 8 };
 const XMM_OFFSET = 160;
 
 /**
@@ -23,17 +26,15 @@ export type Piece = { readonly offset: number; readonly bytes: Uint8Array };
  */
 export function x87Pieces(x: Execution, wide: boolean): Piece[] {
   const { state, cpu } = x;
-  const start = new Uint8Array(6);
+  const policy = pending(state.fcw, state.fsw) ? 'store' : cpu.x87.saveWithoutException;
+  const start = new Uint8Array(policy === 'leave memory' ? 6 : 24);
   start.set(toBytes(BigInt(state.fcw), 2), 0);
   start.set(toBytes(BigInt(state.fsw), 2), 2);
   start[4] = state.ftw;
-  const pieces: Piece[] = [{ offset: 0, bytes: start }];
-  const policy = pending(state.fcw, state.fsw) ? 'store' : cpu.x87.saveWithoutException;
-  if (policy === 'store zero') pieces.push({ offset: 6, bytes: new Uint8Array(18) });
-  if (policy === 'store') pieces.push({ offset: 6, bytes: pointerBytes(x, wide) });
+  if (policy === 'store') start.set(pointerBytes(x, wide), 6);
   const registers = new Uint8Array(128);
   for (let i = 0; i < 8; i++) registers.set(toBytes(state.x87(physical(state, i)), 16), 16 * i);
-  return [...pieces, { offset: 32, bytes: registers }];
+  return [{ offset: 0, bytes: start }, { offset: 32, bytes: registers }];
 }
 
 function pointerBytes(x: Execution, wide: boolean): Uint8Array {
@@ -49,29 +50,37 @@ function pointerBytes(x: Execution, wide: boolean): Uint8Array {
   return bytes;
 }
 
-/** Loads what `x87Pieces` stores. With `wide`, FCS and FDS become 0; without it, the high halves of FIP and FDP do. */
-export function loadX87(x: Execution, image: Uint8Array, wide: boolean): void {
+/**
+ * Loads what `x87Pieces` stores, from one access to the next, of which a later one may fault. With `wide`, FCS and FDS
+ * become 0; without it, the high halves of FIP and FDP do.
+ */
+export function loadX87(x: Execution, field: Field, wide: boolean): void {
   const { state, cpu } = x;
-  const word = (offset: number): number => Number(fromBytes(image, offset, 2));
-  state.fcw = controlWord(word(0));
-  state.fsw = withSummary(state.fcw, word(2));
-  state.ftw = image[4]!;
-  for (let i = 0; i < 8; i++) state.setX87(physical(state, i), fromBytes(image, 32 + 16 * i, 10));
-  state.x87Written = false;
-  if (pending(state.fcw, state.fsw) || cpu.x87.restoreWithoutException === 'load') loadPointers(x, image, wide);
+  const control = field(CONTROL.at, CONTROL.bytes);
+  state.fcw = controlWord(Number(u(16, control)));
+  state.fsw = withSummary(state.fcw, Number(u(16, control >> 16n)));
+  state.ftw = Number(u(8, control >> 32n));
   driveFerr(x);
+  if (pending(state.fcw, state.fsw) || cpu.x87.restoreWithoutException === 'load') {
+    state.fop = Number(u(11, control >> 48n));
+    loadPointers(x, field, wide);
+  }
+  for (let i = 0; i < 8; i++) state.setX87(physical(state, i), u(80, field(32 + 16 * i, 16)));
+  state.x87Written = false;
 }
 
-function loadPointers(x: Execution, image: Uint8Array, wide: boolean): void {
+function loadPointers(x: Execution, field: Field, wide: boolean): void {
   const { state, cpu } = x;
   const selectors = !wide && !cpu.features.has('FPCSDS');
-  const pointer = (offset: number): bigint => fromBytes(image, offset, wide ? 8 : 4);
+  const selector = (pointer: bigint): number => (selectors ? Number(u(16, pointer >> 32n)) : 0);
+  const offset = (pointer: bigint): bigint => (wide ? pointer : u(32, pointer));
   const canonical = (address: bigint): bigint => (wide ? signExtend(cpu.linearAddressBits, address) : address);
-  state.fop = Number(fromBytes(image, 6, 2)) & 0x7ff;
-  state.fip = canonical(pointer(8));
-  state.fdp = cpu.x87.canonicalFdp ? canonical(pointer(16)) : pointer(16);
-  state.fcs = selectors ? Number(fromBytes(image, 12, 2)) : 0;
-  state.fds = selectors ? Number(fromBytes(image, 20, 2)) : 0;
+  const instruction = field(8, 8);
+  state.fip = canonical(offset(instruction));
+  state.fcs = selector(instruction);
+  const data = field(16, 8);
+  state.fdp = cpu.x87.canonicalFdp ? canonical(offset(data)) : offset(data);
+  state.fds = selector(data);
 }
 
 /** Bytes 24 to 31: MXCSR and MXCSR_MASK. */
@@ -91,10 +100,13 @@ export function xmmPiece(x: Execution): Piece {
   return { offset: XMM_OFFSET, bytes };
 }
 
-export function loadXmm(x: Execution, image: Uint8Array): void {
-  for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, fromBytes(image, XMM_OFFSET + 16 * i, 16));
+export function loadXmm(x: Execution, field: Field): void {
+  for (let i = 0; i < xmmCount(x); i++) x.state.setXmm(i, field(XMM_OFFSET + 16 * i, 16));
   forgetXmmWrites(x);
 }
+
+/** The access that the first of them takes. */
+export const FIRST_XMM = { at: XMM_OFFSET, bytes: 16 };
 
 /** A restore leaves registers that count as written only by their values. */
 export function forgetXmmWrites(x: Execution): void {
@@ -102,8 +114,8 @@ export function forgetXmmWrites(x: Execution): void {
 }
 
 /** MXCSR as the image has it; a reserved bit is #GP(0), to be checked before anything is loaded. */
-export function checkedMxcsr(x: Execution, image: Uint8Array): number {
-  const value = Number(fromBytes(image, MXCSR_OFFSET, 4));
+export function checkedMxcsr(x: Execution, field: Field): number {
+  const value = Number(field(MXCSR_OFFSET, 4));
   if (value & ~x.cpu.mxcsrMask) x.fault('#GP', `MXCSR in memory sets reserved bits: ${value.toString(16)}h`, 0);
   return value;
 }

@@ -6,19 +6,20 @@ import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
-import { endsFirst, readContents } from '../save-area.ts';
+import { endsFirst, fieldsOf, readContents } from '../save-area.ts';
 import {
   HEADER_END, type Header, SSE_OR_AVX, XCOMP_BV_PROBE, areaAddress, readHeader, requestedFeatures, requireEnabled,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { COMPONENTS, contentsOf, disabled, existing } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
-import { checkedMxcsr, mxcsrPiece, wideForm } from './legacy-region.ts';
+import { checkedMxcsr, wideForm } from './legacy-region.ts';
 import { checkSupervisor, keepsInUse } from './supervisor.ts';
 import { SSE, noteRestore } from './tracking.ts';
 
 const INITIAL_MXCSR = 0x1f80;
 
+const MXCSR_ASKED = { offset: 24, bytes: new Uint8Array(4) };
 /** In the standard format the beginning of x87 state is read where it is only initialised, too. */
 const X87_ASKED = { offset: 0, bytes: new Uint8Array(4) };
 const asksForX87 = (rfbm: bigint, { xcompBv }: Header): boolean => (rfbm & 1n) !== 0n && (xcompBv & COMPACTED) === 0n;
@@ -48,7 +49,7 @@ function checkHeader(x: Execution, { xstateBv, xcompBv, reserved, reservedLow }:
 
 /** What MXCSR becomes, or undefined where it stays. In the compacted format it is part of SSE state. */
 function mxcsrFor(x: Execution, image: Uint8Array, rfbm: bigint, header: Header): number | undefined {
-  if (readsMxcsr(rfbm, header)) return checkedMxcsr(x, image);
+  if (readsMxcsr(rfbm, header)) return checkedMxcsr(x, fieldsOf(image));
   return header.xcompBv & COMPACTED && rfbm & SSE ? INITIAL_MXCSR : undefined;
 }
 
@@ -78,7 +79,7 @@ function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: bool
   const linear = asked ?? areaAddress(x, i, layout.end, false);
   const wide = wideForm(x, i.rexW);
   const image = readContents(x, i.operands[0] as MemoryOperand, layout.end, () => [
-    ...(readsMxcsr(rfbm, header) ? [mxcsrPiece(x)] : []),
+    ...(readsMxcsr(rfbm, header) ? [MXCSR_ASKED] : []),
     ...(asksForX87(rfbm, header) ? [X87_ASKED] : []), ...contentsOf(x, rfbm & xstateBv, wide, layout),
   ]);
   const mxcsr = mxcsrFor(x, image, rfbm, header);

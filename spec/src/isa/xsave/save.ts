@@ -11,7 +11,7 @@ import type { Instruction, InstructionDefinition } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { writeContents } from '../save-area.ts';
 import {
-  HEADER_OFFSET, SSE_OR_AVX, areaAddress, readHeader, requestedFeatures, requireEnabled,
+  HEADER_OFFSET, SSE_OR_AVX, areaAddress, readXstateBv, requestedFeatures, requireEnabled,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { contentsOf, disabled, withMxcsr, xinuse } from './components.ts';
@@ -47,11 +47,10 @@ function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
   const stored = optimised ? rfbm & inUse & ~unmodified(x, linear, 0n) : rfbm;
   const header = { offset: HEADER_OFFSET, bytes: new Uint8Array(8) };
   const mxcsr = rfbm & SSE_OR_AVX ? [mxcsrPiece(x)] : [];
-  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...mxcsr];
-  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contents, {
-    last: [header],
+  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contentsOf(x, stored, wideForm(x, i.rexW), layout), {
+    first: mxcsr, last: [header],
     between() {
-      header.bytes.set(toBytes((readHeader(x, i).xstateBv & ~rfbm) | (inUse & rfbm), 8));
+      header.bytes.set(toBytes((readXstateBv(x, i) & ~rfbm) | (inUse & rfbm), 8));
     },
   });
 }
@@ -66,12 +65,11 @@ function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: 
   const stored = xstateBv & ~(supervisor ? unmodified(x, linear, xcompBv) & ~SSE & ~ALWAYS_SAVED : 0n);
   const header = { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) };
   const mxcsr = [mxcsrPiece(x)];
-  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...(stored & SSE ? mxcsr : [])];
-  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contents, {
-    asked: rfbm & SSE ? mxcsr : [], last: [header],
+  writeContents(x, i.operands[0] as MemoryOperand, layout.end, contentsOf(x, stored, wideForm(x, i.rexW), layout), {
+    asked: rfbm & SSE ? mxcsr : [], first: stored & SSE ? mxcsr : [], last: [header],
     // It is only asked for: around the end of the offsets it may be beyond the limit.
     between() {
-      readHeader(x, i);
+      readXstateBv(x, i);
     },
   });
   afterSaving(x, stored);
