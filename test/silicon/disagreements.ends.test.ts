@@ -50,6 +50,12 @@ describe('what is no instruction, or one that is not there, is fetched to its en
     expect(atPageEnd(bytes.slice(0, -3), mode)).toBe(14);
   });
 
+  test.each(['0f ff', '0f b9', '66 0f ff'])('%s is #UD on a Zen 4 without a ModRM byte, at the end of a page and of 15 bytes', (bytes) => {
+    expect([cpus.zen4, cpus.sapphireRapids].map((cpu) => atPageEnd(bytes, 64, cpu))).toEqual([6, 14]);
+    const prefixed = `db ${Array.from({ length: 13 }, () => '0x2e').join(', ')}, ${bytes.slice(-5).split(' ').map((byte) => `0x${byte}`).join(', ')}, 0xc0`;
+    expect([cpus.zen4, cpus.sapphireRapids].map((cpu) => run(prefixed, { mode: 64, cpu }).vector)).toEqual([6, 13]);
+  });
+
   test('what only AMD’s processors have is a hole, not something that the engine lacks', () => {
     const bytes = ['0f 0f c0 b4', '0f 01 d8', '0f 01 fd', 'f3 0f 01 fe'].map((text) => `db ${text.split(' ').map((byte) => `0x${byte}`).join(', ')}`);
     expect(bytes.map((text) => run(text, { mode: 64, cpu: cpus.sapphireRapids }).vector)).toEqual([6, 6, 6, 6]);
