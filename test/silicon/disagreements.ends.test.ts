@@ -202,6 +202,19 @@ describe('around the end of 4 GiB on a Sapphire Rapids', () => {
     }
   });
 
+  test('FXRSTOR reads 4 bytes, then MXCSR, then the rest of the control words', () => {
+    const first = around('fxrstor [fs:bx]', { base: 0x2000n, rbx: 0xfff0n });
+    // Reserved bits of MXCSR are #GP; the page of the first 16 bytes is not there, and then it is.
+    first.memory.writeBytes(0x2008n, new Uint8Array(4).fill(0xff));
+    expect(() => first.step()).toThrow('#PF');
+    first.memory.map(0x1_1000n, 0x1000);
+    expect(() => first.step()).toThrow('MXCSR in memory sets reserved bits');
+    // Bytes 4 to 255 are on a page that is not there.
+    const second = around('fxrstor [fs:bx]', { base: 0x5f04n, rbx: 0xfffcn });
+    for (const page of [0x6000n, 0x1_5000n]) second.memory.map(page, 0x1000);
+    expect(() => second.step()).toThrow(expect.objectContaining({ mnemonic: '#PF', linearAddress: 0x5f18n }));
+  });
+
   test('test/machine/fault-rules.ts expects what FXRSTOR leaves, wherever in the area the end is', () => {
     const problems: string[] = [];
     let faults = 0;

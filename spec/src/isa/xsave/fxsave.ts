@@ -12,6 +12,9 @@ import {
 } from './legacy-region.ts';
 import { useSse } from './tracking.ts';
 
+/** Of the control words, what is read before MXCSR is. */
+const FIRST_BYTES = 4;
+
 /** #NM, then a memory operand that is aligned on 16 bytes. */
 function area(x: Execution, i: Instruction, write: boolean): MemoryOperand {
   if (x.state.cr0 & (CR0.EM | CR0.TS)) x.fault('#NM', 'CR0.EM or CR0.TS is 1');
@@ -44,6 +47,7 @@ const restoring = (mnemonic: string, form: string): InstructionDefinition => ins
   cpuid: 'FXSR',
   operation(x, i) {
     const field = areaFields(x, area(x, i, false), LEGACY_BYTES);
+    field(CONTROL.at, FIRST_BYTES);
     const mxcsr = checkedMxcsr(x, field);
     // What these have brought in stays where a later one faults: measured on a Sapphire Rapids class Xeon.
     field(CONTROL.at, CONTROL.bytes);
