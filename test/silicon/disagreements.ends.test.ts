@@ -259,6 +259,16 @@ describe('around the end of 4 GiB on a Sapphire Rapids', () => {
     expect([...is].map((byte, n) => (byte === 0xee ? -1 : n)).filter((n) => n >= 0)).toEqual(written.flatMap(([from, to]) => Array.from({ length: to - from }, (_, n) => from + n)));
   });
 
+  test('XSAVEOPT asks for the first bytes of x87 state that it does not store, if that is requested', () => {
+    // MXCSR is on the page that is not there, too.
+    const at = (rfbm: number): void => {
+      const machine = around(`mov eax, ${rfbm}\n xsaveopt [fs:bx]`, { base: 0x2000n, rbx: 0xffc0n });
+      machine.state.xinuse = 0n;
+      expect(() => steps(machine, 1).step()).toThrow(expect.objectContaining({ mnemonic: '#PF', linearAddress: rfbm === 2 ? 0x1_1fd8n : 0x1_1fc0n }));
+    };
+    for (const rfbm of [2, 3]) at(rfbm);
+  });
+
   test('of the header XSAVE accesses 8 bytes, XRSTOR of a standard area 24', () => {
     for (const [name, ends] of [['xsave', [519, 521]], ['xrstor', [535, 537]]] as const) {
       const at = (offset: number): Machine => {

@@ -113,6 +113,9 @@ export function forgetXmmWrites(x: Execution): void {
   x.state.xmmWritten &= xmmCount(x) === 16 ? 0 : 0xff00;
 }
 
+/** Asked for of x87 state that XRSTOR of the standard format only initialises, or XSAVEOPT leaves out. */
+export const X87_ASKED: Piece = { offset: 0, bytes: new Uint8Array(4) };
+
 /** MXCSR as the image has it; a reserved bit is #GP(0), to be checked before anything is loaded. */
 export function checkedMxcsr(x: Execution, field: Field): number {
   const value = Number(field(MXCSR_OFFSET, 4));

@@ -13,7 +13,7 @@ import {
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { COMPONENTS, contentsOf, disabled, existing } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
-import { checkedMxcsr, wideForm } from './legacy-region.ts';
+import { X87_ASKED, checkedMxcsr, wideForm } from './legacy-region.ts';
 import { checkSupervisor, keepsInUse } from './supervisor.ts';
 import { SSE, noteRestore } from './tracking.ts';
 
@@ -21,7 +21,6 @@ const INITIAL_MXCSR = 0x1f80;
 
 const MXCSR_ASKED = { offset: 24, bytes: new Uint8Array(4) };
 /** In the standard format the beginning of x87 state is read where it is only initialised, too. */
-const X87_ASKED = { offset: 0, bytes: new Uint8Array(4) };
 const asksForX87 = (rfbm: bigint, { xcompBv }: Header): boolean => (rfbm & 1n) !== 0n && (xcompBv & COMPACTED) === 0n;
 
 /** The rules for XCOMP_BV, each a #GP(0). `enabled` is what XCR0 (and IA32_XSS) allow. SDM vol. 1, 13.8.1 and 13.12. */

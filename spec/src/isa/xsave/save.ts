@@ -16,7 +16,7 @@ import {
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { contentsOf, disabled, withMxcsr, xinuse } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
-import { mxcsrPiece, wideForm } from './legacy-region.ts';
+import { X87_ASKED, mxcsrPiece, wideForm } from './legacy-region.ts';
 import { ALWAYS_SAVED, afterSaving } from './supervisor.ts';
 import { SSE, modified } from './tracking.ts';
 
@@ -48,7 +48,7 @@ function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
   const header = { offset: HEADER_OFFSET, bytes: new Uint8Array(8) };
   const mxcsr = rfbm & SSE_OR_AVX ? [mxcsrPiece(x)] : [];
   writeContents(x, i.operands[0] as MemoryOperand, layout.end, contentsOf(x, stored, wideForm(x, i.rexW), layout), {
-    first: mxcsr, last: [header],
+    asked: rfbm & 1n ? [X87_ASKED] : [], first: mxcsr, last: [header],
     between() {
       header.bytes.set(toBytes((readXstateBv(x, i) & ~rfbm) | (inUse & rfbm), 8));
     },
