@@ -59,12 +59,12 @@ export const DIFFERENCES: readonly Difference[] = [
     example: [0x48, 0xed],
   },
   {
-    name: 'what is left of 0F 18 is a no-operation with one operand',
+    name: 'what is left of 0F 18, 0F 1C and 0F 1F is a no-operation with one operand',
     right: 'both',
-    why: 'ModRM.reg is part of the opcode there (vol. 2D, table A-6, group 16); iced names a register for it. PREFETCHIT0 and '
+    why: 'ModRM.reg is part of the opcode there (vol. 2D, table A-6, group 16, CLDEMOTE, NOP); iced names a register for it. PREFETCHIT0 and '
       + 'PREFETCHIT1 (CPUID 7.1 EDX[14]) are hints of processors that no profile is of.',
-    ours: (line) => line.replace(/hintnop\d(?: o\d\d)? 0F 18 \/\d: (.*?)(?:(\/\d\d) \d+)?$/, 'hint $1$2'),
-    theirs: (line) => line.replace(/(?:reserved)?nop o\d\d 0F 18: (.*?)(?:(\/\d\d) \d+)?, \w+$/, 'hint $1$2')
+    ours: (line) => line.replace(/hintnop\d+(?: o\d\d)? 0F 1[8CF] \/\d: (.*?)(?:(\/\d\d) \d+)?$/, 'hint $1$2'),
+    theirs: (line) => line.replace(/(?:reserved)?nop o\d\d 0F 1[8CF]: (.*?)(?:(\/\d\d) \d+)?, \w+$/, 'hint $1$2')
       .replace(/prefetchit[01] 0F 18 \/[67]: (.*\/\d\d) 8$/, 'hint $1'),
     example: [0x0f, 0x18, 0x30],
   },

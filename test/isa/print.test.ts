@@ -20,9 +20,9 @@ function formatter(): Formatter {
   return made;
 }
 
-/** Where ours says more, on purpose: what is left out there would be lost when the text is assembled again. */
+/** Where ours says more, on purpose: what is left out there would be lost when the text is assembled again; CLDEMOTE is as CLFLUSH. */
 const withoutMarks = (text: string): string => text.replace(/\[(abs|rel) /, '[').replace(/\baddr(16|32) (?!loop)/, '')
-  .replace(/^data(?:16|32) (?=fn?(?:ldenv|stenv|save|rstor))/, '');
+  .replace(/^data(?:16|32) (?=fn?(?:ldenv|stenv|save|rstor))/, '').replace(/^cldemote byte ptr /, 'cldemote ');
 
 /** Where theirs says more: operands that the SDM's syntax of the instruction does not have. */
 const withoutImplied = (text: string): string => text

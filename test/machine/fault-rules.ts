@@ -98,7 +98,7 @@ function severalOf({ cpu: { accesses }, execution }: Machine, i: Instruction): S
   const { mnemonic } = i.definition, operand = i.operands.find((each) => each.kind === 'memory');
   if (operand?.kind !== 'memory') return undefined;
   if (/^FB?STP$/.test(mnemonic) && operand.size === 80) return accesses.eightyBits === '8 bytes and then 2' ? { operand, bytes: 8 } : undefined;
-  const ofArea = accesses.stateArea === 'ends first' && /^(FNSTENV|FNSAVE|FLDENV|FRSTOR|FXSAVE(64)?|XSAVE(OPT|C|S)?(64)?)$/.test(mnemonic);
+  const ofArea = accesses.stateArea === 'ends first' && /^(FNSTENV|FNSAVE|FLDENV|FRSTOR|FX(SAVE|RSTOR)(64)?|XSAVE(OPT|C|S)?(64)?)$/.test(mnemonic);
   const masked = accesses.wrapping === 'wraps' && /^VP?MASKMOV/.test(mnemonic);
   const bytes = ofArea ? AREA_BYTES : masked ? 32 : 0;
   const wraps = operand.addressSize < 64 && Number(execution.offset(operand)) + bytes > 2 ** operand.addressSize;
@@ -113,6 +113,41 @@ function strayWrites(machine: Machine, i: Instruction | undefined, stored: reado
   const offset = execution.offset(operand);
   const allowed = new Set(Array.from({ length: bytes }, (_, n) => execution.linearUnchecked(operand.segment, BigInt.asUintN(operand.addressSize, offset + BigInt(n)))));
   return stored.filter((linear) => !allowed.has(linear));
+}
+
+/** Accesses of FXRSTOR before it loads anything, those that follow, and what each loads: `n` is a register of the stack. */
+const FXRSTOR_FIRST = [[24, 4], [0, 4], [4, 4]] as const;
+const FXRSTOR_THEN: readonly (readonly [at: number, bytes: number, load: (left: State, value: bigint, after: State) => void])[] = [
+  [8, 8, (left, _, after) => [left.fip, left.fcs] = [after.fip, after.fcs]],
+  [16, 8, (left, _, after) => [left.fdp, left.fds] = [after.fdp, after.fds]],
+  ...Array.from({ length: 8 }, (_, n) => [32 + 16 * n, 16, (left: State, value: bigint) => left.setX87((((left.fsw & TOP) >> 11) + n) & 7, BigInt.asUintN(80, value))] as const),
+  ...Array.from({ length: 16 }, (_, n) => [160 + 16 * n, 16, (left: State, value: bigint) => left.setXmm(n, value)] as const),
+];
+
+/** What FXRSTOR has loaded where a piece of its area faults that others come before. */
+function loadFxrstor(machine: Machine, left: State, { operand }: Several): void {
+  const { execution, state: after } = machine;
+  const read = (at: number, bytes: number): bigint | undefined => {
+    const size = at >= 32 && at < 160 ? 8 : bytes;
+    const values = Array.from({ length: bytes / size }, (_, n) => readable(machine, operand.segment, BigInt.asUintN(operand.addressSize, execution.offset(operand) + BigInt(at + n * size)), size));
+    return values.includes(undefined) ? undefined : values.reduce<bigint>((all, value, n) => all | (value! << BigInt(8 * size * n)), 0n);
+  };
+  // Its last byte is asked for before anything.
+  const [mxcsr, ...control] = [...FXRSTOR_FIRST, [511, 1] as const].map(([at, bytes]) => read(at, bytes));
+  if (mxcsr === undefined || (Number(mxcsr) & ~machine.cpu.mxcsrMask) !== 0 || control.includes(undefined)) return;
+  left.mxcsr = Number(mxcsr);
+  [left.fcw, left.fsw, left.ftw, left.fop] = [after.fcw, after.fsw, after.ftw, after.fop];
+  left.xinuse |= 1n;
+  left.xmodified |= 1n;
+  for (const [at, bytes, load] of FXRSTOR_THEN) {
+    const value = read(at, bytes);
+    if (value === undefined) return;
+    load(left, value, after);
+    if (at < 160) continue;
+    left.xinuse |= 2n;
+    left.xmodified |= 2n;
+    if (execution.mode === 64) [left.xinuse8To15, left.xmodified8To15] = [after.xinuse8To15, after.xmodified8To15];
+  }
 }
 
 /** The state as a fault of the operand of `i` leaves it, from that before; undefined where it leaves all of it. */
@@ -133,6 +168,11 @@ function leftBy(machine: Machine, before: State, i: Instruction): State | undefi
     left.xmodified |= 1n;
     // Status and tags are loaded as they are read, before the field that faults.
     if (/^(FLDENV|FRSTOR)$/.test(mnemonic) && severalOf(machine, i)) [left.fsw, left.ftw] = [machine.state.fsw, machine.state.ftw];
+    return left;
+  }
+  const several = mnemonic.startsWith('FXRSTOR') ? severalOf(machine, i) : undefined;
+  if (several) {
+    loadFxrstor(machine, left, several);
     return left;
   }
   return undefined;

@@ -37,6 +37,16 @@ test('every prefetch of 0F 0D takes any address, and WBINVD and CLZERO take the 
   expect(state.gpr[3]).toBe(0n);
 });
 
+test('what is left of 0F 1C and 0F 1F does nothing, whatever the address; 0F 0D with a register is #UD on a Zen 4', () => {
+  const encodings = [0x1c, 0x1f].flatMap((opcode) => Array.from({ length: 8 }, (_, digit) => [0x00, 0xc0].map((mod) => `.byte 0x0f, ${opcode}, ${mod | (digit << 3)}`)).flat());
+  for (const cpu of [cpus.zen4, cpus.sapphireRapids]) {
+    const { state } = after(`mov rax, 0x123456789abcdef0\n${encodings.join('\n')}\nhlt`, { cpu });
+    expect([state.halted, state.gpr[0]]).toEqual([true, 0x1234_5678_9abc_def0n]);
+  }
+  expect(() => after('.byte 0x0f, 0x0d, 0xc8\nhlt', { cpu: cpus.zen4 })).toThrow('#UD');
+  expect(() => after('.byte 0x0f, 0x0d, 0xc8\nhlt', { cpu: cpus.sapphireRapids })).toThrow('no manual has');
+});
+
 test('MOVDIRI stores where CPUID tells of it', () => {
   const source = `
         mov  rax, 0x1122334455667788

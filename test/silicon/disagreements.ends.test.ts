@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { fromBytes, toBytes } from '../../spec/src/numbers/bits.ts';
 import { FS } from '../../spec/src/state/fields.ts';
 import { FLAT } from '../../spec/src/state/state.ts';
+import { faultProblem } from '../machine/fault-rules.ts';
 import { PLACES, codePage, local } from './environment.ts';
 import { IMAGE, FLAT_32, run } from './finding.ts';
 import { Model } from './model.ts';
@@ -47,6 +48,12 @@ describe('what is no instruction, or one that is not there, is fetched to its en
   ])('%s: %s', (_, bytes, mode = 64) => {
     expect(atPageEnd(bytes, mode)).toBe(6);
     expect(atPageEnd(bytes.slice(0, -3), mode)).toBe(14);
+  });
+
+  test.each(['0f ff', '0f b9', '66 0f ff'])('%s is #UD on a Zen 4 without a ModRM byte, at the end of a page and of 15 bytes', (bytes) => {
+    expect([cpus.zen4, cpus.sapphireRapids].map((cpu) => atPageEnd(bytes, 64, cpu))).toEqual([6, 14]);
+    const prefixed = `db ${Array.from({ length: 13 }, () => '0x2e').join(', ')}, ${bytes.slice(-5).split(' ').map((byte) => `0x${byte}`).join(', ')}, 0xc0`;
+    expect([cpus.zen4, cpus.sapphireRapids].map((cpu) => run(prefixed, { mode: 64, cpu }).vector)).toEqual([6, 13]);
   });
 
   test('what only AMD’s processors have is a hole, not something that the engine lacks', () => {
@@ -151,6 +158,126 @@ describe('around the end of 4 GiB on a Sapphire Rapids', () => {
       // ST(0) is at byte 32, XMM0 at byte 160.
       expect([bytesAt(machine, start + 32n, 10), bytesAt(machine, 0x2060n, 16)], name).toEqual([0x3fff_8000_0000_0000_0000n, BigInt(`0x${'77'.repeat(16)}`)]);
       expect(steps(machine, 2).state.xmm(0), name).toBe(BigInt(`0x${'77'.repeat(16)}`));
+    }
+  });
+
+  /**
+   * The end of offsets is behind byte `at` of the area, in a segment whose base makes the area aligned. Byte n of the
+   * area to load is 80h + n / 16, but for control words and MXCSR.
+   */
+  function areaAround(name: string, at: number): Machine {
+    const machine = around(`fninit\n mov eax, 3\n ${name} [fs:ebx]`, { base: 0x2000n + BigInt(at % 64), rbx: 0x1_0000_0000n - BigInt(at) });
+    const area = Uint8Array.from({ length: 512 }, (_, n) => 0x80 | (n >> 4));
+    area.set([0x7f, 0x03, 0x01, 0x30, 0x5a, 0x00, 0x23, 0x01]);
+    area.set([0x40, 0x1f, 0, 0], 24);
+    machine.memory.writeBytes(0x2000n + BigInt((at % 64) - at), area);
+    return steps(machine, 2);
+  }
+  const filled = (byte: number, bytes = 16): bigint => BigInt(`0x${byte.toString(16).repeat(bytes)}`);
+
+  test('FXRSTOR has loaded what it read before the piece that is around the end: MXCSR with the control words, each register by itself', () => {
+    const at = (offset: number): object => {
+      const machine = areaAround('fxrstor', offset), { state } = machine;
+      expect(() => machine.step(), `${offset}`).toThrow('#GP(0)');
+      const top = (state.fsw >> 11) & 7;
+      return {
+        control: [state.fcw, state.fsw, state.ftw, state.fop, state.mxcsr], pointers: [state.fip, state.fdp], xinuse: state.xinuse & 3n,
+        st: Array.from({ length: 8 }, (_, n) => state.x87((top + n) & 7)).findIndex((value) => value === 0n), xmm: Array.from({ length: 8 }, (_, n) => state.xmm(n)).findIndex((value) => value === 0n),
+      };
+    };
+    const nothing = { control: [0x37f, 0, 0, 0, 0x1f80], pointers: [0n, 0n], st: 0, xmm: 0, xinuse: 1n };
+    for (const offset of [3, 5, 7, 25, 27]) expect(at(offset), `${offset}`).toEqual(nothing);
+    const control = [0x37f, 0x3001, 0x5a, 0x123, 0x1f40], fip = filled(0x80, 4), fdp = filled(0x81, 4);
+    for (const offset of [9, 15]) expect(at(offset), `${offset}`).toEqual({ ...nothing, control });
+    for (const offset of [17, 23]) expect(at(offset), `${offset}`).toEqual({ ...nothing, control, pointers: [fip, 0n] });
+    const loaded = { ...nothing, control, pointers: [fip, fdp] };
+    for (const [offset, st] of [[33, 0], [39, 0], [41, 0], [47, 0], [49, 1], [145, 7], [159, 7]] as const) expect(at(offset), `${offset}`).toEqual({ ...loaded, st });
+    for (const [offset, xmm] of [[161, 0], [168, 0], [177, 1], [273, 7], [287, 7]] as const) expect(at(offset), `${offset}`).toEqual({ ...loaded, st: -1, xmm, xinuse: xmm === 0 ? 1n : 3n });
+  });
+
+  test('it reads all of it between its pieces: of 4, 4, 8 and 8 bytes, MXCSR, 8 bytes of registers, and 16 of XMM registers', () => {
+    for (const offset of [4, 8, 16, 24, 28, 30, 32, 40, 56, 152, 160, 176, 272, 288, 289, 511]) {
+      const { state } = steps(areaAround('fxrstor', offset), 1);
+      expect([state.fip, state.mxcsr, state.x87((6 + 7) & 7), state.xmm(7)], `${offset}`).toEqual([filled(0x80, 4), 0x1f40, filled(0x89, 10), filled(0x91)]);
+    }
+  });
+
+  test('FXRSTOR reads 4 bytes, then MXCSR, then the rest of the control words', () => {
+    const first = around('fxrstor [fs:bx]', { base: 0x2000n, rbx: 0xfff0n });
+    // Reserved bits of MXCSR are #GP; the page of the first 16 bytes is not there, and then it is.
+    first.memory.writeBytes(0x2008n, new Uint8Array(4).fill(0xff));
+    expect(() => first.step()).toThrow('#PF');
+    first.memory.map(0x1_1000n, 0x1000);
+    expect(() => first.step()).toThrow('MXCSR in memory sets reserved bits');
+    // Bytes 4 to 255 are on a page that is not there.
+    const second = around('fxrstor [fs:bx]', { base: 0x5f04n, rbx: 0xfffcn });
+    for (const page of [0x6000n, 0x1_5000n]) second.memory.map(page, 0x1000);
+    expect(() => second.step()).toThrow(expect.objectContaining({ mnemonic: '#PF', linearAddress: 0x5f18n }));
+  });
+
+  test('test/machine/fault-rules.ts expects what FXRSTOR leaves, wherever in the area the end is', () => {
+    const problems: string[] = [];
+    let faults = 0;
+    for (let offset = 1; offset < 512; offset++) {
+      const machine = areaAround('fxrstor', offset), before = machine.state.bytes.slice();
+      try {
+        machine.step();
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        faults++;
+        problems.push(...[faultProblem(machine, before, error) ?? []].flat());
+        machine.state.setXmm(7, 1n);
+        if (!faultProblem(machine, before, error)?.includes('changed XMM7')) problems.push(`a change of XMM7 passes at ${offset}`);
+      }
+    }
+    expect(problems).toEqual([]);
+    // So many of the 511 are #GP on the processor.
+    expect(faults).toBe(255);
+  });
+
+  test('a page that is not there in the middle of what wraps at 64 KiB leaves the same', () => {
+    const machine = around('fninit\n fxrstor [fs:bx]', { base: 0x2010n, rbx: 0xff00n });
+    machine.memory.map(0x1_1000n, 0x1000);
+    machine.memory.writeBytes(0x1_1f10n, Uint8Array.from({ length: 0xf0 }, (_, n) => (n < 24 || n > 27 ? 0x11 : 0)));
+    // XMM5 is on the page at 12000h.
+    expect(() => steps(machine, 1).step()).toThrow('#PF');
+    expect([machine.state.mxcsr, machine.state.xmm(4), machine.state.xmm(5)]).toEqual([0, filled(0x11), 0n]);
+  });
+
+  test.each<[name: string, at: number, written: [from: number, to: number][]]>([
+    ['fxsave', 3, []], ['fxsave', 5, [[0, 4]]], ['fxsave', 25, [[0, 24]]], ['fxsave', 29, [[0, 28]]], ['fxsave', 41, [[0, 40]]], ['fxsave', 168, [[0, 160]]],
+    ['xsave', 3, []], ['xsave', 5, [[0, 4], [24, 32]]], ['xsave', 25, []], ['xsave', 29, [[24, 28]]], ['xsave', 41, [[0, 40]]], ['xsave', 168, [[0, 160]]], ['xsave', 513, []],
+    ['xsavec', 521, [[0, 288], [512, 520]]],
+  ])('%s with the end of offsets behind byte %i has stored the pieces before', (name, at, written) => {
+    const machine = areaAround(name, at), start = 0x2000n + BigInt((at % 64) - at);
+    machine.state.xinuse = 3n;
+    machine.state.mxcsr = 0x1fa0;
+    machine.memory.writeBytes(start, new Uint8Array(576).fill(0xee));
+    for (let n = 0; n < 8; n++) machine.state.setXmm(n, filled(0x77));
+    expect(() => machine.step()).toThrow('#GP(0)');
+    const is = machine.memory.readBytes(start, 576);
+    expect([...is].map((byte, n) => (byte === 0xee ? -1 : n)).filter((n) => n >= 0)).toEqual(written.flatMap(([from, to]) => Array.from({ length: to - from }, (_, n) => from + n)));
+  });
+
+  test('XSAVEOPT asks for the first bytes of x87 state that it does not store, if that is requested', () => {
+    // MXCSR is on the page that is not there, too.
+    const at = (rfbm: number): void => {
+      const machine = around(`mov eax, ${rfbm}\n xsaveopt [fs:bx]`, { base: 0x2000n, rbx: 0xffc0n });
+      machine.state.xinuse = 0n;
+      expect(() => steps(machine, 1).step()).toThrow(expect.objectContaining({ mnemonic: '#PF', linearAddress: rfbm === 2 ? 0x1_1fd8n : 0x1_1fc0n }));
+    };
+    for (const rfbm of [2, 3]) at(rfbm);
+  });
+
+  test('of the header XSAVE accesses 8 bytes, XRSTOR of a standard area 24', () => {
+    for (const [name, ends] of [['xsave', [519, 521]], ['xrstor', [535, 537]]] as const) {
+      const at = (offset: number): Machine => {
+        const machine = areaAround(name, offset);
+        machine.memory.writeBytes(0x2000n + BigInt((offset % 64) - offset) + 512n, new Uint8Array(64));
+        return machine;
+      };
+      expect(() => at(ends[0]).step(), name).toThrow('#GP(0)');
+      expect(() => at(ends[1]).step(), name).not.toThrow();
     }
   });
 

@@ -4,7 +4,7 @@ import { assemble, cpus } from 'hidden-state';
 import { describe, expect, test } from 'vitest';
 import { toBytes } from '../../spec/src/numbers/bits.ts';
 import { saveImage } from '../fpu/save-image.ts';
-import { PLACES, local } from './environment.ts';
+import { PLACES, codePage, local } from './environment.ts';
 import { type Case, IMAGE, run, absent, DATA_16, STACK_16, CODE_16, IN_16 } from './finding.ts';
 import { Model } from './model.ts';
 import type { RunRecord, RunResult } from './records.ts';
@@ -235,6 +235,24 @@ describe('Sapphire Rapids, and Zen 4 beside it', () => {
     expect(at(7n, 0n, compacted | wrong | 7n)).toMatchObject({ vector: 13, rip: code });
     // Of the compacted format, too, no more than is requested.
     expect(at(3n, 7n, compacted | 7n)).toMatchObject({ vector: 13, rip: code + 3n });
+  });
+
+  test('XSAVEOPT and XSAVEC ask for x87 state, and XSAVEC for MXCSR, where they are requested and nothing of them is stored', () => {
+    // The area begins in a page that cannot be written.
+    const at = (text: string, mask: bigint): bigint => run(`${text} [ebx]`, { registers: { 0: mask, 3: data - 64n }, cpu: sapphireRapids }).cr2;
+    expect([1n, 3n, 4n].map((mask) => at('xsaveopt', mask))).toEqual([data - 64n, data - 64n, data - 40n]);
+    expect([1n, 3n, 2n, 4n].map((mask) => at('xsavec', mask))).toEqual([data - 64n, data - 64n, data - 40n, 0n]);
+  });
+
+  test('XRSTOR of the compacted format asks for them where they are only initialised', () => {
+    // The area begins in a page that is not there, and its header is in that of the code.
+    const page = codePage('low'), gpr = Array.from({ length: 16 }, () => 0n);
+    const at = (mask: number): bigint => {
+      const text = `jmp start\n align 64\n resb 384\n dq 0, 0x8000000000000007, 0, 0, 0, 0, 0, 0\n start: mov eax, ${mask}\n xrstor64 [${page - 64n}]`;
+      const { bytes } = assemble(text, { mode: 64, origin: page });
+      return new Model(sapphireRapids, IMAGE).run({ mode: 64, place: 'low', code: bytes, at: page, ip: page, gpr, rflags: 0x202, pieces: [] }).cr2;
+    };
+    expect([1, 2, 3, 4].map(at)).toEqual([page - 64n, page - 40n, page - 64n, 0n]);
   });
 
   test('MOVAPS is aligned before its segment is asked: #GP(0), not #SS', () => {

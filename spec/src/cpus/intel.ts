@@ -195,7 +195,7 @@ export const sapphireRapids: CpuProfile = cpuProfile({
     accesses: measured(
       'a Sapphire Rapids class Xeon', '2026-11',
       'npm run conformance: CR2 and the event where several would fault; what wraps with memory mapped on both sides '
-        + 'of 4 GiB and of 64 KiB: test/silicon/disagreements.test.ts',
+        + 'of 4 GiB and of 64 KiB: test/silicon/disagreements.ends.test.ts',
     ),
     xss: inferred('CPUID leaf 0Dh, sub-leaf 1 of an Intel host with AMX: ECX DD00h, in a message of Yang Zhong of '
       + 'Intel to qemu-devel, 2022-03-22; the virtual machine on such a processor that was at hand has 0 there'),

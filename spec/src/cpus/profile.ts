@@ -154,7 +154,7 @@ export interface Quirks {
   readonly nearBranch66: '64 bits' | '16 bits';
   /**
    * How far an encoding that is no instruction, or one that the processor lacks, is fetched before it is #UD: that may
-   * fault, and make more than 15 bytes. isa/holes.ts has the lengths.
+   * fault, and make more than 15 bytes. isa/holes.ts has the lengths. UD0 and UD1 are fetched as holes are.
    */
   readonly holes: 'fetched to their end' | 'fetched to the opcode';
   /**

@@ -71,15 +71,15 @@ export const BEYOND: readonly Beyond[] = [
     source: laterSdm('2B', '4.3, UMONITOR, UMWAIT and TPAUSE'),
   },
   { what: 'MOVDIR64B', encodings: ['0F38 F8 | 66 | m'], source: laterSdm('2B', '4.3, MOVDIR64B') },
-  { what: 'CLDEMOTE or a reserved no-operation', encodings: ['0F 1C'], source: sdm('2D', 'A.3, table A-3') },
   {
-    what: 'a reserved no-operation', encodings: ['0F 1F | | /1 /2 /3 /4 /5 /6 /7'], source: sdm('2D', 'A.3, table A-3'),
+    what: 'a reserved no-operation', encodings: ['0F 1C | 66 F3 F2 | m/0'], source: sdm('2D', 'A.3, table A-3'),
   },
   { what: 'PTWRITE', encodings: ['0F AE | F3 | /4'], source: laterSdm('2B', '4.3, PTWRITE') },
   {
-    what: 'a no-operation of Intel’s processors, which AMD’s do not have', encodings: ['0F 0D | | r'],
+    what: 'a no-operation of Intel’s processors that no manual has', vendor: 'GenuineIntel', encodings: ['0F 0D | | r'],
     source: measured(
-      'an EPYC of the Zen 4 generation (family 19h, model 11h)', '2026-11', '0F 0D with a register is #UD',
+      'an EPYC of the Zen 4 generation (family 19h, model 11h) and a Sapphire Rapids class Xeon', '2026-11',
+      '0F 0D with a register is #UD on the first; on the second it leaves everything as it was',
     ),
   },
   { what: 'PCONFIG', encodings: ['0F 01 | NP | C5'], source: laterSdm('2B', '4.3, PCONFIG') },

@@ -55,7 +55,12 @@ const MOVNTI = instruction({
   source: sdm('2B', '4.3, MOVNTI'),
 });
 
-/** Opcodes kept for hints, which do nothing on a processor that does not know them: no fault, no access. */
+/**
+ * Opcodes kept for hints, which do nothing on a processor that does not know them: no fault, no access. On a Sapphire
+ * Rapids class Xeon 0F 18 to 0F 1F with each ModRM byte and each of no prefix, 66, F3, F2 and REX.W leave registers as
+ * they were and do not fault, addresses that are not canonical included; AMD APM vol. 3, appendix A, has 0F 19 to 0F 1F
+ * as NOP, from memory.
+ */
 const RESERVED = sdm('2D', 'A.3, table A-3, Reserved-NOP');
 
 const RESERVEDNOP = instruction({
@@ -64,6 +69,15 @@ const RESERVEDNOP = instruction({
   forms: ['19', '1A', '1B', '1D', '1E'].map((opcode) => `0F ${opcode} /r | r/mv, rv`),
   operation() {},
   source: RESERVED,
+});
+
+/** A hint that does nothing where it is not known either: there is no need to look for its CPUID bit. */
+const CLDEMOTE = instruction({
+  mnemonic: 'CLDEMOTE',
+  title: 'Cache line demote',
+  forms: ['NP 0F 1C /0 | m8'],
+  operation() {},
+  source: laterSdm('2A', '3.2, CLDEMOTE'),
 });
 
 /** Later manuals' landing pads of indirect branches; reserved no-operations where that is not enabled. */
@@ -113,7 +127,7 @@ export const CACHE_CONTROL: readonly InstructionDefinition[] = [
   fence('LFENCE', 'Load fence', 0xe8, 'SSE2', sdm('2A', '3.2, LFENCE')),
   fence('MFENCE', 'Memory fence', 0xf0, 'SSE2', sdm('2B', '4.3, MFENCE')),
   fence('SFENCE', 'Store fence', 0xf8, 'SSE', sdm('2B', '4.3, SFENCE')),
-  MOVNTI, RESERVEDNOP, endbr('ENDBR64', 'FA'), endbr('ENDBR32', 'FB'),
+  MOVNTI, RESERVEDNOP, CLDEMOTE, endbr('ENDBR64', 'FA'), endbr('ENDBR32', 'FB'),
   readShadowStackPointer('RDSSPD', 'F3 0F 1E /1 | rm32'),
   readShadowStackPointer('RDSSPQ', 'F3 REX.W + 0F 1E /1 | rm64'),
 ];

@@ -26,6 +26,7 @@ export interface Reading {
   readonly vendor?: CpuProfile['vendor'];
 }
 
+const isUndefined = ({ definition }: Form): boolean => definition.undefinedByOpcode === true;
 const lacksNothing = (): undefined => undefined;
 
 /**
@@ -41,6 +42,8 @@ export function decode(
   const { map, opcode } = vex ? { map: vex.map, opcode: reader.next() } : readOpcode(reader, next);
   const place: Place = { reader, mode, prefixes, map, opcode, vex, end: reader.position };
   const candidates = vex && vex.number > 3 ? [] : formsOf(map, opcode, vex !== undefined);
+  const bare = reading.holes === 'fetched to the opcode' && candidates.find(isUndefined);
+  if (bare) throw new Fault('#UD', `${bare.definition.mnemonic} is #UD by its opcode`);
   const hasModrm = candidates.some((form) => form.modrm !== undefined || form.modrmByte !== undefined);
   const modrm = hasModrm ? reader.next() : -1;
   const fitting = candidates.find((candidate) =>

@@ -24,6 +24,8 @@ export interface InstructionDefinition {
   readonly lock?: true;
   /** F3 and F2 repeat it: both to the end of the count, or F3 while ZF is 1 and F2 while it is 0. */
   readonly repeat?: 'REP' | 'REPE';
+  /** #UD by its opcode: processors that fetch no hole further than that do not fetch the ModRM byte either. */
+  readonly undefinedByOpcode?: true;
   readonly operation: (x: Execution, i: Instruction) => void;
   readonly source: Citation;
 }

@@ -12,8 +12,20 @@ import { unchecked } from './unchecked.ts';
 const FIRST_ACCESS = 4;
 const PAGE_BYTES = 4096;
 const pageOffset = (address: bigint): number => Number(u(12, address));
-/** Where an area goes on at offset 0, it is accessed in pieces of this many bytes. */
-const PIECE = 16;
+/**
+ * Where an area goes on at offset 0, its pieces end at these bytes, then at multiples of 8, which are
+ * two for an x87 register, and from the XMM registers on at multiples of 16, but for the header.
+ */
+const FIRST_PIECES = [4, 8, 16, 24, 28, 32] as const;
+const XMM_OFFSET = 160, HEADER_OFFSET = 512, HEADER_END = 576;
+
+/** The end of the piece that has byte `at` of an area. */
+function pieceEnd(at: number): number {
+  const first = FIRST_PIECES.find((end) => end > at);
+  if (first !== undefined) return first;
+  const bytes = at < XMM_OFFSET || (at >= HEADER_OFFSET && at < HEADER_END) ? 8 : 16;
+  return at - (at % bytes) + bytes;
+}
 
 /** An access within an area: `bytes` bytes from its byte `at` on. */
 interface Piece { readonly at: number; readonly bytes: number }
@@ -74,7 +86,7 @@ function piecesOf(area: Area, at: number, bytes: number): Piece[] {
   if (!wraps(area, at + bytes)) return [{ at, bytes }];
   const pieces: Piece[] = [];
   for (let from = at, end = at; from < at + bytes; from = end) {
-    end = Math.min(from - (from % PIECE) + PIECE, at + bytes);
+    end = Math.min(pieceEnd(from), at + bytes);
     pieces.push({ at: from, bytes: end - from });
   }
   return pieces;
@@ -123,6 +135,18 @@ export function readArea(x: Execution, area: Area, at: number, bytes: number): U
   return all;
 }
 
+/** Part of an image: `bytes` bytes from byte `at` on. */
+export type Part = (at: number, bytes: number) => Uint8Array;
+
+export const partsOf = (image: Uint8Array): Part => (at, bytes) => image.subarray(at).subarray(0, bytes);
+
+/**
+ * The first `bytes` bytes of an area. Where it wraps, a part is read when it is asked for, and may be beyond the limit
+ * or on a page that is not there, when those before it are loaded.
+ */
+export const areaParts = (x: Execution, area: Area, bytes: number): Part =>
+  (wraps(area, bytes) ? (at, length) => readArea(x, area, at, length) : partsOf(readArea(x, area, 0, bytes)));
+
 /** What an area holds at `offset`, or is to hold. */
 interface Content { readonly offset: number; readonly bytes: Uint8Array }
 
@@ -163,6 +187,8 @@ function writeArea(x: Execution, area: Area, { offset, bytes }: Content): void {
 interface Writing {
   /** Asked for as what is written is, and not written. */
   readonly asked?: readonly Content[];
+  /** Written first: MXCSR, of an XSAVE area. */
+  readonly first?: readonly Content[];
   /** Written last: the header. */
   readonly last?: readonly Content[];
   /** Called before the first is written. */
@@ -175,20 +201,22 @@ interface Writing {
  * its turn has come.
  */
 export function writeContents(
-  x: Execution, area: Area, end: number, contents: readonly Content[], { asked = [], last = [], between }: Writing = {},
+  x: Execution, area: Area, end: number, contents: readonly Content[],
+  { asked = [], first = [], last = [], between }: Writing = {},
 ): void {
   const more = asksForMore(x, area, end);
-  for (const { offset, bytes } of more ? byAddress([...contents, ...last, ...asked]) : []) {
+  for (const { offset, bytes } of more ? byAddress([...contents, ...first, ...last, ...asked]) : []) {
     for (const piece of piecesOf(area, offset, bytes.length)) {
       x.memory.requireWritable(pageOf(x, area, piece), piece.bytes);
     }
   }
   between?.();
+  for (const content of first) writeArea(x, area, content);
   for (const content of more ? byAddress(contents) : contents) writeArea(x, area, content);
   for (const content of last) writeArea(x, area, content);
 }
 
-/** Reads a field of an image in memory: `bytes` bytes from byte `at` on. */
+/** Reads a field of an x87 environment or state: `bytes` bytes from byte `at` on. */
 export type Field = (at: number, bytes: number) => bigint;
 
 /** What is asked of an x87 environment or state before anything else. */

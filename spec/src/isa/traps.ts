@@ -71,11 +71,12 @@ const UD2 = instruction({
   source: sdm('2C', '5.3, UD2'),
 });
 
-/** UD0 and UD1 have a ModRM byte, and their memory operand is never accessed. */
+/** UD0 and UD1 have a ModRM byte, which AMD's processors do not fetch, and their memory operand is never accessed. */
 const undefinedInstruction = (mnemonic: string, opcode: string): InstructionDefinition => instruction({
   mnemonic,
   title: 'Undefined instruction',
   forms: [`0F ${opcode} /r | rv, r/mv`],
+  undefinedByOpcode: true,
   operation(x) {
     x.fault('#UD', `${mnemonic} was executed`);
   },

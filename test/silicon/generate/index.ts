@@ -75,7 +75,7 @@ export function instanceOf(form: Form, mode: Mode, random: Random, around: Aroun
   const addressSize = form.onlyAddressSize ?? (!otherAddress ? mode : mode === 64 ? 32 : (48 - mode as 16 | 32));
   const size = random.pick(sizes(form, mode));
   const draft: Draft = {
-    form, mode, random, place, size, addressSize, segments: chooseSegments(mode, random, isBare(form)), bases: around.fsgsbase ? chooseBases(mode, random, place) : undefined,
+    form, mode, random, place, size, addressSize, segments: chooseSegments(mode, random), bases: around.fsgsbase ? chooseBases(mode, random, place) : undefined,
     kind: stateKind(form, random, around.avx), extended: [], wantsLock: random.chance(0.15), special: new Map(), pieces: [], rex: 0, override: -1, memory: false, linear: 0n, rm: 0, reg: 0, after: [],
   };
   setStackPointer(draft);
@@ -128,8 +128,8 @@ function setStackPointer(draft: Draft): void {
 }
 
 /** In the middle of its page; now and then so that the instruction runs over the end of it. */
-function placeCode({ form, random, segments }: Draft, code: readonly number[], length: number): { at: number; code: Uint8Array } {
-  if (random.chance(0.985) || isBare(form) || extentOf(segments[CS]!).limit < 0x1000) return { at: 0x800, code: Uint8Array.from(code) };
+function placeCode({ random, segments }: Draft, code: readonly number[], length: number): { at: number; code: Uint8Array } {
+  if (random.chance(0.985) || extentOf(segments[CS]!).limit < 0x1000) return { at: 0x800, code: Uint8Array.from(code) };
   const there = random.below(length) + 1;
   return { at: 0x1000 - there, code: Uint8Array.from(code.slice(0, there)) };
 }
@@ -144,7 +144,7 @@ function prefixes(draft: Draft): number[] {
   const lock = lockable || (random.chance(0.008) && !(form.definition.lock && memory) && !form.modIgnored && form.definition.mnemonic !== 'VERW');
   const repeat = form.definition.repeat && random.chance(0.6) ? [random.chance(0.8) ? 0xf3 : 0xf2] : [];
   // Longer than fifteen bytes, now and then.
-  const padding = random.chance(0.004) && !isBare(form) ? Array.from({ length: 8 + random.below(8) }, () => random.pick([0x2e, 0x3e])) : [];
+  const padding = random.chance(0.004) ? Array.from({ length: 8 + random.below(8) }, () => random.pick([0x2e, 0x3e])) : [];
   const usual = mode === 64 ? (form.size64 ? 64 : 32) : mode;
   const sized = !form.vex && form.prefix !== '66' && size !== usual && (mode !== 64 || size === 16);
   return [
@@ -166,8 +166,6 @@ function vexPrefix({ form, rex, random, mode, kind }: Draft): number[] {
   return [0xc4, ((~rex & 7) << 5) | map, last];
 }
 
-/** An AMD processor raises #UD for UD0 and UD1 without fetching their ModRM; Intel's manual has one. Not at an end of the code, then, nor of the 15 bytes. */
-const isBare = ({ definition }: Form): boolean => /^UD[01]$/.test(definition.mnemonic);
 const isBranch = ({ definition }: Form): boolean => definition.mnemonic === 'JMP' || definition.mnemonic === 'CALL';
 const isFar = ({ operands }: Form): boolean => operands.some(({ text }) => /^(m16:|ptr16:)/.test(text));
 /** Instructions whose register or memory operand of 16 bits is a selector. */

@@ -2,7 +2,7 @@
 
 import { u } from '../../numbers/bits.ts';
 import { cpuid } from '../../cpus/cpuid.ts';
-import { sdm } from '../../state/citation.ts';
+import { type Citation, sdm } from '../../state/citation.ts';
 import { type InstructionDefinition, instruction } from '../instruction.ts';
 import { APIC_BASE, CR4 } from './control-bits.ts';
 import { reportedFeatures } from './cpuid-features.ts';
@@ -19,16 +19,23 @@ const NOP = instruction({
 });
 
 /**
- * What is left of the prefetches' opcode: hints that no processor here knows, and that do nothing. The digit is
- * ModRM.reg.
+ * What is left of the opcodes of the prefetches, CLDEMOTE and NOP: hints that no processor here knows, and that do
+ * nothing. They are numbered from 0F 18 /0 on, `first` is that of digit 0; of the first `taken` digits others have the
+ * encodings with an address, or all of them.
  */
-const HINT_NOPS = [0, 1, 2, 3, 4, 5, 6, 7].map((digit) => instruction({
-  mnemonic: `HINTNOP${digit}`,
-  title: 'Reserved no operation',
-  forms: [`0F 18 /${digit} | ${digit < 4 ? 'rmv' : 'r/mv'}`],
-  operation() {},
-  source: sdm('2D', 'A.4, table A-6, group 16'),
-}));
+const hintNops = (opcode: string, first: number, taken: number, source: Citation): InstructionDefinition[] =>
+  [0, 1, 2, 3, 4, 5, 6, 7].filter((digit) => opcode !== '1F' || digit > 0).map((digit) => instruction({
+    mnemonic: `HINTNOP${first + digit}`,
+    title: 'Reserved no operation',
+    forms: [`0F ${opcode} /${digit} | ${digit < taken ? 'rmv' : 'r/mv'}`],
+    operation() {},
+    source,
+  }));
+const RESERVED = sdm('2D', 'A.3, table A-3');
+const HINT_NOPS = [
+  ...hintNops('18', 0, 4, sdm('2D', 'A.4, table A-6, group 16')),
+  ...hintNops('1C', 32, 1, RESERVED), ...hintNops('1F', 56, 0, RESERVED),
+];
 
 const PAUSE = instruction({
   mnemonic: 'PAUSE',

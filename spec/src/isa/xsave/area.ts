@@ -11,11 +11,13 @@ import type { MemoryOperand } from '../operand.ts';
 import { readPair } from '../register-pair.ts';
 import { type Area, areaAt, readArea, requireArea } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
+import { COMPACTED } from './compaction.ts';
 
 export const HEADER_OFFSET = 512;
-export const HEADER_BYTES = 64;
 /** Where XCOMP_BV is in the header. */
 const XCOMP_BV = 8;
+/** What of the header is read of either format, and of the compacted one besides. */
+const CHECKED_BYTES = 24, REST_BYTES = 40, NOTHING = new Uint8Array(0);
 /** Where the extended region begins. */
 export const HEADER_END = EXTENDED_REGION;
 
@@ -43,24 +45,22 @@ export const requireXsaveArea = (
 export interface Header {
   readonly xstateBv: bigint;
   readonly xcompBv: bigint;
-  /** Some of bytes 16 to 63 is not zero. */
+  /** Some of bytes 16 to 63 is not zero: in the compacted format, which alone looks at them. */
   readonly reserved: boolean;
   /** Bytes 16 to 23, which the standard form of XRSTOR checks. */
   readonly reservedLow: bigint;
 }
 
-/** Whichever part of it is asked for, all of it is read. */
-const headerBytes = (x: Execution, area: Area): Uint8Array => readArea(x, area, HEADER_OFFSET, HEADER_BYTES);
+/** All that a save reads of the header. */
+export const readXstateBv = (x: Execution, area: Area): bigint => fromBytes(readArea(x, area, HEADER_OFFSET, 8), 0, 8);
 
-export const readXstateBv = (x: Execution, area: Area): bigint => fromBytes(headerBytes(x, area), 0, 8);
-
-export const readHeader = (x: Execution, area: Area): Header => {
-  const bytes = headerBytes(x, area);
-  return {
-    xstateBv: fromBytes(bytes, 0, 8), xcompBv: fromBytes(bytes, 8, 8), reservedLow: fromBytes(bytes, 16, 8),
-    reserved: bytes.some((byte, at) => at >= 16 && byte !== 0),
-  };
-};
+export function readHeader(x: Execution, area: Area): Header {
+  const start = readArea(x, area, HEADER_OFFSET, CHECKED_BYTES), xcompBv = fromBytes(start, XCOMP_BV, 8);
+  const rest = xcompBv & COMPACTED ? readArea(x, area, HEADER_OFFSET + CHECKED_BYTES, REST_BYTES) : NOTHING;
+  const reservedLow = fromBytes(start, 16, 8);
+  const reserved = (xcompBv & COMPACTED) !== 0n && (reservedLow !== 0n || rest.some((byte) => byte !== 0));
+  return { xstateBv: fromBytes(start, 0, 8), xcompBv, reservedLow, reserved };
+}
 
 /** MXCSR is stored and loaded when SSE or AVX is requested, in the standard form. */
 export const SSE_OR_AVX = 6n;

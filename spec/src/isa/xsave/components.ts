@@ -8,6 +8,7 @@ import { bitOf } from '../../cpus/xsave-layout.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
+import { partsOf } from '../save-area.ts';
 import {
   type Piece, XMM, forgetXmmWrites, initialX87, loadX87, loadXmm, x87Pieces, xmmCount, xmmPiece,
 } from './legacy-region.ts';
@@ -63,12 +64,14 @@ function registers({ number, name, file, count, visible = () => count }: Registe
 const highVectors = (x: Execution): number => (x.mode === 64 ? 16 : 0);
 
 const X87: Component = {
-  number: 0, name: 'x87', bit: 1n, store: x87Pieces, load: loadX87, initialise: initialX87, differs: x87Differs,
+  number: 0, name: 'x87', bit: 1n, store: x87Pieces,
+  load: (x, image, wide) => loadX87(x, partsOf(image), wide),
+  initialise: initialX87, differs: x87Differs,
 };
 const SSE_STATE: Component = {
   number: 1, name: 'SSE', bit: 2n,
   store: (x) => [xmmPiece(x)],
-  load: loadXmm,
+  load: (x, image) => loadXmm(x, partsOf(image)),
   initialise(x) {
     clear(x.state, XMM, xmmCount(x));
     forgetXmmWrites(x);

@@ -5,7 +5,7 @@ import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
-import { endsFirst, readContents } from '../save-area.ts';
+import { endsFirst, partsOf, readContents } from '../save-area.ts';
 import {
   HEADER_END, type Header, SSE_OR_AVX, XCOMP_BV_PROBE, areaOf, readHeader, requestedFeatures, requireEnabled,
   requireXsaveArea,
@@ -13,15 +13,11 @@ import {
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { COMPONENTS, contentsOf, disabled, existing } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
-import { checkedMxcsr, mxcsrPiece, wideForm } from './legacy-region.ts';
+import { checkedMxcsr, legacyAsked, wideForm } from './legacy-region.ts';
 import { checkSupervisor, keepsInUse } from './supervisor.ts';
 import { SSE, noteRestore } from './tracking.ts';
 
 const INITIAL_MXCSR = 0x1f80;
-
-/** In the standard format the beginning of x87 state is read where it is only initialised, too. */
-const X87_ASKED = { offset: 0, bytes: new Uint8Array(4) };
-const asksForX87 = (rfbm: bigint, { xcompBv }: Header): boolean => (rfbm & 1n) !== 0n && (xcompBv & COMPACTED) === 0n;
 
 /** The rules for XCOMP_BV, each a #GP(0). `enabled` is what XCR0 (and IA32_XSS) allow. SDM vol. 1, 13.8.1 and 13.12. */
 function checkFormat(x: Execution, { xcompBv }: Header, enabled: bigint, supervisor: boolean): void {
@@ -48,7 +44,7 @@ function checkHeader(x: Execution, { xstateBv, xcompBv, reserved, reservedLow }:
 
 /** What MXCSR becomes, or undefined where it stays. In the compacted format it is part of SSE state. */
 function mxcsrFor(x: Execution, image: Uint8Array, rfbm: bigint, header: Header): number | undefined {
-  if (readsMxcsr(rfbm, header)) return checkedMxcsr(x, image);
+  if (readsMxcsr(rfbm, header)) return checkedMxcsr(x, partsOf(image));
   return header.xcompBv & COMPACTED && rfbm & SSE ? INITIAL_MXCSR : undefined;
 }
 
@@ -78,8 +74,7 @@ function restore(x: Execution, i: Instruction, enabled: bigint, supervisor: bool
   if (!endsFirst(x)) requireXsaveArea(x, area, layout.end, false);
   const wide = wideForm(x, i.rexW);
   const image = readContents(x, area, layout.end, () => [
-    ...(readsMxcsr(rfbm, header) ? [mxcsrPiece(x)] : []),
-    ...(asksForX87(rfbm, header) ? [X87_ASKED] : []), ...contentsOf(x, rfbm & xstateBv, wide, layout),
+    ...legacyAsked(rfbm, xcompBv & COMPACTED ? SSE : SSE_OR_AVX), ...contentsOf(x, rfbm & xstateBv, wide, layout),
   ]);
   const mxcsr = mxcsrFor(x, image, rfbm, header);
   requireNotDisabled(x, rfbm & xstateBv);

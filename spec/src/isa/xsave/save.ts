@@ -15,7 +15,7 @@ import {
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { contentsOf, disabled, withMxcsr, xinuse } from './components.ts';
 import { withAndWithoutRexW } from './forms.ts';
-import { mxcsrPiece, wideForm } from './legacy-region.ts';
+import { legacyAsked, mxcsrPiece, wideForm } from './legacy-region.ts';
 import { ALWAYS_SAVED, afterSaving } from './supervisor.ts';
 import { SSE, modified } from './tracking.ts';
 
@@ -45,10 +45,8 @@ function storeStandard(x: Execution, i: Instruction, optimised: boolean): void {
   const inUse = xinuse(x) & ~disabled(x);
   const stored = optimised ? rfbm & inUse & ~unmodified(x, area.linear, 0n) : rfbm;
   const header = { offset: HEADER_OFFSET, bytes: new Uint8Array(8) };
-  const mxcsr = rfbm & SSE_OR_AVX ? [mxcsrPiece(x)] : [];
-  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...mxcsr];
-  writeContents(x, area, layout.end, contents, {
-    last: [header],
+  writeContents(x, area, layout.end, contentsOf(x, stored, wideForm(x, i.rexW), layout), {
+    asked: legacyAsked(rfbm, 0n), first: rfbm & SSE_OR_AVX ? [mxcsrPiece(x)] : [], last: [header],
     between() {
       header.bytes.set(toBytes((readXstateBv(x, area) & ~rfbm) | (inUse & rfbm), 8));
     },
@@ -64,10 +62,8 @@ function storeCompacted(x: Execution, i: Instruction, rfbm: bigint, supervisor: 
   // Whether a load of MXCSR alone modifies SSE state is not tracked, so SSE state is never passed over.
   const stored = xstateBv & ~(supervisor ? unmodified(x, area.linear, xcompBv) & ~SSE & ~ALWAYS_SAVED : 0n);
   const header = { offset: HEADER_OFFSET, bytes: Uint8Array.of(...toBytes(xstateBv, 8), ...toBytes(xcompBv, 8)) };
-  const mxcsr = [mxcsrPiece(x)];
-  const contents = [...contentsOf(x, stored, wideForm(x, i.rexW), layout), ...(stored & SSE ? mxcsr : [])];
-  writeContents(x, area, layout.end, contents, {
-    asked: rfbm & SSE ? mxcsr : [], last: [header],
+  writeContents(x, area, layout.end, contentsOf(x, stored, wideForm(x, i.rexW), layout), {
+    asked: legacyAsked(rfbm, SSE), first: stored & SSE ? [mxcsrPiece(x)] : [], last: [header],
     // It is only asked for: around the end of the offsets it may be beyond the limit.
     between() {
       readXstateBv(x, area);
