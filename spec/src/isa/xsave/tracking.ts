@@ -1,6 +1,6 @@
 /**
- * What instructions note for the init and modified optimisations. SDM vol. 1, 13.6, which leaves to the processor what
- * it tracks.
+ * What instructions note for the init and modified optimisations. SDM vol. 1, 13.6, which leaves to the processor how
+ * it tracks; outside 64-bit mode SSE and AVX state are initial if registers 0 to 7 are.
  *
  * Of SSE, AVX and ZMM_Hi256 state, XINUSE and XMODIFIED are kept twice, for vector registers 0 to 7 and for 8 to 15.
  * 64-bit code has a component in use, or modified, where either is; other code, which does not reach registers 8 to 15,
