@@ -185,6 +185,10 @@ describe('XINUSE of vector registers that 32-bit code cannot see, on Sapphire Ra
       seen(run(sapphireRapids, `${MASK(4)}; xrstor64 [a]; mov ecx, 1; xgetbv`, both(at('a', saveImage({ xstateBv: 4n })), set({ XMM8: xmm8, [TRACKED]: 2n }))).machine);
     expect([after(0n), after(1n)]).toEqual([4n, 6n]);
   });
+  test('where XINUSE goes by value, 32-bit code has SSE and AVX state in use for registers 0 to 7 alone', () => {
+    const inUse = (name: string): bigint => seen(run(zen4, 'mov ecx, 1; xgetbv', set({ [name]: 1n }), 32).machine);
+    expect(['XMM7', 'XMM8', 'YMM7[255:128]', 'YMM8[255:128]'].map(inUse)).toEqual([2n, 0n, 4n, 0n]);
+  });
   test('all of it stays in the registers across a VM exit', () => {
     for (const name of [TRACKED, 'XMODIFIED of registers 8 to 15']) expect(EXTENDED_STATE.some(([start, end]) => fieldNamed(name).offset >= start && fieldNamed(name).offset < end)).toBe(true);
   });

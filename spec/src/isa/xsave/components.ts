@@ -6,7 +6,6 @@
 import { fromBytes, toBytes, u } from '../../numbers/bits.ts';
 import { bitOf } from '../../cpus/xsave-layout.ts';
 import { OFFSET } from '../../state/fields.ts';
-import type { State } from '../../state/state.ts';
 import type { Execution } from '../execution.ts';
 import { partsOf } from '../save-area.ts';
 import {
@@ -28,17 +27,23 @@ export interface Component {
   /** `image` begins where those offsets do. */
   readonly load: (x: Execution, image: Uint8Array, wide: boolean) => void;
   readonly initialise: (x: Execution) => void;
-  /** In use, for a profile that goes by value: it differs from its initial configuration, or was written. */
-  readonly differs: (state: State) => boolean;
+  /**
+   * In use, for a profile that goes by value: what the present mode sees of it differs from its initial configuration,
+   * or was written.
+   */
+  readonly differs: (x: Execution) => boolean;
 }
 
-function x87Differs(state: State): boolean {
+function x87Differs({ state }: Execution): boolean {
   if (state.fcw !== 0x37f || state.fsw !== 0 || state.ftw !== 0 || state.x87Written) return true;
   for (let j = 0; j < 8; j++) if (state.x87(j) !== 0n) return true;
   return false;
 }
 
-const xmmDiffers = (state: State): boolean => state.xmmWritten !== 0 || holdsAnything(state, XMM, 16);
+function xmmDiffers(x: Execution): boolean {
+  const count = xmmCount(x);
+  return (x.state.xmmWritten & (count === 16 ? 0xffff : 0xff)) !== 0 || holdsAnything(x.state, XMM, count);
+}
 
 /** Registers that are side by side in the component; initially all zero. */
 interface Registers {
@@ -56,7 +61,7 @@ function registers({ number, name, file, count, visible = () => count }: Registe
     store: (x) => [{ offset: 0, bytes: packed(x.state, file, visible(x)) }],
     load: (x, image) => unpack(x.state, file, visible(x), image),
     initialise: (x) => clear(x.state, file, visible(x)),
-    differs: (state) => holdsAnything(state, file, count),
+    differs: (x) => holdsAnything(x.state, file, visible(x)),
   };
 }
 
@@ -89,7 +94,7 @@ const PKRU: Component = {
   store: (x) => [{ offset: 0, bytes: toBytes(BigInt(x.state.doubleword(OFFSET.pkru)), 8) }],
   load: (x, image) => setPkru(x, Number(fromBytes(image, 0, 4))),
   initialise: (x) => setPkru(x, 0),
-  differs: (state) => state.doubleword(OFFSET.pkru) !== 0,
+  differs: ({ state }) => state.doubleword(OFFSET.pkru) !== 0,
 };
 
 export const COMPONENTS: readonly Component[] = [
@@ -135,9 +140,9 @@ const HI16_ZMM = bitOf(7);
 
 /** XINUSE as this processor reports it. */
 export function xinuse(x: Execution): bigint {
-  const { state, cpu } = x;
-  return existing(x) & BY_VALUE[cpu.xinuse].reduce((mask: bigint, { bit, differs }: Component) =>
-    (differs(state) ? mask | bit : mask), trackedInUse(x) & TRACKED[cpu.xinuse]);
+  const { xinuse: kind } = x.cpu;
+  return existing(x) & BY_VALUE[kind].reduce((mask: bigint, { bit, differs }: Component) =>
+    (differs(x) ? mask | bit : mask), trackedInUse(x) & TRACKED[kind]);
 }
 
 /**

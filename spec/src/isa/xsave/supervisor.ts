@@ -49,7 +49,7 @@ function plain({ number, name, registers }: SupervisorRow): SupervisorComponent 
     load: ({ state }, image) => own.forEach((register, n) => setRegister(state, register, wordOf(image, n))),
     initialise: ({ state }) => own.forEach(({ offset, rules: { initial = 0n } }) => state.setQuad(offset, initial)),
     // Nobody sees XINUSE of a component that IA32_XSS does not enable.
-    differs: (state) => (state.quad(OFFSET.xss) & bit) !== 0n
+    differs: ({ state }) => (state.quad(OFFSET.xss) & bit) !== 0n
       && own.some(({ offset, rules: { initial = 0n } }) => state.quad(offset) !== initial),
   };
 }
@@ -100,8 +100,8 @@ function userInterrupts(uintr: SupervisorComponent, misc: SupervisorRegister): S
       uintr.initialise(x);
       x.state.setByte(OFFSET.uif, 0);
     },
-    differs: (state) => uintr.differs(state)
-      || ((state.quad(OFFSET.xss) & uintr.bit) !== 0n && state.byte(OFFSET.uif) !== 0),
+    differs: (x) => uintr.differs(x)
+      || ((x.state.quad(OFFSET.xss) & uintr.bit) !== 0n && x.state.byte(OFFSET.uif) !== 0),
     saved: (state) => state.setQuad(misc.offset, state.quad(misc.offset) & ~NOTIFICATION_VECTOR),
   };
 }
@@ -143,7 +143,7 @@ function records(lbr: SupervisorComponent, registers: readonly SupervisorRegiste
       for (const { offset } of control) state.setQuad(offset, 0n);
       clearRecords(state);
     },
-    differs: (state) => (state.quad(OFFSET.xss) & lbr.bit) !== 0n
+    differs: ({ state }) => (state.quad(OFFSET.xss) & lbr.bit) !== 0n
       && others.some(({ offset }) => state.quad(offset) !== 0n),
   };
 }
