@@ -1,6 +1,7 @@
 /** Areas of x87 and SSE state in memory, which several rules may find wrong: the profile says which is asked first. */
 
 import { fromBytes, u } from '../numbers/bits.ts';
+import { EXTENDED_REGION } from '../cpus/xsave-layout.ts';
 import { sdm } from '../state/citation.ts';
 import { VECTORS } from '../state/outcomes.ts';
 import type { Execution } from './execution.ts';
@@ -17,13 +18,14 @@ const pageOffset = (address: bigint): number => Number(u(12, address));
  * two for an x87 register, and from the XMM registers on at multiples of 16, but for the header.
  */
 const FIRST_PIECES = [4, 8, 16, 24, 28, 32] as const;
-const XMM_OFFSET = 160, HEADER_OFFSET = 512, HEADER_END = 576;
+/** Where the XMM registers and the XSAVE header are in an area. */
+export const XMM_OFFSET = 160, HEADER_OFFSET = 512;
 
 /** The end of the piece that has byte `at` of an area. */
 function pieceEnd(at: number): number {
   const first = FIRST_PIECES.find((end) => end > at);
   if (first !== undefined) return first;
-  const bytes = at < XMM_OFFSET || (at >= HEADER_OFFSET && at < HEADER_END) ? 8 : 16;
+  const bytes = at < XMM_OFFSET || (at >= HEADER_OFFSET && at < EXTENDED_REGION) ? 8 : 16;
   return at - (at % bytes) + bytes;
 }
 

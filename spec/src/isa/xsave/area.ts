@@ -9,11 +9,10 @@ import type { Execution } from '../execution.ts';
 import type { Instruction } from '../instruction.ts';
 import type { MemoryOperand } from '../operand.ts';
 import { readPair } from '../register-pair.ts';
-import { type Area, areaAt, readArea, requireArea } from '../save-area.ts';
+import { type Area, HEADER_OFFSET, areaAt, readArea, requireArea } from '../save-area.ts';
 import { CR0, CR4 } from '../system/control-bits.ts';
 import { COMPACTED } from './compaction.ts';
 
-export const HEADER_OFFSET = 512;
 /** Where XCOMP_BV is in the header. */
 const XCOMP_BV = 8;
 /** What of the header is read of either format, and of the compacted one besides. */
@@ -56,9 +55,9 @@ export const readXstateBv = (x: Execution, area: Area): bigint => fromBytes(read
 
 export function readHeader(x: Execution, area: Area): Header {
   const start = readArea(x, area, HEADER_OFFSET, CHECKED_BYTES), xcompBv = fromBytes(start, XCOMP_BV, 8);
-  const rest = xcompBv & COMPACTED ? readArea(x, area, HEADER_OFFSET + CHECKED_BYTES, REST_BYTES) : NOTHING;
-  const reservedLow = fromBytes(start, 16, 8);
-  const reserved = (xcompBv & COMPACTED) !== 0n && (reservedLow !== 0n || rest.some((byte) => byte !== 0));
+  const reservedLow = fromBytes(start, 16, 8), compacted = (xcompBv & COMPACTED) !== 0n;
+  const rest = compacted ? readArea(x, area, HEADER_OFFSET + CHECKED_BYTES, REST_BYTES) : NOTHING;
+  const reserved = compacted && (reservedLow !== 0n || rest.some((byte) => byte !== 0));
   return { xstateBv: fromBytes(start, 0, 8), xcompBv, reservedLow, reserved };
 }
 

@@ -5,7 +5,7 @@
 
 import { copyBytes, fromBytes, signExtend, u } from '../../numbers/bits.ts';
 import type { Execution } from '../execution.ts';
-import type { Part } from '../save-area.ts';
+import { type Part, XMM_OFFSET } from '../save-area.ts';
 import { controlWord, driveFerr, pending, physical, withSummary } from '../x87/unit.ts';
 import { packed, partOfVectors } from './register-file.ts';
 
@@ -16,7 +16,6 @@ const MXCSR_OFFSET = 24;
 const X87_OFFSET = 32;
 /** FCW, FSW, FTW and FOP. */
 export const CONTROL = { at: 0, bytes: 8 };
-const XMM_OFFSET = 160;
 /** Of an x87 register, which has this many bytes. */
 const SLOT = 16, X87_BYTES = 10;
 export const XMM = partOfVectors(0, 16);
@@ -116,7 +115,7 @@ export function loadXmm(x: Execution, part: Part): void {
 }
 
 /** The access that the first of them takes. */
-export const FIRST_XMM = { at: XMM_OFFSET, bytes: 16 };
+export const FIRST_XMM = { at: XMM_OFFSET, bytes: SLOT };
 
 /** A restore leaves registers that count as written only by their values. */
 export function forgetXmmWrites(x: Execution): void {

@@ -23,12 +23,12 @@ export function packed({ bytes: area }: State, { start, stride, bytes }: Registe
   return image;
 }
 
-/** Loads them from where `image` has them, from byte `from` of it on. */
+/** Loads them from `image`, which has them so. */
 export function unpack(
-  { bytes: area }: State, { start, stride, bytes }: RegisterFile, count: number, image: Uint8Array, from = 0,
+  { bytes: area }: State, { start, stride, bytes }: RegisterFile, count: number, image: Uint8Array,
 ): void {
-  if (stride === bytes) area.set(image.subarray(from, from + stride * count), start);
-  else for (let n = 0; n < count; n++) copyBytes(area, start + stride * n, image, from + bytes * n, bytes);
+  if (stride === bytes) area.set(image.subarray(0, stride * count), start);
+  else for (let n = 0; n < count; n++) copyBytes(area, start + stride * n, image, bytes * n, bytes);
 }
 
 /** Whether any of them is not all zeros. */

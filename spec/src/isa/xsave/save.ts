@@ -8,9 +8,9 @@ import { sdm } from '../../state/citation.ts';
 import { OFFSET } from '../../state/fields.ts';
 import type { Execution } from '../execution.ts';
 import type { Instruction, InstructionDefinition } from '../instruction.ts';
-import { writeContents } from '../save-area.ts';
+import { HEADER_OFFSET, writeContents } from '../save-area.ts';
 import {
-  HEADER_OFFSET, SSE_OR_AVX, areaOf, readXstateBv, requestedFeatures, requireEnabled, requireXsaveArea,
+  SSE_OR_AVX, areaOf, readXstateBv, requestedFeatures, requireEnabled, requireXsaveArea,
 } from './area.ts';
 import { COMPACTED, areaLayout } from './compaction.ts';
 import { contentsOf, disabled, withMxcsr, xinuse } from './components.ts';
