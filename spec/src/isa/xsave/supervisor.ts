@@ -30,8 +30,8 @@ interface SupervisorComponent extends Component {
 const wordOf = (image: Uint8Array, n: number): bigint => fromBytes(image, 8 * n, 8);
 
 /** A component whose registers are all saved and restored as they are. */
-function plain({ number, name, registers }: SupervisorRow): SupervisorComponent {
-  const bit = bitOf(number), bytes = SUPERVISOR_SIZES[number]!, own = registers.map(resolve);
+function plain({ number, name }: SupervisorRow, own: readonly SupervisorRegister[]): SupervisorComponent {
+  const bit = bitOf(number), bytes = SUPERVISOR_SIZES[number]!;
   return {
     number, name, bit,
     store({ state }) {
@@ -149,7 +149,7 @@ function records(lbr: SupervisorComponent, registers: readonly SupervisorRegiste
 }
 
 function componentOf(row: SupervisorRow): SupervisorComponent {
-  const component = plain(row), registers = row.registers.map(resolve);
+  const registers = row.registers.map(resolve), component = plain(row, registers);
   switch (row.name) {
     case 'PT': return tracing(component);
     case 'UINTR': return userInterrupts(component, registers[MISC]!);
